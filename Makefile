@@ -1,0 +1,64 @@
+# The everyday commands. The build itself is CMakeLists.txt; this file only remembers how to call it.
+#   make            build/soma and build/libsoma.so
+#   make mnist      from a fresh machine to a network that reads digits: installs, builds, fetches, trains, draws
+#   make check      the same, then all tests
+#   make install    PREFIX=/usr/local DESTDIR=
+# BUILD=folder and CMAKE_ARGS="-DCMAKE_C_COMPILER=clang" choose another build.
+BUILD  ?= build
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc)
+CMAKE_ARGS ?=
+
+CONFIGURE := cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_ARGS)
+CTEST     := ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+
+.PHONY: all mnist check check-long tests fmt bench fuzz install reference clean
+.NOTPARALLEL: # the steps of a target build on each other; Ninja uses all processors inside them
+
+all: $(BUILD)/build.ninja
+	@cmake --build $(BUILD) -j $(JOBS)
+
+$(BUILD)/build.ninja:
+	@command -v cmake >/dev/null && command -v ninja >/dev/null || { echo "cmake or ninja is missing: scripts/setup.sh"; false; }
+	@$(CONFIGURE)
+
+mnist:
+	@scripts/setup.sh build
+	@mkdir -p $(BUILD) && $(CONFIGURE) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; false; }
+	@cmake --build $(BUILD) -j $(JOBS)
+	@scripts/get-data.sh mnist
+	@scripts/mnist.sh $(BUILD)
+
+check:
+	@scripts/setup.sh build check
+	@$(MAKE) --no-print-directory mnist
+	@$(CTEST)
+
+# All tests on what is built, without training first.
+tests: all
+	@$(CTEST)
+
+# The bars that take minutes: full trainings over seeds and data sets, long fuzzing.
+check-long: check
+	@scripts/check-long.sh $(BUILD)
+
+fmt:
+	@scripts/format.sh
+
+bench: all
+	@bench/run.sh $(BUILD)
+
+# Every fuzz target for SECONDS seconds under AddressSanitizer and UBSan.
+SECONDS ?= 60
+fuzz:
+	@scripts/fuzz.sh $(SECONDS)
+
+install: all
+	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix $(PREFIX)
+
+# docs/reference/: one page a public header, from its comments.
+reference:
+	@scripts/reference.py
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,422 @@
+/* Networks: layers, activations, initializers, regularizers, losses, metrics, optimizers, models. Keras' names and defaults.
+ * An activation, a loss, a metric, an initializer, a regularizer is a function of tensors: pass ours or your own.
+ * Options are named: soma_dense(512, .activation = soma_relu). What is not named, or zero, has its default; a number
+ * whose default is not zero is made zero by SOMA_ZERO. Under each such macro is a plain function taking the struct. */
+#ifndef SOMA_NN_H
+#define SOMA_NN_H
+
+#include <soma/ops.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct soma_layer soma_layer;
+typedef struct soma_model soma_model;
+typedef struct soma_symbol soma_symbol;
+typedef struct soma_optimizer soma_optimizer;
+typedef struct soma_trace soma_trace;
+
+/** A true zero where zero means the default: soma_adam(.beta_1 = SOMA_ZERO). */
+#define SOMA_ZERO (-0.0)
+
+/* ---- activations: same shape in and out. soma_sigmoid, soma_tanh, soma_softplus and soma_exp are in ops.h ---- */
+
+typedef soma_tensor *soma_activation_fn(soma_tensor *x);
+SOMA_API soma_tensor *soma_linear(soma_tensor *x);       /**< x */
+SOMA_API soma_tensor *soma_relu(soma_tensor *x);         /**< max(x, 0); gradient 0 at 0 */
+SOMA_API soma_tensor *soma_softmax(soma_tensor *x);      /**< e^x_i / sum_j e^x_j along the last axis */
+SOMA_API soma_tensor *soma_step(soma_tensor *x);         /**< 1 where x >= 0, else 0; no gradient */
+SOMA_API soma_tensor *soma_elu(soma_tensor *x);          /**< x > 0 ? x : e^x - 1 */
+SOMA_API soma_tensor *soma_selu(soma_tensor *x);         /**< 1.0507 (x > 0 ? x : 1.6733 (e^x - 1)) */
+SOMA_API soma_tensor *soma_celu(soma_tensor *x);         /**< max(x, 0) + min(0, e^x - 1) */
+SOMA_API soma_tensor *soma_softsign(soma_tensor *x);     /**< x / (1 + |x|) */
+SOMA_API soma_tensor *soma_silu(soma_tensor *x);         /**< x sigmoid(x), also called swish */
+SOMA_API soma_tensor *soma_mish(soma_tensor *x);         /**< x tanh(softplus(x)) */
+SOMA_API soma_tensor *soma_gelu(soma_tensor *x);         /**< x (1 + erf(x / sqrt 2)) / 2 */
+SOMA_API soma_tensor *soma_gelu_tanh(soma_tensor *x);    /**< gelu by its tanh approximation */
+SOMA_API soma_tensor *soma_leaky_relu(soma_tensor *x);   /**< x > 0 ? x : 0.2 x */
+SOMA_API soma_tensor *soma_relu6(soma_tensor *x);        /**< min(max(x, 0), 6) */
+SOMA_API soma_tensor *soma_hard_sigmoid(soma_tensor *x); /**< clip(x / 6 + 0.5, 0, 1) */
+SOMA_API soma_tensor *soma_hard_silu(soma_tensor *x);    /**< x hard_sigmoid(x), also called hard_swish */
+SOMA_API soma_tensor *soma_hard_tanh(soma_tensor *x);    /**< clip(x, -1, 1) */
+SOMA_API soma_tensor *soma_log_sigmoid(soma_tensor *x);  /**< -softplus(-x) */
+
+/* ---- initializers ---- */
+
+/** What an initializer is asked for. The fans are Keras': (in, out) for a matrix, times the window for a kernel whose
+ *  last two axes are in and out, (n, n) for a vector. */
+typedef struct soma_weight_request {
+    soma_graph *graph;
+    soma_dtype dtype;
+    int rank;
+    const int64_t *shape;
+    double fan_in, fan_out;
+    soma_tensor *step; /* to be handed to soma_random_*: other numbers for every weight, the same in every run */
+} soma_weight_request;
+typedef soma_tensor *soma_initializer_fn(const soma_weight_request *request, const double *parameters);
+/** .kernel_initializer = soma_he_normal(), or {my_function}. */
+typedef struct soma_initializer {
+    soma_initializer_fn *build; /* NULL: the layer's default */
+    double parameters[3];
+} soma_initializer;
+
+SOMA_API soma_initializer soma_glorot_uniform(void); /**< U(+-sqrt(6 / (fan_in + fan_out))), the default of kernels */
+SOMA_API soma_initializer soma_glorot_normal(void);  /**< truncated N(0, 2 / (fan_in + fan_out)) */
+SOMA_API soma_initializer soma_he_uniform(void);     /**< U(+-sqrt(6 / fan_in)) */
+SOMA_API soma_initializer soma_he_normal(void);      /**< truncated N(0, 2 / fan_in) */
+SOMA_API soma_initializer soma_lecun_uniform(void);  /**< U(+-sqrt(3 / fan_in)) */
+SOMA_API soma_initializer soma_lecun_normal(void);   /**< truncated N(0, 1 / fan_in) */
+SOMA_API soma_initializer soma_uniform(double minval, double maxval);          /**< Keras: -0.05, 0.05 */
+SOMA_API soma_initializer soma_normal(double mean, double stddev);             /**< Keras: 0, 0.05 */
+SOMA_API soma_initializer soma_truncated_normal(double mean, double stddev);   /**< within 2 stddev of the mean */
+SOMA_API soma_initializer soma_all_zeros(void);                                /**< the default of biases */
+SOMA_API soma_initializer soma_all_ones(void);
+SOMA_API soma_initializer soma_constant(double value);
+
+/* ---- regularizers: a penalty, rank 0, added to the loss ---- */
+
+typedef soma_tensor *soma_regularizer_fn(soma_tensor *x, const double *parameters);
+/** .kernel_regularizer = soma_l2(0.01), or {my_function}. */
+typedef struct soma_regularizer {
+    soma_regularizer_fn *penalty; /* NULL: none */
+    double parameters[3];
+} soma_regularizer;
+SOMA_API soma_regularizer soma_l1(double l1);               /**< l1 sum |x|; Keras' default is 0.01 */
+SOMA_API soma_regularizer soma_l2(double l2);               /**< l2 sum x^2, without a half */
+SOMA_API soma_regularizer soma_l1_l2(double l1, double l2); /**< both */
+
+/* ---- losses: (y_true, y_pred) -> a value per sample, whose mean is minimized ---- */
+
+typedef soma_tensor *soma_loss_fn(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_mean_squared_error(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_mean_absolute_error(soma_tensor *y_true, soma_tensor *y_pred);
+/** From probabilities. Where y_pred is the result of a sigmoid or softmax, the stable form from its input is built. */
+SOMA_API soma_tensor *soma_binary_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred); /**< y_true one-hot */
+SOMA_API soma_tensor *soma_sparse_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred); /**< indices */
+SOMA_API soma_tensor *soma_binary_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits);
+SOMA_API soma_tensor *soma_categorical_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits);
+SOMA_API soma_tensor *soma_sparse_categorical_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits);
+
+/* ---- metrics: as losses, shown but not minimized; any loss is a metric too ---- */
+
+/** Binary, categorical or sparse categorical accuracy, by the shapes as Keras' "accuracy". */
+SOMA_API soma_tensor *soma_accuracy(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_binary_accuracy(soma_tensor *y_true, soma_tensor *y_pred); /**< threshold 0.5 */
+SOMA_API soma_tensor *soma_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_sparse_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_top_k_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);        /**< k = 5 */
+SOMA_API soma_tensor *soma_sparse_top_k_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred); /**< k = 5 */
+
+/* ---- optimizers ---- */
+
+/* Every optimizer's own: of the three clippings the first that is set applies; the decay is w -= w * decay * rate. */
+#define SOMA_OPTIMIZER_OPTIONS                                                                                         \
+    double learning_rate;                                                                                              \
+    double weight_decay;                                                                                               \
+    double clipnorm;        /* norm of each gradient at most this */                                                   \
+    double global_clipnorm; /* norm of all gradients together at most this */                                          \
+    double clipvalue;       /* each element within +-this */                                                           \
+    soma_context *context;                                                                                             \
+    char nothing; /* makes soma_sgd() without options valid C */
+
+/** v = momentum v - rate g; w += v. Nesterov: w += momentum v - rate g. */
+typedef struct soma_sgd_options {
+    SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.01 */
+    double momentum;       /* 0 */
+    bool nesterov;         /* false */
+} soma_sgd_options;
+/** v = rho v + (1 - rho) g^2; w -= rate g / sqrt(v + epsilon). centered: sqrt(v - mean(g)^2 + epsilon). */
+typedef struct soma_rmsprop_options {
+    SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001 */
+    double rho;            /* 0.9 */
+    double momentum;       /* 0 */
+    double epsilon;        /* 1e-7 */
+    bool centered;         /* false */
+} soma_rmsprop_options;
+/** m += (1 - beta_1)(g - m); v += (1 - beta_2)(g^2 - v);
+ *  w -= rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon). amsgrad: the largest v so far. */
+typedef struct soma_adam_options {
+    SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001; weight_decay 0, of AdamW 0.004 */
+    double beta_1;         /* 0.9 */
+    double beta_2;         /* 0.999 */
+    double epsilon;        /* 1e-7 */
+    bool amsgrad;          /* false */
+} soma_adam_options;
+
+#define soma_sgd(...) soma_sgd_create(&(soma_sgd_options){.nothing = 0, __VA_ARGS__})
+#define soma_rmsprop(...) soma_rmsprop_create(&(soma_rmsprop_options){.nothing = 0, __VA_ARGS__})
+#define soma_adam(...) soma_adam_create(&(soma_adam_options){.nothing = 0, __VA_ARGS__})
+#define soma_adamw(...) soma_adamw_create(&(soma_adam_options){.nothing = 0, __VA_ARGS__})
+/** Never NULL: soma_compile takes the optimizer over, and says what is wrong with it. */
+SOMA_API soma_optimizer *soma_sgd_create(const soma_sgd_options *options);
+SOMA_API soma_optimizer *soma_rmsprop_create(const soma_rmsprop_options *options);
+SOMA_API soma_optimizer *soma_adam_create(const soma_adam_options *options);
+SOMA_API soma_optimizer *soma_adamw_create(const soma_adam_options *options);
+/** Only for an optimizer that no model took. */
+SOMA_API void soma_optimizer_destroy(soma_optimizer *optimizer);
+
+/* ---- layers: (batch, ...) -> (batch, ...) ---- */
+
+/* Every layer's own. */
+#define SOMA_LAYER_OPTIONS                                                                                             \
+    const char *name;                    /* default: "dense", "dense_1", ... */                                        \
+    int64_t input_shape[SOMA_MAX_RANK];  /* of one sample, {28, 28}; needed in a model's first layer at most */        \
+    soma_dtype dtype;                    /* of weights and results, float32 or float64 */                              \
+    bool frozen;                         /* weights are not trained; Keras: trainable = False */                       \
+    soma_context *context;               /* allocates the layer; NULL: the default one */                              \
+    char nothing;                        /* makes soma_flatten() without options valid C */
+
+/** Says the shape of a sample; does nothing. Keras Input. */
+typedef struct soma_input_layer_options {
+    SOMA_LAYER_OPTIONS
+} soma_input_layer_options;
+#define soma_input_layer(...) soma_input_layer_create(&(soma_input_layer_options){.input_shape = __VA_ARGS__})
+SOMA_API soma_layer *soma_input_layer_create(const soma_input_layer_options *options);
+
+/** activation(x W + b): x (batch, ..., in) -> (batch, ..., units). W (in, units) is "kernel", b (units) is "bias". */
+typedef struct soma_dense_options {
+    SOMA_LAYER_OPTIONS
+    int64_t units;
+    soma_activation_fn *activation;          /* NULL: linear */
+    bool no_bias;                            /* Keras: use_bias = False */
+    soma_initializer kernel_initializer;     /* glorot_uniform */
+    soma_initializer bias_initializer;       /* zeros */
+    soma_regularizer kernel_regularizer, bias_regularizer, activity_regularizer; /* none */
+} soma_dense_options;
+#define soma_dense(...) soma_dense_create(&(soma_dense_options){.units = __VA_ARGS__})
+SOMA_API soma_layer *soma_dense_create(const soma_dense_options *options);
+
+/** (batch, a, b, ...) -> (batch, a b ...). */
+typedef struct soma_flatten_options {
+    SOMA_LAYER_OPTIONS
+} soma_flatten_options;
+#define soma_flatten(...) soma_flatten_create(&(soma_flatten_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_flatten_create(const soma_flatten_options *options);
+
+/** Each sample in another shape, of which one extent may be -1: soma_reshape_layer({28, 28, 1}). */
+typedef struct soma_reshape_layer_options {
+    SOMA_LAYER_OPTIONS
+    int64_t target_shape[SOMA_MAX_RANK];
+} soma_reshape_layer_options;
+#define soma_reshape_layer(...) soma_reshape_layer_create(&(soma_reshape_layer_options){.target_shape = __VA_ARGS__})
+SOMA_API soma_layer *soma_reshape_layer_create(const soma_reshape_layer_options *options);
+
+/** activation(x) as a layer of its own. */
+typedef struct soma_activation_options {
+    SOMA_LAYER_OPTIONS
+    soma_activation_fn *activation;
+} soma_activation_options;
+#define soma_activation(...) soma_activation_create(&(soma_activation_options){.activation = __VA_ARGS__})
+SOMA_API soma_layer *soma_activation_create(const soma_activation_options *options);
+
+/** While training, each element becomes 0 with probability rate, else is scaled by 1 / (1 - rate). */
+typedef struct soma_dropout_options {
+    SOMA_LAYER_OPTIONS
+    double rate; /* in [0, 1) */
+} soma_dropout_options;
+#define soma_dropout(...) soma_dropout_create(&(soma_dropout_options){.rate = __VA_ARGS__})
+SOMA_API soma_layer *soma_dropout_create(const soma_dropout_options *options);
+
+/** x scale + offset, in float whatever x is: soma_rescaling(1.0 / 255). */
+typedef struct soma_rescaling_options {
+    SOMA_LAYER_OPTIONS
+    double scale;
+    double offset; /* 0 */
+} soma_rescaling_options;
+#define soma_rescaling(...) soma_rescaling_create(&(soma_rescaling_options){.scale = __VA_ARGS__})
+SOMA_API soma_layer *soma_rescaling_create(const soma_rescaling_options *options);
+
+/** The sum of two or more inputs of one shape. Keras Add. For soma_call_many. */
+typedef struct soma_add_layer_options {
+    SOMA_LAYER_OPTIONS
+} soma_add_layer_options;
+#define soma_add_layer(...) soma_add_layer_create(&(soma_add_layer_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_add_layer_create(const soma_add_layer_options *options);
+
+/** Inputs side by side along an axis. Keras Concatenate. For soma_call_many. */
+typedef struct soma_concatenate_options {
+    SOMA_LAYER_OPTIONS
+    int64_t axis; /* 0: the last (-1); else counted with the batch axis as 0 */
+} soma_concatenate_options;
+#define soma_concatenate(...) soma_concatenate_create(&(soma_concatenate_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_concatenate_create(const soma_concatenate_options *options);
+
+/** Only for a layer that went into no model: models take their layers over. */
+SOMA_API void soma_layer_destroy(soma_layer *layer);
+
+/* ---- models ---- */
+
+/** Layers one after the other: soma_sequential(soma_dense(64, ...), soma_dense(10)). Weights are made as soon as the
+ *  shape of a sample is known, from the first layer's input_shape or the first data. NULL after an error (also in a
+ *  layer). */
+#define soma_sequential(...)                                                                                           \
+    soma_sequential_create(NULL, (soma_layer *[]){__VA_ARGS__},                                                        \
+                           (int)(sizeof((soma_layer *[]){__VA_ARGS__}) / sizeof(soma_layer *)))
+SOMA_API soma_model *soma_sequential_create(soma_context *context, soma_layer *const *layers, int n);
+
+/** The functional way: symbols are tensors whose batch axis is not known yet.
+ *    soma_symbol *x = soma_symbol_create(NULL, SOMA_DIMS(784), "pixels");
+ *    soma_symbol *h = soma_call(soma_dense(64, .activation = soma_relu), x);
+ *    soma_symbol *y = soma_call(soma_dense(10, .activation = soma_softmax), h);
+ *    soma_model *net = soma_model_create(&x, 1, &y, 1);
+ *  A layer may be called again, on other symbols, with the same weights. rank and shape are of one sample.
+ *  Symbols belong to the layer that made them; layers to the model. Example: examples/functional.c */
+SOMA_API soma_symbol *soma_symbol_create(soma_context *context, int rank, const int64_t *shape, const char *name);
+SOMA_API soma_symbol *soma_call(soma_layer *layer, soma_symbol *x);
+SOMA_API soma_symbol *soma_call_many(soma_layer *layer, soma_symbol *const *xs, int n);
+/** Shape of one sample. */
+SOMA_API int soma_symbol_ndim(const soma_symbol *symbol);
+SOMA_API const int64_t *soma_symbol_shape(const soma_symbol *symbol);
+SOMA_API soma_model *soma_model_create(soma_symbol *const *inputs, int n, soma_symbol *const *outputs, int m);
+
+SOMA_API void soma_model_destroy(soma_model *model);
+SOMA_API soma_context *soma_model_context(const soma_model *model);
+SOMA_API const char *soma_model_name(const soma_model *model);
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_set_name(soma_model *model, const char *name);
+
+/** Makes the weights of a sequential model for samples of this shape; nothing when they are there. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_build(soma_model *model, int rank, const int64_t *sample_shape);
+/** Layers in the order they run. */
+SOMA_API int soma_model_layers(const soma_model *model);
+SOMA_API soma_layer *soma_model_get_layer(const soma_model *model, int i);
+SOMA_API const char *soma_layer_name(const soma_layer *layer);
+SOMA_API const char *soma_layer_class_name(const soma_layer *layer);
+/** A layer's weights, "kernel" before "bias". */
+SOMA_API int soma_layer_weights(const soma_layer *layer);
+SOMA_API soma_variable *soma_layer_get_weight(const soma_layer *layer, int i);
+/** Number of a model's weights; -1 before it is built. Keras count_params. */
+SOMA_API int64_t soma_count_params(const soma_model *model);
+/** Shapes of one sample of the first input and output; rank -1 before the model is built. */
+SOMA_API int soma_model_input_shape(const soma_model *model, int64_t shape[SOMA_MAX_RANK]);
+SOMA_API int soma_model_output_shape(const soma_model *model, int64_t shape[SOMA_MAX_RANK]);
+
+/** Runs the layers on tensors of one graph, (batch, ...) each, and gives the outputs as tensors of that graph: for
+ *  gradients, training steps and looks inside of your own. training turns dropout on. A weight is read once in a graph,
+ *  however often this is called; soma_weight gives that tensor, to differentiate by. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_apply(soma_model *model, soma_tensor *const *inputs, int n,
+                                                      bool training, soma_tensor **outputs);
+SOMA_API soma_tensor *soma_weight(soma_graph *graph, soma_variable *variable);
+
+typedef struct soma_summary_options {
+    int width;           /* columns; default 80 */
+    bool ascii;          /* for terminals without UTF-8 */
+    bool show_trainable; /* one more column: which layers are trained */
+} soma_summary_options;
+/** The table of layers, shapes and parameters, as text that ends with a newline; NULL options: defaults. Freed with
+ *  soma_string_free; NULL after an error. */
+SOMA_API char *soma_summary(const soma_model *model, const soma_summary_options *options);
+
+/* ---- by name: for files, commands and other languages. Unknown names are errors that name the nearest known one. ---- */
+
+SOMA_API soma_activation_fn *soma_activation_by_name(soma_context *context, const char *name);
+SOMA_API soma_loss_fn *soma_loss_by_name(soma_context *context, const char *name);
+SOMA_API soma_loss_fn *soma_metric_by_name(soma_context *context, const char *name);
+SOMA_API soma_initializer soma_initializer_by_name(soma_context *context, const char *name); /**< build NULL: error */
+SOMA_API soma_regularizer soma_regularizer_by_name(soma_context *context, const char *name);
+SOMA_API soma_optimizer *soma_optimizer_by_name(soma_context *context, const char *name); /**< NULL after an error */
+/** The names themselves, in order, ending with NULL. list: "activations", "losses", "metrics", "initializers",
+ *  "regularizers", "optimizers", "layers". NULL for another list. */
+SOMA_API const char *const *soma_names(const char *list);
+
+/** A model from JSON, and a layer. Layers are {"class_name": "Dense", "config": {"units": 10}}, as soma_model_to_json
+ *  writes them, or for people {"dense": {"units": 10}}, {"dense": 10} (the first option) and "flatten".
+ *    {"name": "digits", "layers": [{"dense": {"units": 512, "activation": "relu", "input_shape": [784]}}, {"dense": 10}]} */
+SOMA_API soma_model *soma_model_from_json(soma_context *context, const char *json);
+SOMA_API soma_layer *soma_layer_from_json(soma_context *context, const char *json);
+/** Freed with soma_string_free; NULL after an error. */
+SOMA_API char *soma_model_to_json(const soma_model *model);
+
+/* ---- layers of your own: what ours are made of ---- */
+
+typedef enum soma_field_kind {
+    SOMA_FIELD_BOOL,        /* bool */
+    SOMA_FIELD_NOT,         /* bool whose field says the opposite of the name: "use_bias" in no_bias */
+    SOMA_FIELD_INT,         /* int64_t */
+    SOMA_FIELD_NUMBER,      /* double */
+    SOMA_FIELD_STRING,      /* const char *; the layer keeps a copy */
+    SOMA_FIELD_SHAPE,       /* int64_t[SOMA_MAX_RANK], ends with 0 */
+    SOMA_FIELD_DTYPE,       /* soma_dtype */
+    SOMA_FIELD_ACTIVATION,  /* soma_activation_fn * */
+    SOMA_FIELD_INITIALIZER, /* soma_initializer */
+    SOMA_FIELD_REGULARIZER  /* soma_regularizer */
+} soma_field_kind;
+
+/** An option: its name in files, its place in the options struct, its bounds. */
+typedef struct soma_field {
+    const char *name;
+    soma_field_kind kind;
+    size_t offset;
+    double standard;  /* ints and numbers: what zero stands for */
+    double low, high; /* ints and numbers: smallest and largest value, both 0: any */
+} soma_field;
+
+typedef struct soma_layer_class {
+    const char *name;         /* "Dense": in summaries and files; its snake_case form names the layers */
+    size_t size;              /* of the options struct, which begins with SOMA_LAYER_OPTIONS */
+    const soma_field *fields; /* of the struct's own options, the first one foremost; ends with name NULL; NULL: none */
+    int min_inputs, max_inputs; /* max -1: any number */
+    /** Makes the weights, with soma_layer_add_weight, for inputs like these (extents after the batch axis count).
+     *  NULL: none. */
+    soma_status (*build)(soma_layer *layer, soma_tensor *const *inputs, int n);
+    /** The layer's function, as tensors; inputs and result have the batch as first axis. */
+    soma_tensor *(*call)(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n);
+} soma_layer_class;
+
+/** A layer of a class, with a copy of the options. */
+SOMA_API soma_layer *soma_layer_create(const soma_layer_class *kind, const void *options);
+/** The layer's copy, in the type that it was made from. */
+SOMA_API const void *soma_layer_options(const soma_layer *layer);
+
+typedef struct soma_weight_options {
+    const char *name; /* "kernel" */
+    int rank;
+    int64_t shape[SOMA_MAX_RANK];
+    soma_initializer initializer; /* zeros when unset */
+    soma_regularizer regularizer;
+    bool not_trainable;           /* statistics and counters: no gradient, changed by soma_trace_update */
+} soma_weight_options;
+/** In build: the next weight, number 0, 1, ... */
+SOMA_API SOMA_MUST_CHECK soma_status soma_layer_add_weight(soma_layer *layer, const soma_weight_options *options);
+
+/** In call: a weight's value. */
+SOMA_API soma_tensor *soma_trace_weight(soma_trace *trace, soma_layer *layer, int i);
+/** Whether this is the training step's forward pass. */
+SOMA_API bool soma_trace_training(const soma_trace *trace);
+/** Number of training steps done, rank 0 int64: the step of random ops. */
+SOMA_API soma_tensor *soma_trace_step(soma_trace *trace);
+SOMA_API soma_graph *soma_trace_graph(const soma_trace *trace);
+/** Adds a rank-0 penalty to the loss. */
+SOMA_API void soma_trace_add_loss(soma_trace *trace, soma_tensor *penalty);
+/** When training: the weight's value after this step. */
+SOMA_API void soma_trace_update(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value);
+
+/* ---- optimizers of your own ---- */
+
+enum { SOMA_MAX_SLOTS = 4 };
+
+/** What an update may use: rank-0 tensors in the weight's dtype. */
+typedef struct soma_update {
+    soma_graph *graph;
+    soma_tensor *learning_rate;
+    soma_tensor *t;                   /* 1 in the first step */
+    soma_tensor *w, *g;               /* the weight and its gradient, clipped; decay has been taken from w */
+    soma_tensor *slots[SOMA_MAX_SLOTS]; /* the state before the step, zeros at first: replace by the state after it */
+} soma_update;
+
+typedef struct soma_optimizer_class {
+    const char *name;         /* "rmsprop" */
+    size_t size;              /* of the options struct, which begins with SOMA_OPTIMIZER_OPTIONS */
+    const soma_field *fields; /* with learning_rate and weight_decay, whose defaults differ; the rest is common */
+    /** Names of the state kept beside each weight into names, and how many. NULL: none. */
+    int (*slots)(const void *options, const char *names[SOMA_MAX_SLOTS]);
+    /** The weight after the step; slots likewise. */
+    soma_tensor *(*update)(const void *options, soma_update *update);
+} soma_optimizer_class;
+SOMA_API soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind, const void *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

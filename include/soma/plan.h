@@ -1,0 +1,56 @@
+/* Plans: what makes a tensor a number. A plan compiles what a set of targets needs (simplify, fuse, layout, memory,
+ * schedule) once and runs it any number of times without allocating. */
+#ifndef SOMA_PLAN_H
+#define SOMA_PLAN_H
+
+#include <soma/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct soma_plan soma_plan;
+
+/** dy/dx for n tensors at once: out[i] has wrt[i]'s shape and dtype and joins the same graph, so it can be
+ *  differentiated, printed, fused. y is a float scalar (any shape sums). A wrt that y does not depend on gets zeros.
+ *  Errors: SOMA_UNSUPPORTED, naming the op, where the path goes through an op without a gradient. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_grad(soma_tensor *y, soma_tensor *const *wrt, int n, soma_tensor **out);
+
+/** A node that stores value into the variable when a plan that has it as target runs; as a tensor it is the new value.
+ *  Every soma_read in the same plan sees the value from before the run. */
+SOMA_API soma_tensor *soma_assign(soma_variable *variable, soma_tensor *value);
+
+typedef struct soma_plan_options {
+    bool reference; /* no passes, every op by its plain double-precision reference kernel: the oracle */
+} soma_plan_options;
+
+/** Compiles targets (outputs and assigns) of one graph. The graph may be destroyed afterwards.
+ *  NULL options: defaults. Returns NULL after an error. */
+SOMA_API soma_plan *soma_plan_create(soma_tensor *const *targets, int n, const soma_plan_options *options);
+SOMA_API void soma_plan_destroy(soma_plan *plan);
+/** Gives an input (made by soma_input) its elements, row-major; borrowed until the run is over.
+ *  Looks the input up by the tensor it was made from; input must still exist. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_plan_bind(soma_plan *plan, const soma_tensor *input, const void *data);
+SOMA_API SOMA_MUST_CHECK soma_status soma_plan_run(soma_plan *plan);
+/** Elements of the i-th target after a run, row-major, valid until the next run or destroy.
+ *  For an assign: NULL (ask the variable). */
+SOMA_API const void *soma_plan_output(const soma_plan *plan, int i);
+
+/** Peak bytes of the plan's arena; without variables, inputs and outputs. */
+SOMA_API size_t soma_plan_bytes(const soma_plan *plan);
+
+/** One step of a plan, for people and tools. Strings live as long as the plan. */
+typedef struct soma_plan_step {
+    const char *kind;   /* "contract", "map", "row", "reduce", "copy", "kernel" */
+    const char *text;   /* what it computes */
+    double flops;       /* floating-point operations a run */
+    double bytes;       /* bytes read and written a run, each operand once */
+    bool parallel;      /* shared by the team */
+} soma_plan_step;
+SOMA_API int soma_plan_steps(const soma_plan *plan);
+SOMA_API soma_plan_step soma_plan_get_step(const soma_plan *plan, int i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,210 @@
+/* Training: compile, fit, evaluate, predict, callbacks, history, and the model's file. Keras' names and defaults.
+ * A training step (loss, metrics, gradients, update) is one plan, made once for each batch size.
+ * Nothing here prints unless asked to: fit's .verbose writes to stderr, or to the function that .write names. */
+#ifndef SOMA_TRAIN_H
+#define SOMA_TRAIN_H
+
+#include <soma/nn.h>
+#include <soma/plan.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct soma_dataset soma_dataset; /* data.h */
+
+enum { SOMA_MAX_METRICS = 8, SOMA_MAX_CALLBACKS = 8 };
+
+/* ---- compile ---- */
+
+typedef struct soma_compile_options {
+    soma_optimizer *optimizer; /* default soma_rmsprop(); taken over, also after an error */
+    soma_loss_fn *loss;
+    soma_loss_fn *metrics[SOMA_MAX_METRICS]; /* {soma_accuracy} */
+} soma_compile_options;
+/** What fit minimizes, by which steps, and what it shows: soma_compile(net, .loss = soma_mean_squared_error). */
+#define soma_compile(model, ...) soma_model_compile(model, &(soma_compile_options){__VA_ARGS__})
+SOMA_API soma_status soma_model_compile(soma_model *model, const soma_compile_options *options);
+/** The same by names: {"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"]}; an optimizer with options is
+ *  {"adam": {"learning_rate": 0.01}}. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_compile_json(soma_model *model, const char *json);
+
+/* ---- fit ---- */
+
+/** What a callback sees. names and values: what has been measured so far in this epoch, names in order. */
+typedef struct soma_logs {
+    int64_t epoch, epochs; /* epoch counts from 0 */
+    int64_t batch, batches; /* batch counts from 0 */
+    int n;
+    const char *const *names;
+    const double *values;
+    double seconds; /* since the epoch's begin */
+} soma_logs;
+
+/** Any status but SOMA_OK ends the training with it. */
+typedef soma_status soma_hook(void *user, soma_model *model, const soma_logs *logs);
+
+/** Functions that fit, evaluate and predict call on the way; NULL where nothing is wanted. To stop, call
+ *  soma_model_stop_training in a hook. */
+typedef struct soma_callback {
+    void *user;
+    soma_hook *on_train_begin, *on_train_end;
+    soma_hook *on_epoch_begin, *on_epoch_end;
+    soma_hook *on_train_batch_begin, *on_train_batch_end;
+    soma_hook *on_test_begin, *on_test_end;
+    soma_hook *on_test_batch_begin, *on_test_batch_end;
+    soma_hook *on_predict_begin, *on_predict_end;
+    soma_hook *on_predict_batch_begin, *on_predict_batch_end;
+    void (*destroy)(struct soma_callback *callback); /* when set, called once the training is over */
+} soma_callback;
+
+/** Keras' numbers, and two more. Keras' default is 1, ours is silence. */
+enum {
+    SOMA_VERBOSE_NONE = 0,
+    SOMA_VERBOSE_AUTO = 1, /* a moving bar if stderr is a terminal, else as SOMA_VERBOSE_LINE */
+    SOMA_VERBOSE_LINE = 2, /* a line an epoch */
+    SOMA_VERBOSE_JSON = 3, /* a JSON object an epoch, {"epoch": 1, "accuracy": ..., "loss": ..., "seconds": ...} */
+    SOMA_VERBOSE_BAR = 4   /* a moving bar, wherever it goes */
+};
+
+/** Takes n bytes of progress text. */
+typedef void soma_write_fn(void *user, const char *text, size_t n);
+
+typedef struct soma_fit_options {
+    soma_dataset *data;
+    int64_t batch_size;            /* 32; the last, smaller batch counts too */
+    int64_t epochs;                /* 1: the number of the last epoch */
+    int verbose;                   /* SOMA_VERBOSE_NONE */
+    soma_callback *callbacks[SOMA_MAX_CALLBACKS];
+    double validation_split;       /* 0; this share of the samples, the last ones, only measures */
+    soma_dataset *validation_data; /* instead of a share */
+    bool no_shuffle;               /* Keras: shuffle = False */
+    int64_t initial_epoch;         /* 0; when not, the history goes on */
+    int64_t steps_per_epoch;       /* 0: all batches */
+    int64_t validation_batch_size; /* batch_size */
+    int64_t validation_freq;       /* 1: after every epoch */
+    bool terminate_on_nan;         /* SOMA_DIVERGED as soon as the loss is not a finite number */
+    soma_write_fn *write;          /* where progress goes; default stderr */
+    void *write_user;
+} soma_fit_options;
+/** Trains: soma_fit(net, train, .epochs = 5, .batch_size = 128). Samples may have any shape of the elements that the
+ *  model's input has; uint8 ones are scaled, see soma_set_pixel_scale. SOMA_INTERRUPTED after soma_model_request_stop, SOMA_DIVERGED see above. Like all that follow, it
+ *  returns at once after an error in what it is given, so that a program may look at the end. */
+#define soma_fit(model, ...) soma_model_fit(model, &(soma_fit_options){.data = __VA_ARGS__})
+SOMA_API soma_status soma_model_fit(soma_model *model, const soma_fit_options *options);
+
+/** From a callback: no further batch. fit then returns SOMA_OK. */
+SOMA_API void soma_model_stop_training(soma_model *model);
+/** From a signal handler or another thread: fit finishes its batch and returns SOMA_INTERRUPTED. */
+SOMA_API void soma_model_request_stop(soma_model *model);
+
+/* ---- history: what fit measured, epoch by epoch ---- */
+
+/** Epochs in the history of the last fit. */
+SOMA_API int64_t soma_history_epochs(const soma_model *model);
+/** Names, in order: "accuracy", "loss", "val_accuracy", "val_loss"; NULL beyond the last. */
+SOMA_API const char *soma_history_name(const soma_model *model, int i);
+/** The value of a name after an epoch (0, 1, ..., or -1 for the last); NaN where none was measured. */
+SOMA_API double soma_history_get(const soma_model *model, const char *name, int64_t epoch);
+/** Training steps that the weights have seen. */
+SOMA_API int64_t soma_updates(const soma_model *model);
+/** The learning rate, and a new one from the next step on. */
+SOMA_API double soma_learning_rate(const soma_model *model);
+SOMA_API SOMA_MUST_CHECK soma_status soma_set_learning_rate(soma_model *model, double rate);
+
+/* ---- evaluate and predict ---- */
+
+/** Loss and metrics in the order they were compiled. Look at status first: numbers are NaN after an error. */
+typedef struct soma_scores {
+    soma_status status;
+    double loss;
+    int n_metrics;
+    double metrics[SOMA_MAX_METRICS];
+} soma_scores;
+
+typedef struct soma_evaluate_options {
+    soma_dataset *data;
+    int64_t batch_size; /* default 256: it changes the speed only */
+    soma_callback *callbacks[SOMA_MAX_CALLBACKS];
+} soma_evaluate_options;
+/** Loss and metrics on data: soma_evaluate(net, test). */
+#define soma_evaluate(model, ...) soma_model_evaluate(model, &(soma_evaluate_options){.data = __VA_ARGS__})
+SOMA_API soma_scores soma_model_evaluate(soma_model *model, const soma_evaluate_options *options);
+/** Name of the i-th metric, "accuracy"; NULL beyond the last. */
+SOMA_API const char *soma_metric_name(const soma_model *model, int i);
+
+typedef struct soma_predict_options {
+    soma_dataset *data;
+    int64_t batch_size; /* default 256 */
+    soma_graph *graph;  /* that the result belongs to; NULL: the default one */
+    soma_callback *callbacks[SOMA_MAX_CALLBACKS];
+} soma_predict_options;
+/** The outputs for all samples, (samples, ...): soma_print(soma_predict(net, test)). NULL after an error. */
+#define soma_predict(model, ...) soma_model_predict(model, &(soma_predict_options){.data = __VA_ARGS__})
+SOMA_API soma_tensor *soma_model_predict(soma_model *model, const soma_predict_options *options);
+
+/* ---- batch by batch ---- */
+
+/** One training step, or one measurement, on tensors that have their elements (soma_array, soma_array_view). */
+SOMA_API soma_scores soma_train_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y);
+SOMA_API soma_scores soma_test_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y);
+/** Outputs for n samples that lie one after the other at x, into out: n times the output's elements, float32 (or
+ *  float64 for a float64 model). Allocates nothing once it has seen this n and dtype. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_predict_on_batch(soma_model *model, int64_t n, soma_dtype dtype,
+                                                           const void *x, void *out);
+
+/** The plan of a training step as fit would run it on this data. Belongs to the model. NULL after an error. */
+SOMA_API const soma_plan *soma_training_plan(soma_model *model, soma_dataset *data, int64_t batch_size);
+/** The plan of a prediction of n samples like the data's. */
+SOMA_API const soma_plan *soma_prediction_plan(soma_model *model, soma_dataset *data, int64_t batch_size);
+
+/* ---- what the model knows about its data ---- */
+
+/** uint8 data are pixels: the model sees x scale + offset, by default x / 255, unless its first layer is a rescaling or
+ *  this function says otherwise (scale 1: as they are). Part of the plan, saved with the model, applied wherever uint8
+ *  samples come in. Other dtypes are taken as they are. To be called before the first fit. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_set_pixel_scale(soma_model *model, double scale, double offset);
+
+/** Names of the classes, for people; taken from the first training data that has them, saved with the model.
+ *  NULL when there are none or i is beyond the last. */
+SOMA_API const char *soma_model_label(const soma_model *model, int i);
+
+/* ---- files ---- */
+
+/** A function or a layer class of the user's own, by a name for files: {"swish2", (soma_function *)my_swish}. */
+typedef void soma_function(void);
+typedef struct soma_custom {
+    const char *name;
+    soma_function *function;       /* an activation, loss, metric, initializer or regularizer */
+    const soma_layer_class *layer; /* or a layer class; its name is its own */
+} soma_custom;
+enum { SOMA_MAX_CUSTOM = 16 };
+
+typedef struct soma_save_options {
+    const char *path;
+    soma_custom custom[SOMA_MAX_CUSTOM]; /* Keras: custom_objects */
+    bool no_optimizer;                   /* without what is only needed to train on */
+} soma_save_options;
+/** Weights, architecture, preprocessing, labels, training configuration, optimizer state and history, as a safetensors
+ *  file that any reader of that format opens. The old file is replaced at once or stays. soma_save(net, "digits.soma") */
+#define soma_save(model, ...) soma_model_save(model, &(soma_save_options){.path = __VA_ARGS__})
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_save(const soma_model *model, const soma_save_options *options);
+
+typedef struct soma_load_options {
+    const char *path;
+    soma_custom custom[SOMA_MAX_CUSTOM];
+} soma_load_options;
+/** The model as it was saved, ready to train on. NULL after an error. */
+#define soma_load(context, ...) soma_model_load(context, &(soma_load_options){.path = __VA_ARGS__})
+SOMA_API soma_model *soma_model_load(soma_context *context, const soma_load_options *options);
+
+/* ---- one-hot labels ---- */
+
+/** (n) integers -> (n, classes) of 0 and 1. classes 0: the largest label + 1, for which the labels must have their
+ *  elements. Keras to_categorical. */
+SOMA_API soma_tensor *soma_to_categorical(soma_tensor *labels, int64_t classes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

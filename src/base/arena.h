@@ -1,0 +1,29 @@
+/* Arena: many small things that die together, such as the nodes of a graph.
+ * Rests on memory.h; blocks of one size are reused after a reset, a big thing gets a block of its own.
+ * Nothing is freed alone and nothing has to be sized beforehand. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stddef.h>
+
+#include <soma/context.h>
+
+typedef struct arena_block arena_block;
+
+typedef struct arena {
+    soma_context *context;
+    arena_block *first, *current; /* blocks of ARENA_BLOCK bytes, in order of use */
+    arena_block *big;             /* blocks of one thing each */
+} arena;
+
+void arena_init(arena *a, soma_context *context);
+/* Frees everything; the arena may be used again. */
+void arena_deinit(arena *a);
+/* Forgets everything but keeps ordinary blocks, so that repeating the same work allocates nothing but big things. */
+void arena_reset(arena *a);
+/* Zeroed; 16-byte aligned, 64 from 8 KB on. NULL after an error. bytes 0 gives a valid pointer. */
+void *arena_alloc(arena *a, size_t bytes);
+char *arena_strdup(arena *a, const char *string);
+char *arena_printf(arena *a, const char *format, ...) SOMA_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,140 @@
+/* The kernels of one instruction set, as a table: what the compiler's steps call.
+ * Every table is compiled from the same sources with other flags (kernels.def lists them); choice is at run time.
+ * All kernels of a real type (f32, f64) work in that type; "registers" are 64-byte aligned tiles that live in L1.
+ * Nothing here allocates, locks or knows of threads; equal input gives equal bits at a given instruction set. */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <soma/tensor.h>
+
+/* The map ops, X(NAME, inputs, "formula"). The tile program's instructions; comparisons and logic give 0 or 1. */
+#define CPU_MAP_LIST(X)                                                                                                \
+    X(COPY, 1, "a")                                                                                                    \
+    X(NEG, 1, "-a")                                                                                                    \
+    X(ABS, 1, "|a|")                                                                                                   \
+    X(SIGN, 1, "sign a")                                                                                               \
+    X(SQUARE, 1, "a*a")                                                                                                \
+    X(SQRT, 1, "sqrt a")                                                                                               \
+    X(RSQRT, 1, "1/sqrt a")                                                                                            \
+    X(RECIPROCAL, 1, "1/a")                                                                                            \
+    X(EXP, 1, "exp a")                                                                                                 \
+    X(EXPM1, 1, "exp a - 1")                                                                                           \
+    X(LOG, 1, "log a")                                                                                                 \
+    X(LOG1P, 1, "log(1+a)")                                                                                            \
+    X(SIN, 1, "sin a")                                                                                                 \
+    X(COS, 1, "cos a")                                                                                                 \
+    X(TAN, 1, "tan a")                                                                                                 \
+    X(TANH, 1, "tanh a")                                                                                               \
+    X(SIGMOID, 1, "1/(1+exp -a)")                                                                                      \
+    X(ERF, 1, "erf a")                                                                                                 \
+    X(FLOOR, 1, "floor a")                                                                                             \
+    X(CEIL, 1, "ceil a")                                                                                               \
+    X(ROUND, 1, "round a, half to even")                                                                               \
+    X(TRUNC, 1, "trunc a")                                                                                             \
+    X(ISNAN, 1, "a is NaN")                                                                                            \
+    X(ISFINITE, 1, "a is finite")                                                                                      \
+    X(NOT, 1, "a == 0")                                                                                                \
+    X(ADD, 2, "a+b")                                                                                                   \
+    X(SUB, 2, "a-b")                                                                                                   \
+    X(MUL, 2, "a*b")                                                                                                   \
+    X(DIV, 2, "a/b")                                                                                                   \
+    X(MOD, 2, "a - b*floor(a/b)")                                                                                      \
+    X(POW, 2, "a^b")                                                                                                   \
+    X(ATAN2, 2, "atan2(a,b)")                                                                                          \
+    X(MAXIMUM, 2, "max(a,b), NaN if either is")                                                                        \
+    X(MINIMUM, 2, "min(a,b), NaN if either is")                                                                        \
+    X(EQUAL, 2, "a==b")                                                                                                \
+    X(NOT_EQUAL, 2, "a!=b")                                                                                            \
+    X(LESS, 2, "a<b")                                                                                                  \
+    X(LESS_EQUAL, 2, "a<=b")                                                                                           \
+    X(GREATER, 2, "a>b")                                                                                               \
+    X(GREATER_EQUAL, 2, "a>=b")                                                                                        \
+    X(AND, 2, "a!=0 && b!=0")                                                                                          \
+    X(OR, 2, "a!=0 || b!=0")                                                                                           \
+    X(XOR, 2, "(a!=0) != (b!=0)")                                                                                      \
+    X(WHERE, 3, "a!=0 ? b : c")                                                                                        \
+    X(FMA, 3, "a*b+c")                                                                                                 \
+    X(FNMA, 3, "c-a*b")                                                                                                \
+    X(MUL_RSQRT, 2, "a/sqrt b")
+
+typedef enum cpu_map {
+#define CPU_MAP_ENUM(name, inputs, formula) CPU_##name,
+    CPU_MAP_LIST(CPU_MAP_ENUM)
+#undef CPU_MAP_ENUM
+    CPU_MAP_COUNT
+} cpu_map;
+
+/* Reductions of a row, X(NAME). ARGMAX and ARGMIN give the first index, as a number of the real type; NaN wins. */
+#define CPU_REDUCE_LIST(X) X(SUM) X(PROD) X(MAX) X(MIN) X(ARGMAX) X(ARGMIN)
+typedef enum cpu_reduce {
+#define CPU_REDUCE_ENUM(name) CPU_REDUCE_##name,
+    CPU_REDUCE_LIST(CPU_REDUCE_ENUM)
+#undef CPU_REDUCE_ENUM
+    CPU_REDUCE_COUNT
+} cpu_reduce;
+
+/* C[rows][columns] (+)= A[rows][k] * B[k][columns] for one register tile.
+ * A: element (i,k) at a[i*a_row + k*a_col]. B: a panel, row k at b + k*b_row, 64-byte aligned, columns = vectors*lanes,
+ * all of them readable. C: row i at c + i*c_row; written whole (columns elements a row); alignment of one element only.
+ * accumulate: add to what C holds. k >= 0 (0 without accumulate writes zeros). Sums run over k in order. */
+typedef void cpu_tile_fn(int64_t k, const void *a, int64_t a_row, int64_t a_col, const void *b, int64_t b_row, void *c,
+                         int64_t c_row, bool accumulate);
+
+/* dst[i] = op(a[i], b[i], c[i]). n is rounded up to whole vectors: the caller pads. dst may be any of the inputs.
+ * Alignment of one element is enough.
+ * An input may be one number for all i: which ones is chosen by the variant. */
+typedef void cpu_map_fn(void *dst, const void *a, const void *b, const void *c, int64_t n);
+
+/* Between storage dtypes and the real type, exactly n elements, no alignment. step counts elements of src (load) or dst
+ * (store), 1 when contiguous, may be 0 (load) or negative. Floats to integers truncate toward zero, saturating. */
+typedef void cpu_load_fn(void *dst, const void *src, int64_t step, int64_t n);
+typedef void cpu_store_fn(void *dst, int64_t step, const void *src, int64_t n);
+
+/* dst[r] = op over src[r*src_row + 0..columns-1], exactly; fixed order, columns >= 1 (0 for SUM, PROD: 0, 1). */
+typedef void cpu_reduce_fn(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);
+
+enum { CPU_MAX_ROWS = 14, CPU_MAX_VECTORS = 2 };
+
+/* How a tile's A operand lies: a_col == 1 (rows contiguous), or a_row == 1 (columns contiguous, packed or not). */
+enum { CPU_A_ROWS, CPU_A_COLUMNS, CPU_A_MODES };
+
+typedef struct cpu_real {
+    int lanes;   /* elements of a vector */
+    int rows;    /* the highest register tile, <= CPU_MAX_ROWS */
+    int vectors; /* the widest register tile, in vectors, <= CPU_MAX_VECTORS */
+    cpu_tile_fn *tile[CPU_A_MODES][CPU_MAX_ROWS + 1][CPU_MAX_VECTORS + 1]; /* [mode][rows][vectors], from 1 */
+    cpu_map_fn *map[CPU_MAP_COUNT][8]; /* bit 0, 1, 2 of the variant: a, b, c is one number */
+    cpu_reduce_fn *reduce[CPU_REDUCE_COUNT];
+    cpu_load_fn *load[SOMA_DTYPE_COUNT];
+    cpu_store_fn *store[SOMA_DTYPE_COUNT];
+    /* dst[(c / width) * panel + r * width + c % width] = src[r*src_row + c] for rows x columns, dst in panels of width
+     * columns, panel elements apart; columns beyond the last are written as zeros up to width. */
+    void (*pack)(void *dst, int64_t panel, int64_t width, const void *src, int64_t src_row, int64_t rows,
+                 int64_t columns);
+    /* The transpose's panels: dst[(r / width) * panel + c * width + r % width] = src[r*src_row + c], padded likewise. */
+    void (*pack_transposed)(void *dst, int64_t panel, int64_t width, const void *src, int64_t src_row, int64_t rows,
+                            int64_t columns);
+    /* Elements first .. first+n-1 of the random sequence (key, counter): uniform in [0,1) / normal(0,1). Element i takes
+     * word i%4 of Philox block i/4 (f32; f64: words 2*(i%2), 2*(i%2)+1 of block i/2); normal by Box-Muller on pairs. */
+    void (*uniform)(void *dst, uint64_t key, uint64_t counter, int64_t first, int64_t n);
+    void (*normal)(void *dst, uint64_t key, uint64_t counter, int64_t first, int64_t n);
+    /* Runs independent FMAs for about n iterations; returns the flops done: the machine's own limit. */
+    double (*peak)(int64_t n);
+} cpu_real;
+
+typedef struct cpu_kernels {
+    const char *name; /* "baseline", "avx2", "avx512", "neon" */
+    cpu_real f32, f64;
+} cpu_kernels;
+
+/* The kernels by name, or the best this machine and its OS support when NULL.
+ * NULL if the name is unknown or the machine lacks it. */
+const cpu_kernels *cpu_find(const char *name);
+/* The i-th level this machine can run, from the lowest; NULL past the last. */
+const cpu_kernels *cpu_level(int i);
+
+#endif

@@ -1,0 +1,43 @@
+/* Moves in plain C: copying a strided array, padding it, placing it into a larger one.
+ * Rests on view_walk.c and element.h. Elements keep their dtype, so they are copied as bytes. */
+#include <string.h>
+
+#include "cpu/reference/element.h"
+#include "cpu/reference/reference.h"
+
+/* Copies the input into the part of output that begins at index first of each axis. */
+static void copy_into(const cpu_view *input, const int64_t *first, cpu_view *output) {
+    cpu_view part = *output;
+    int64_t stride = 1, start = 0;
+    for (int i = output->rank - 1; i >= 0; i--) {
+        part.strides[i] = stride;
+        start += first[i] * stride;
+        stride *= output->shape[i];
+    }
+    size_t bytes = soma_dtype_size(input->dtype);
+    int64_t size = view_size(input);
+    view_walk walk = walk_start(input->rank, input->shape, 2, (const cpu_view *const[]){input, &part});
+    for (int64_t i = 0; i < size; i++, walk_next(&walk))
+        memcpy(view_at(output, start + walk.offset[1]), view_at(input, walk.offset[0]), bytes);
+}
+
+void ref_copy(const cpu_view *input, cpu_view *output) {
+    size_t bytes = soma_dtype_size(input->dtype);
+    int64_t size = view_size(input);
+    view_walk walk = walk_start(input->rank, input->shape, 1, (const cpu_view *const[]){input});
+    for (int64_t i = 0; i < size; i++, walk_next(&walk))
+        memcpy(view_at(output, i), view_at(input, walk.offset[0]), bytes);
+}
+
+void ref_pad(const cpu_view *input, const int64_t *before, double value, cpu_view *output) {
+    int64_t size = view_size(output);
+    for (int64_t i = 0; i < size; i++)
+        element_set(output->dtype, output->data, i, value);
+    copy_into(input, before, output);
+}
+
+void ref_place(const cpu_view *input, int axis, int64_t start, cpu_view *output) {
+    int64_t first[SOMA_MAX_RANK] = {0};
+    first[axis] = start;
+    copy_into(input, first, output);
+}

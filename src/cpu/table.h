@@ -1,0 +1,26 @@
+/* The initializer of one real type's table.
+ * Rests on the names of real.h and on the kernels; the lists of cpu.h and tensor.h say what must be there.
+ * An include, since only so can one initializer hold both types. */
+#ifndef CPU_TABLE_MACROS
+#define CPU_TABLE_MACROS
+#define TILE_ENTRY(rows, vectors)                                                                                      \
+    .tile[CPU_A_ROWS][rows][vectors] = V(tile_rows_##rows##_##vectors),                                                \
+    .tile[CPU_A_COLUMNS][rows][vectors] = V(tile_columns_##rows##_##vectors),
+#define MAP_ENTRY(name, inputs, formula) .map[CPU_##name] = MAP_ENTRY_##inputs(name),
+#define REDUCE_ENTRY(name) .reduce[CPU_REDUCE_##name] = V(reduce_##name),
+#define DTYPE_ENTRY(name, text, bytes) .load[name] = V(load_##name), .store[name] = V(store_##name),
+#endif
+{
+    .lanes = LANES,
+    .rows = TILE_ROWS,
+    .vectors = CPU_MAX_VECTORS,
+    TILE_LIST(TILE_ENTRY)
+    CPU_MAP_LIST(MAP_ENTRY)
+    CPU_REDUCE_LIST(REDUCE_ENTRY)
+    SOMA_DTYPE_LIST(DTYPE_ENTRY)
+    .pack = V(pack),
+    .pack_transposed = V(pack_transposed),
+    .uniform = V(uniform),
+    .normal = V(normal),
+    .peak = V(peak),
+},

@@ -1,0 +1,214 @@
+/* Elementary functions of a vector: exp, log, tanh, sigmoid, erf, powers and their kin.
+ * Rests on vec.h. Polynomials are near-minimax fits on the reduced range, coefficients rounded to the real type.
+ * f32 is 2 ulp, f64 3 or better; NaN, infinities, signed zeros and denormals come out as C's libm has them. */
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof(*(array))))
+#define POLY(x, ...) V(poly)(x, (const real[]){__VA_ARGS__}, COUNT(((const real[]){__VA_ARGS__})))
+
+#undef LN2_HIGH
+#undef LN2_LOW
+#undef EXP_MAX
+#undef EXP_MIN
+/* n * LN2_HIGH is exact for every exponent n. Beyond EXP_MAX exp is infinite, below EXP_MIN zero. */
+#if REAL_BITS == 32
+#define LN2_HIGH 0x1.62ep-1f
+#define LN2_LOW 0x1.0bfbe8p-15f
+#define EXP_MAX 89.0f
+#define EXP_MIN -104.0f
+#else
+#define LN2_HIGH 0x1.62e42fefa38p-1
+#define LN2_LOW 0x1.ef35793c7673p-45
+#define EXP_MAX 710.0
+#define EXP_MIN -746.0
+#endif
+
+/* ---- exp ---- */
+
+/* x = n ln 2 + r, |r| <= ln2/2; returns e^r - 1. */
+INLINE vec V(exp_reduced)(vec x, vec *n) {
+    *n = V(nearest)(x * R(1.44269504088896340736));
+    const vec r = V(fnma)(*n, V(splat)(LN2_LOW), V(fnma)(*n, V(splat)(LN2_HIGH), x));
+#if REAL_BITS == 32
+    const vec tail = POLY(r, 0x1p-1f, 0x1.555556p-3f, 0x1.5554e6p-5f, 0x1.1110dcp-7f, 0x1.6d4652p-10f, 0x1.a13186p-13f);
+#else
+    const vec tail = POLY(r, 0x1.0000000000000p-1, 0x1.5555555555557p-3, 0x1.5555555555556p-5, 0x1.111111111002ap-7,
+                          0x1.6c16c16c15ea1p-10, 0x1.a01a01ac48a8ap-13, 0x1.a01a01a8a0aa2p-16, 0x1.71de0100ab77dp-19,
+                          0x1.27e4d690c8fb7p-22, 0x1.af5060ac01426p-26, 0x1.1f7c02cb03184p-29);
+#endif
+    return V(fma)(r * r, tail, r);
+}
+
+INLINE vec V(exp)(vec x) {
+    vec n;
+    const vec e = V(exp_reduced)(V(min)(V(splat)(EXP_MAX), V(max)(V(splat)(EXP_MIN), x)), &n);
+    return V(ldexp)(e + 1, n);
+}
+
+/* e^x - 1 but for the sign of zero. */
+INLINE vec V(expm1_unsigned)(vec x) {
+    vec n;
+    const vec e = V(exp_reduced)(V(min)(V(splat)(EXP_MAX), V(max)(V(splat)(REAL_BITS == 32 ? R(-20) : R(-40)), x)), &n);
+    const vec s = V(pow2)(n - 1); /* half, so that the largest n does not overflow early */
+    return 2 * V(fma)(e, s, s - R(0.5));
+}
+INLINE vec V(expm1)(vec x) { return V(select)(V(eq)(x, V(splat)(0)), x, V(expm1_unsigned)(x)); }
+
+INLINE vec V(tanh)(vec x) {
+    const vec e = V(expm1_unsigned)(-2 * V(abs)(x));
+    return V(copysign)(e / (e + 2), x);
+}
+
+INLINE vec V(sigmoid)(vec x) {
+    const vec e = V(exp)(-V(abs)(x));
+    return V(select)(V(lt)(x, V(splat)(0)), e, V(splat)(1)) / (1 + e);
+}
+
+/* ---- log ---- */
+
+/* log(1+f) - f for 1+f in [sqrt 1/2, sqrt 2]. */
+INLINE vec V(log_tail)(vec f) {
+#if REAL_BITS == 32
+    const vec p = POLY(f, 0x1.555554p-2f, -0x1.0000cep-2f, 0x1.999f14p-3f, -0x1.54d03ep-3f, 0x1.231ce6p-3f,
+                       -0x1.0a33eap-3f, 0x1.02814ep-3f, -0x1.43b246p-4f);
+    const vec f2 = f * f;
+    return V(fnma)(f2, V(splat)(0.5f), f2 * f * p);
+#else
+    /* with s = f/(2+f): log(1+f) = 2s + s^3 p(s^2) and 2s = f - f^2/2 + s f^2/2 */
+    const vec s = f / (2 + f), z = s * s, half = f * f * 0.5;
+    const vec p = POLY(z, 0x1.5555555555558p-1, 0x1.99999999952e2p-2, 0x1.2492492df148dp-2, 0x1.c71c62e5800a0p-3,
+                       0x1.7462b4ab2ef9fp-3, 0x1.39fe60654284cp-3, 0x1.2b584aae7c494p-3);
+    return V(fma)(s, V(fma)(z, p, half), -half);
+#endif
+}
+/* k ln 2 + log(1+f), where u = 2^k (1+f) says which results are special. */
+INLINE vec V(log_finish)(vec u, vec k, vec f) {
+    const vec r = V(fma)(k, V(splat)(LN2_HIGH), f + V(fma)(k, V(splat)(LN2_LOW), V(log_tail)(f)));
+    const vec infinity = V(splat)(R(INFINITY)), zero = V(splat)(0);
+    const vec low = V(select)(V(eq)(u, zero), -infinity, V(splat)(R(NAN)));
+    return V(select)(V(lt)(zero, u), V(select)(V(lt)(u, infinity), r, infinity), low);
+}
+INLINE vec V(log)(vec x) {
+    vec k;
+    const vec m = V(split)(x, &k);
+    return V(log_finish)(x, k, m - 1);
+}
+INLINE vec V(log1p)(vec x) {
+    const vec u = 1 + x, b = u - 1, lost = (1 - (u - b)) + (x - b);
+    vec k;
+    const vec m = V(split)(u, &k);
+    const vec f = V(fma)(lost, V(pow2)(V(max)(-k, V(splat)(R(1 - BIAS)))), m - 1);
+    return V(select)(V(eq)(x, V(splat)(0)), x, V(log_finish)(u, k, f));
+}
+
+/* ---- erf ---- */
+
+static __attribute__((noinline)) vec V(erf)(vec x) {
+    const vec a = V(abs)(x), z = a * a;
+#if REAL_BITS == 32
+    const vec p = POLY(z, 0x1.06eba8p-3f, -0x1.81273ep-2f, 0x1.ce2d10p-4f, -0x1.b7fabap-6f, 0x1.541270p-8f,
+                       -0x1.a45088p-11f, 0x1.4a5690p-14f);
+    const vec q = POLY(V(min)(V(splat)(4), a), 0x1.4fb068p-12f, -0x1.2156fap+0f, -0x1.437eb4p-1f, -0x1.c2e356p-4f,
+                       0x1.b0e246p-6f, -0x1.37ecc6p-8f, 0x1.38e5e6p-11f, -0x1.825ce4p-15f, 0x1.b77830p-20f);
+    const vec large = 1 - V(exp)(q); /* q: log erfc */
+#else
+    const vec p = POLY(z, 0x1.06eba8214db68p-3, -0x1.812746b0379c1p-2, 0x1.ce2f21a040f66p-4, -0x1.b82ce31203772p-6,
+                       0x1.565bccfa44156p-8, -0x1.c02db0665e53dp-11, 0x1.f9a2be4f731a1p-14, -0x1.f4ca838adb73bp-17,
+                       0x1.b981d78881a5dp-20, -0x1.5c131500d3f88p-23, 0x1.d76af6ca49787p-27, -0x1.ac9585a44fe29p-31);
+    const vec c = V(min)(V(splat)(6), a), u = (c - 3) / (c + 3);
+    const vec q = POLY(u, 0x1.6e9827d229d2dp-3, -0x1.4e102b9cf8512p-2, 0x1.f6ff20410599bp-3, -0x1.336ffbef08cbbp-3,
+                       0x1.258b13b0139fep-4, -0x1.8fa58eb5bd68fp-6, 0x1.17c838fea5806p-8, 0x1.73101ea8fe252p-11,
+                       -0x1.39085a31b18abp-11, 0x1.7b9fc8eb630e9p-15, 0x1.0cb1db32e0c9fp-14, -0x1.af2329d757293p-17,
+                       -0x1.0cb4611cc29f6p-17, 0x1.0f9a79cee3e31p-19, 0x1.57a5fe2b9b75ep-20);
+    const vec large = 1 - V(exp)(-c * c) * q; /* q: erfc e^(x^2) */
+#endif
+    return V(select)(V(lt)(a, V(splat)(1)), V(fma)(x, p, x), V(copysign)(large, x));
+}
+
+/* ---- power and remainder ---- */
+
+#if REAL_BITS == 64
+/* a^b for a > 0: log a as the sum of two numbers, then exp of b times it. */
+INLINE vec V(pow_positive)(vec a, vec b) {
+    vec k, n;
+    const vec f = V(split)(a, &k) - 1;
+    /* s + s_low = f/(2+f) */
+    const vec d = 2 + f, d_low = f - (d - 2), s = f / d, sd = s * d;
+    const vec s_low = ((f - sd) - V(product_error)(s, d, sd) - s * d_low) / d;
+    /* log(1+f) = 2s + 2/3 s^3 + s^5 p(s^2); the first two terms in double length */
+    const vec z = s * s, z_low = V(product_error)(s, s, z) + 2 * s * s_low;
+    const vec p = z * POLY(z, 0x1.999999999999ep-2, 0x1.249249248e53bp-2, 0x1.c71c71d7e5cbbp-3, 0x1.745d09f1d2e07p-3,
+                           0x1.3b18b888c57bep-3, 0x1.1018bb6af7381p-3, 0x1.0877e906ba6fep-3);
+    const vec c = p + 0x1.5555555555555p-1;
+    const vec c_low = p - (c - 0x1.5555555555555p-1) + 0x1.5555555555555p-55;
+    const vec w = s * z, w_low = V(product_error)(s, z, w) + s * z_low + s_low * z;
+    const vec t = w * c, t_low = V(product_error)(w, c, t) + w * c_low + w_low * c;
+    /* k ln 2 + 2s + t, largest first */
+    const vec kh = k * LN2_HIGH;
+    const vec u = kh + 2 * s, u_low = V(select)(V(eq)(k, V(splat)(0)), V(splat)(0), 2 * s - (u - kh));
+    const vec l = u + t, l_low = (t - (l - u)) + (u_low + 2 * s_low + t_low + k * LN2_LOW);
+    /* exponent in double length; clamped it overflows or vanishes all the same */
+    const vec y = b * l, limit = V(splat)(800);
+    const vec y_low = V(product_error)(b, l, y) + b * l_low;
+    const mask fits = V(lt)(V(abs)(y), limit);
+    const vec x = V(min)(limit, V(max)(-limit, y));
+    const vec e = V(exp_reduced)(x, &n);
+    return V(ldexp)(1 + V(fma)(V(keep)(fits, y_low), 1 + e, e), n);
+}
+#else
+typedef float half_f32 __attribute__((vector_size(VEC_BYTES / 2), may_alias));
+/* Through f64, which is exact enough by far. */
+INLINE vec V(pow_positive)(vec a, vec b) {
+    union {
+        vec whole;
+        half_f32 half[2];
+    } x = {a}, y = {b};
+    for (int i = 0; i < 2; i++) {
+        const vec_f64 e = __builtin_convertvector(y.half[i], vec_f64) *
+                          log_f64(__builtin_convertvector(x.half[i], vec_f64));
+        x.half[i] = __builtin_convertvector(exp_f64(e), half_f32);
+    }
+    return x.whole;
+}
+#endif
+
+static __attribute__((noinline)) vec V(pow)(vec a, vec b) {
+    const vec zero = V(splat)(0), one = V(splat)(1), infinity = V(splat)(R(INFINITY)), nan = V(splat)(R(NAN));
+    const vec base = V(abs)(a), size = V(abs)(b), half = b * R(0.5);
+    const mask whole = V(eq)(V(trunc)(b), b);
+    const mask odd = V(both)(V(both)(whole, V(ne)(V(trunc)(half), half)), V(lt)(size, infinity));
+    const mask negative = V(lt)(a, zero);
+    vec r = V(pow_positive)(base, b);
+    r = V(select)(V(both)(negative, V(ne)(V(trunc)(b), b)), nan, r);
+    /* base 0 or infinite: 0 or infinite as the signs have it; b infinite likewise, by |a| < 1 or > 1 */
+    const mask up = V(lt)(zero, b);
+    const mask base_zero = V(eq)(base, zero), base_infinite = V(eq)(base, infinity);
+    r = V(select)(base_zero, V(select)(up, zero, infinity), r);
+    r = V(select)(base_infinite, V(select)(up, infinity, zero), r);
+    r = V(select)(V(eq)(size, infinity), V(select)(V(differ)(V(lt)(base, one), up), infinity, zero), r);
+    r = V(select)(V(either)(V(ne)(a, a), V(ne)(b, b)), nan, r);
+    r = V(select)(V(both)(V(eq)(base, one), V(either)(V(eq)(size, infinity), V(eq)(a, one))), one, r);
+    r = V(select)(V(eq)(b, zero), one, r);
+    return V(select)(odd, V(copysign)(r, a), r);
+}
+
+static real V(mod_scalar)(real a, real b) {
+    const real r = REAL_BITS == 32 ? (real)fmodf((float)a, (float)b) : (real)fmod((double)a, (double)b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+/* a - b floor(a/b), rounded once; huge quotients are left to libm. */
+static __attribute__((noinline)) vec V(mod)(vec a, vec b) {
+    const vec q = V(floor)(a / b), p = q * b;
+    vec r = (a - p) - V(product_error)(q, b, p);
+    const vec size = V(abs)(b), zero = V(splat)(0);
+    r = V(flip)(r, V(sign_of)(b)); /* as if b were positive */
+    r = V(select)(V(lt)(r, zero), r + size, r); /* the quotient was rounded up to a whole number */
+    r = V(flip)(r, V(sign_of)(b));
+    const real limit = (real)(BITS_C(1) << (MANTISSA - 2));
+    const vec size_limit = V(splat)(REAL_BITS == 32 ? R(0x1p100) : R(0x1p1000));
+    const mask near = V(both)(V(lt)(V(abs)(q), V(splat)(limit)), V(lt)(V(abs)(p), size_limit));
+    const vec tame = V(keep)(near, V(splat)(1));
+    if (V(any)(V(eq)(tame, zero)))
+        for (int i = 0; i < LANES; i++)
+            if (tame[i] == 0) r[i] = V(mod_scalar)(a[i], b[i]);
+    return r;
+}

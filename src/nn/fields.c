@@ -1,0 +1,293 @@
+/* Options as tables: completion, writing and reading.
+ * Rests on fields.h; one function a direction and kind of value, chosen by the field's kind.
+ * Everything read comes from files, so each value is checked for its type before it is stored. */
+#include "nn/fields.h"
+
+#include <math.h>
+#include <string.h>
+
+static void *at(void *options, const soma_field *f) {
+    return (char *)options + f->offset;
+}
+static const void *at_const(const void *options, const soma_field *f) {
+    return (const char *)options + f->offset;
+}
+
+/* ---- defaults and bounds ---- */
+
+static soma_status check_bounds(soma_context *context, const char *who, const soma_field *f, double value) {
+    if (f->low == 0 && f->high == 0) return SOMA_OK;
+    RETURN_IF(context, !(value >= f->low), SOMA_INVALID, "[%s] %s is %g: it must be at least %g", who, f->name, value,
+              f->low);
+    RETURN_IF(context, f->high > f->low && !(value <= f->high), SOMA_INVALID, "[%s] %s is %g: it must be at most %g",
+              who, f->name, value, f->high);
+    return SOMA_OK;
+}
+
+soma_status fields_complete(soma_context *context, const char *who, const soma_field *fields, void *options) {
+    for (const soma_field *f = fields; f && f->name; f++) {
+        if (f->kind == SOMA_FIELD_INT) {
+            int64_t *value = at(options, f);
+            if (*value == 0) *value = (int64_t)f->standard;
+            TRY(check_bounds(context, who, f, (double)*value));
+        } else if (f->kind == SOMA_FIELD_NUMBER) {
+            double *value = at(options, f);
+            if (*value == 0 && !signbit(*value)) *value = f->standard;
+            RETURN_IF(context, !isfinite(*value), SOMA_INVALID, "[%s] %s is not a finite number", who, f->name);
+            TRY(check_bounds(context, who, f, *value));
+        } else if (f->kind == SOMA_FIELD_DTYPE) {
+            soma_dtype dtype = *(const soma_dtype *)at_const(options, f);
+            RETURN_IF(context, dtype != SOMA_F32 && dtype != SOMA_F64, SOMA_DTYPE, "[%s] %s must be float32 or float64",
+                      who, f->name);
+        } else if (f->kind == SOMA_FIELD_SHAPE) {
+            const int64_t *shape = at_const(options, f);
+            for (int i = 0; i < SOMA_MAX_RANK && shape[i] != 0; i++) {
+                RETURN_IF(context, shape[i] < -1, SOMA_SHAPE, "[%s] %s has an extent of %lld", who, f->name,
+                          (long long)shape[i]);
+            }
+        }
+    }
+    return SOMA_OK;
+}
+
+/* ---- writing ---- */
+
+/* A function by its name, "zeros", or with its numbers, {"constant": {"value": 2}}. */
+static soma_status write_function(text *out, const field_names *names, const char *who, const char *option,
+                                  const name_table *table, soma_function *function, const double *parameters) {
+    const char *name = name_for(table, names->custom, function);
+    RETURN_IF(names->context, !name, SOMA_INVALID,
+              "[%s] the %s of %s has no name: give it one by .custom = {{\"name\", (soma_function *)function}}", who,
+              table->what, option);
+    const name_entry *entry = name_of(table, function);
+    if (!entry || entry->n == 0 || !parameters) {
+        json_write_string(out, name);
+        return SOMA_OK;
+    }
+    text_append(out, "{");
+    json_write_string(out, name);
+    text_append(out, ": {");
+    for (int i = 0; i < entry->n; i++) {
+        text_printf(out, "%s\"%s\": ", i ? ", " : "", entry->parameters[i]);
+        json_write_number(out, parameters[i]);
+    }
+    text_append(out, "}}");
+    return SOMA_OK;
+}
+
+/* Whether there is anything to write. */
+static bool is_set(const soma_field *f, const void *value) {
+    switch (f->kind) {
+    case SOMA_FIELD_STRING: return *(const char *const *)value != NULL;
+    case SOMA_FIELD_SHAPE: return *(const int64_t *)value != 0;
+    case SOMA_FIELD_ACTIVATION: return *(soma_activation_fn *const *)value != NULL;
+    case SOMA_FIELD_INITIALIZER: return ((const soma_initializer *)value)->build != NULL;
+    case SOMA_FIELD_REGULARIZER: return ((const soma_regularizer *)value)->penalty != NULL;
+    default: return true;
+    }
+}
+
+static void write_shape(text *out, const int64_t *shape) {
+    text_append(out, "[");
+    for (int i = 0; i < SOMA_MAX_RANK && shape[i] != 0; i++)
+        text_printf(out, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    text_append(out, "]");
+}
+
+static soma_status write_value(text *out, const field_names *names, const char *who, const soma_field *f,
+                               const void *value) {
+    switch (f->kind) {
+    case SOMA_FIELD_BOOL: text_append(out, *(const bool *)value ? "true" : "false"); return SOMA_OK;
+    case SOMA_FIELD_NOT: text_append(out, *(const bool *)value ? "false" : "true"); return SOMA_OK;
+    case SOMA_FIELD_INT: text_printf(out, "%lld", (long long)*(const int64_t *)value); return SOMA_OK;
+    case SOMA_FIELD_NUMBER: json_write_number(out, *(const double *)value); return SOMA_OK;
+    case SOMA_FIELD_STRING: json_write_string(out, *(const char *const *)value); return SOMA_OK;
+    case SOMA_FIELD_SHAPE: write_shape(out, value); return SOMA_OK;
+    case SOMA_FIELD_DTYPE: json_write_string(out, soma_dtype_name(*(const soma_dtype *)value)); return SOMA_OK;
+    case SOMA_FIELD_ACTIVATION:
+        return write_function(out, names, who, f->name, &activation_names,
+                              (soma_function *)*(soma_activation_fn *const *)value, NULL);
+    case SOMA_FIELD_INITIALIZER: {
+        const soma_initializer *initializer = value;
+        return write_function(out, names, who, f->name, &initializer_names, (soma_function *)initializer->build,
+                              initializer->parameters);
+    }
+    case SOMA_FIELD_REGULARIZER: {
+        const soma_regularizer *regularizer = value;
+        return write_function(out, names, who, f->name, &regularizer_names, (soma_function *)regularizer->penalty,
+                              regularizer->parameters);
+    }
+    }
+    return SOMA_OK;
+}
+
+soma_status fields_write(text *out, const field_names *names, const char *who, const soma_field *fields,
+                         const void *options, bool *first) {
+    for (const soma_field *f = fields; f && f->name; f++) {
+        const void *value = at_const(options, f);
+        if (!is_set(f, value)) continue;
+        text_printf(out, "%s\"%s\": ", *first ? "" : ", ", f->name);
+        *first = false;
+        TRY(write_value(out, names, who, f, value));
+    }
+    return SOMA_OK;
+}
+
+/* ---- reading ---- */
+
+static soma_status wrong(const field_names *names, const char *who, const soma_field *f, const char *expected) {
+    return error_set(names->context, SOMA_INVALID, "[%s] %s must be %s", who, f->name, expected);
+}
+
+/* The numbers of a function, from {"value": 2} or from a lone number, which is the first. */
+static soma_status read_parameters(const field_names *names, const char *who, const name_entry *entry,
+                                   const json_node *node, double *parameters) {
+    if (!node || json_node_kind(node) == JSON_IS_NULL) return SOMA_OK;
+    if (json_node_number(node, &parameters[0]) && entry->n > 0) return SOMA_OK;
+    RETURN_IF(names->context, json_node_kind(node) != JSON_IS_OBJECT, SOMA_INVALID,
+              "[%s] %s: its numbers must be given by name", who, entry->name);
+    void *cursor = NULL;
+    const char *key;
+    const json_node *value;
+    while (json_node_next(node, &cursor, &key, &value)) {
+        int i = 0;
+        while (i < entry->n && strcmp(entry->parameters[i], key) != 0) i++;
+        if (i == entry->n && strcmp(key, "seed") == 0) continue; /* ours is the context's */
+        RETURN_IF(names->context, i == entry->n, SOMA_INVALID, "[%s] %s has no number '%s'", who, entry->name, key);
+        RETURN_IF(names->context, !json_node_number(value, &parameters[i]), SOMA_INVALID, "[%s] %s: %s must be a number",
+                  who, entry->name, key);
+    }
+    return SOMA_OK;
+}
+
+/* A name, {"name": numbers}, or Keras' {"class_name": name, "config": numbers}. */
+static soma_status read_function(const field_names *names, const char *who, const soma_field *f,
+                                 const name_table *table, const json_node *node, soma_function **function,
+                                 double *parameters) {
+    const char *name = json_node_string(node);
+    const json_node *numbers = NULL;
+    if (!name && json_node_find(node, "class_name")) {
+        name = json_node_string(json_node_find(node, "class_name"));
+        numbers = json_node_find(node, "config");
+    } else if (!name && json_node_kind(node) == JSON_IS_OBJECT && json_node_count(node) == 1) {
+        void *cursor = NULL;
+        (void)json_node_next(node, &cursor, &name, &numbers);
+    }
+    if (!name) return wrong(names, who, f, "a name, or a name with its numbers");
+    const name_entry *entry;
+    soma_function *found = name_resolve(names->context, table, names->custom, name, &entry);
+    if (!found) return SOMA_NOT_FOUND;
+    *function = found;
+    if (!parameters || !entry) return SOMA_OK;
+    memcpy(parameters, entry->standard, sizeof entry->standard);
+    return read_parameters(names, who, entry, numbers, parameters);
+}
+
+static soma_status read_shape(const field_names *names, const char *who, const soma_field *f, const json_node *node,
+                              int64_t *shape) {
+    memset(shape, 0, SOMA_MAX_RANK * sizeof *shape);
+    if (json_node_integer(node, &shape[0])) return SOMA_OK;
+    int64_t n = json_node_kind(node) == JSON_IS_ARRAY ? json_node_count(node) : -1;
+    if (n < 0 || n > SOMA_MAX_RANK) return wrong(names, who, f, "a list of at most 8 whole numbers");
+    for (int64_t i = 0; i < n; i++) {
+        if (!json_node_integer(json_node_at(node, i), &shape[i]) || shape[i] == 0)
+            return wrong(names, who, f, "a list of whole numbers that are not zero");
+    }
+    return SOMA_OK;
+}
+
+static soma_status read_dtype(const field_names *names, const char *who, const soma_field *f, const json_node *node,
+                              soma_dtype *dtype) {
+    const char *name = json_node_string(node);
+    for (int i = 0; name && i < SOMA_DTYPE_COUNT; i++) {
+        if (strcmp(name, soma_dtype_name((soma_dtype)i)) == 0) {
+            *dtype = (soma_dtype)i;
+            return SOMA_OK;
+        }
+    }
+    return wrong(names, who, f, "the name of a dtype, such as \"float32\"");
+}
+
+static soma_status read_number(const field_names *names, const char *who, const soma_field *f, const json_node *node,
+                               double *out) {
+    if (!json_node_number(node, out)) return wrong(names, who, f, "a number");
+    if (*out == 0) *out = SOMA_ZERO; /* a zero in a file is meant */
+    return SOMA_OK;
+}
+
+soma_status fields_read_value(const field_names *names, const char *who, const soma_field *f, const json_node *node,
+                              void *options) {
+    void *value = at(options, f);
+    bool flag;
+    switch (f->kind) {
+    case SOMA_FIELD_BOOL:
+    case SOMA_FIELD_NOT:
+        if (!json_node_bool(node, &flag)) return wrong(names, who, f, "true or false");
+        *(bool *)value = f->kind == SOMA_FIELD_BOOL ? flag : !flag;
+        return SOMA_OK;
+    case SOMA_FIELD_INT:
+        return json_node_integer(node, value) ? SOMA_OK : wrong(names, who, f, "a whole number");
+    case SOMA_FIELD_NUMBER: return read_number(names, who, f, node, value);
+    case SOMA_FIELD_STRING:
+        *(const char **)value = json_node_string(node);
+        return *(const char **)value ? SOMA_OK : wrong(names, who, f, "a string");
+    case SOMA_FIELD_SHAPE: return read_shape(names, who, f, node, value);
+    case SOMA_FIELD_DTYPE: return read_dtype(names, who, f, node, value);
+    case SOMA_FIELD_ACTIVATION: {
+        soma_function *function = NULL;
+        TRY(read_function(names, who, f, &activation_names, node, &function, NULL));
+        *(soma_activation_fn **)value = (soma_activation_fn *)function;
+        return SOMA_OK;
+    }
+    case SOMA_FIELD_INITIALIZER: {
+        soma_initializer *initializer = value;
+        soma_function *function = NULL;
+        TRY(read_function(names, who, f, &initializer_names, node, &function, initializer->parameters));
+        initializer->build = (soma_initializer_fn *)function;
+        return SOMA_OK;
+    }
+    case SOMA_FIELD_REGULARIZER: {
+        soma_regularizer *regularizer = value;
+        soma_function *function = NULL;
+        TRY(read_function(names, who, f, &regularizer_names, node, &function, regularizer->parameters));
+        regularizer->penalty = (soma_regularizer_fn *)function;
+        return SOMA_OK;
+    }
+    }
+    return SOMA_OK;
+}
+
+static soma_status unknown_option(const field_names *names, const char *who, const soma_field *const *tables,
+                                  const char *key) {
+    enum { KNOWN = 64 };
+    const char *known[KNOWN];
+    int n = 0;
+    for (int t = 0; t < FIELD_TABLES; t++) {
+        for (const soma_field *f = tables[t]; f && f->name && n < KNOWN; f++) known[n++] = f->name;
+    }
+    const char *nearest = text_nearest(key, known, n);
+    return error_set(names->context, SOMA_NOT_FOUND, "[%s] unknown option '%s'%s%s%s", who, key,
+                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+soma_status fields_read(const field_names *names, const char *who, const soma_field *const tables[FIELD_TABLES],
+                        const json_node *object, void *options) {
+    if (!object || json_node_kind(object) == JSON_IS_NULL) return SOMA_OK;
+    RETURN_IF(names->context, json_node_kind(object) != JSON_IS_OBJECT, SOMA_INVALID,
+              "[%s] its options must be given by name", who);
+    void *cursor = NULL;
+    const char *key;
+    const json_node *value;
+    while (json_node_next(object, &cursor, &key, &value)) {
+        const soma_field *found = NULL;
+        for (int t = 0; t < FIELD_TABLES && !found; t++) {
+            for (const soma_field *f = tables[t]; f && f->name && !found; f++) {
+                if (strcmp(f->name, key) == 0) found = f;
+            }
+        }
+        if (!found) return unknown_option(names, who, tables, key);
+        if (json_node_kind(value) == JSON_IS_NULL) continue;
+        TRY(fields_read_value(names, who, found, value, options));
+    }
+    return SOMA_OK;
+}

@@ -1,0 +1,34 @@
+/* Options as tables: defaults, bounds, and JSON in both directions, for every struct of options that files know.
+ * Rests on names.h (functions by name) and formats/json.h. A new layer or optimizer only lists its fields.
+ * Texts name the owner and the option, and the nearest known one. */
+#ifndef NN_FIELDS_H
+#define NN_FIELDS_H
+
+#include "formats/json.h"
+#include "nn/names.h"
+
+/* Who reads or writes: for errors, and for functions that only the user can name. */
+typedef struct field_names {
+    soma_context *context;
+    const soma_custom *custom; /* may be NULL */
+} field_names;
+
+enum { FIELD_TABLES = 2 };
+
+/* What zero stands for takes its place, and values are checked against their bounds. fields may be NULL. */
+soma_status fields_complete(soma_context *context, const char *who, const soma_field *fields, void *options);
+
+/* Adds "name": value pairs, each but the first with a comma before it; what is unset is left out. *first as given is
+ * whether a pair has yet to come. */
+soma_status fields_write(text *out, const field_names *names, const char *who, const soma_field *fields,
+                         const void *options, bool *first);
+
+/* Reads an object's members into options, each by the table that has its name; NULL tables are skipped. Strings are
+ * borrowed from the document. */
+soma_status fields_read(const field_names *names, const char *who, const soma_field *const tables[FIELD_TABLES],
+                        const json_node *object, void *options);
+/* One value, for the short form {"dense": 10}. */
+soma_status fields_read_value(const field_names *names, const char *who, const soma_field *field,
+                              const json_node *value, void *options);
+
+#endif

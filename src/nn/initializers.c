@@ -1,0 +1,106 @@
+/* Initializers: a weight's first values as a tensor, keyed by the seed and the weight's number.
+ * Rests on ops: the random ones count (Philox), so the values depend neither on threads nor on order.
+ * Variance scaling is Keras': truncated normals are widened so that their variance is the one that was asked for. */
+#include <math.h>
+
+#include "nn/names.h"
+
+static soma_tensor *uniform(const soma_weight_request *r, double low, double high) {
+    return soma_random_uniform(r->graph, r->dtype, r->rank, r->shape, low, high, r->step);
+}
+
+/* Normal within two deviations. What falls outside is drawn again, up to DRAWS times; one value in ten million that is
+ * still outside is cut off. */
+static soma_tensor *truncated(const soma_weight_request *r, double mean, double stddev) {
+    enum { DRAWS = 5 };
+    soma_tensor *z = soma_random_normal(r->graph, r->dtype, r->rank, r->shape, 0, 1, r->step);
+    soma_tensor *limit = soma_scalar(r->graph, r->dtype, 2);
+    for (int draw = 1; draw < DRAWS; draw++) {
+        soma_tensor *again = soma_random_normal(r->graph, r->dtype, r->rank, r->shape, 0, 1, r->step);
+        z = soma_where(soma_less_equal(soma_abs(z), limit), z, again);
+    }
+    return soma_add_scalar(soma_mul_scalar(soma_clip(z, -2, 2), stddev), mean);
+}
+
+/* U or truncated N of variance scale / fan. */
+static soma_tensor *scaled(const soma_weight_request *r, double scale, double fan, bool normal) {
+    double variance = scale / (fan > 1 ? fan : 1);
+    if (!normal) return uniform(r, -sqrt(3 * variance), sqrt(3 * variance));
+    return truncated(r, 0, sqrt(variance) / 0.87962566103423978); /* deviation of a standard normal cut off at 2 */
+}
+
+#define VARIANCE_SCALING(name, scale, fan, normal)                                                                     \
+    static soma_tensor *build_##name(const soma_weight_request *request, const double *parameters) {                  \
+        (void)parameters;                                                                                              \
+        return scaled(request, scale, fan, normal);                                                                    \
+    }                                                                                                                  \
+    soma_initializer soma_##name(void) {                                                                               \
+        return (soma_initializer){.build = build_##name};                                                              \
+    }
+VARIANCE_SCALING(glorot_uniform, 1, (request->fan_in + request->fan_out) / 2, false)
+VARIANCE_SCALING(glorot_normal, 1, (request->fan_in + request->fan_out) / 2, true)
+VARIANCE_SCALING(he_uniform, 2, request->fan_in, false)
+VARIANCE_SCALING(he_normal, 2, request->fan_in, true)
+VARIANCE_SCALING(lecun_uniform, 1, request->fan_in, false)
+VARIANCE_SCALING(lecun_normal, 1, request->fan_in, true)
+#undef VARIANCE_SCALING
+
+static soma_tensor *build_uniform(const soma_weight_request *r, const double *parameters) {
+    return uniform(r, parameters[0], parameters[1]);
+}
+
+static soma_tensor *build_normal(const soma_weight_request *r, const double *parameters) {
+    return soma_random_normal(r->graph, r->dtype, r->rank, r->shape, parameters[0], parameters[1], r->step);
+}
+
+static soma_tensor *build_truncated_normal(const soma_weight_request *r, const double *parameters) {
+    return truncated(r, parameters[0], parameters[1]);
+}
+
+static soma_tensor *build_zeros(const soma_weight_request *r, const double *parameters) {
+    (void)parameters;
+    return soma_zeros(r->graph, r->dtype, r->rank, r->shape);
+}
+
+static soma_tensor *build_ones(const soma_weight_request *r, const double *parameters) {
+    (void)parameters;
+    return soma_ones(r->graph, r->dtype, r->rank, r->shape);
+}
+
+static soma_tensor *build_constant(const soma_weight_request *r, const double *parameters) {
+    return soma_full(r->graph, r->dtype, r->rank, r->shape, parameters[0]);
+}
+
+soma_initializer soma_uniform(double minval, double maxval) {
+    return (soma_initializer){.build = build_uniform, .parameters = {minval, maxval}};
+}
+soma_initializer soma_normal(double mean, double stddev) {
+    return (soma_initializer){.build = build_normal, .parameters = {mean, stddev}};
+}
+soma_initializer soma_truncated_normal(double mean, double stddev) {
+    return (soma_initializer){.build = build_truncated_normal, .parameters = {mean, stddev}};
+}
+soma_initializer soma_all_zeros(void) {
+    return (soma_initializer){.build = build_zeros};
+}
+soma_initializer soma_all_ones(void) {
+    return (soma_initializer){.build = build_ones};
+}
+soma_initializer soma_constant(double value) {
+    return (soma_initializer){.build = build_constant, .parameters = {value}};
+}
+
+static const name_entry entries[] = {
+#define INITIALIZER(text, function, count, parameter_names, defaults)                                                  \
+    {text, (soma_function *)function, count, parameter_names, defaults, false},
+#include "nn/initializers.def"
+#undef INITIALIZER
+};
+
+static const char *const names[] = {
+#define INITIALIZER(text, function, count, parameter_names, defaults) text,
+#include "nn/initializers.def"
+#undef INITIALIZER
+    NULL};
+
+const name_table initializer_names = {"initializer", entries, sizeof entries / sizeof *entries, names};

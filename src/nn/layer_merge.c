@@ -1,0 +1,52 @@
+/* Merging layers: Add and Concatenate.
+ * Rests on add and concat. They take several inputs, so they are called with soma_call_many.
+ * Shapes must fit exactly but for the axis of a concatenation: nothing broadcasts in silence. */
+#include <stddef.h>
+
+#include "nn/layer.h"
+
+static soma_tensor *add(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)trace;
+    soma_tensor *sum = layer_float(layer, inputs[0]);
+    char a[SHAPE_TEXT], b[SHAPE_TEXT];
+    for (int i = 1; i < n; i++) {
+        RETURN_NULL_IF(layer->context,
+                       !shape_equal(inputs[0]->rank, inputs[0]->shape, inputs[i]->rank, inputs[i]->shape), SOMA_SHAPE,
+                       "[Add] inputs %s and %s differ", tensor_shape_text(a, inputs[0]),
+                       tensor_shape_text(b, inputs[i]));
+        sum = soma_add(sum, layer_float(layer, inputs[i]));
+    }
+    return sum;
+}
+
+const soma_layer_class layer_add = {
+    .name = "Add", .size = sizeof(soma_add_layer_options), .min_inputs = 2, .max_inputs = -1, .call = add};
+
+soma_layer *soma_add_layer_create(const soma_add_layer_options *options) {
+    return soma_layer_create(&layer_add, options);
+}
+
+static const soma_field concatenate_fields[] = {{.name = "axis",
+                                                 .kind = SOMA_FIELD_INT,
+                                                 .offset = offsetof(soma_concatenate_options, axis),
+                                                 .standard = -1,
+                                                 .low = -SOMA_MAX_RANK,
+                                                 .high = SOMA_MAX_RANK},
+                                                {.name = NULL}};
+
+static soma_tensor *concatenate(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)trace;
+    const soma_concatenate_options *o = soma_layer_options(layer);
+    return soma_concat(inputs, n, (int)o->axis);
+}
+
+const soma_layer_class layer_concatenate = {.name = "Concatenate",
+                                            .size = sizeof(soma_concatenate_options),
+                                            .fields = concatenate_fields,
+                                            .min_inputs = 2,
+                                            .max_inputs = -1,
+                                            .call = concatenate};
+
+soma_layer *soma_concatenate_create(const soma_concatenate_options *options) {
+    return soma_layer_create(&layer_concatenate, options);
+}

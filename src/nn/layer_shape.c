@@ -1,0 +1,50 @@
+/* Flatten and Reshape: each sample in another shape.
+ * Rests on reshape, which is a view and costs nothing.
+ * The batch axis is copied from the input, so that a trace for any batch size comes out right. */
+#include <stddef.h>
+#include <string.h>
+
+#include "nn/layer.h"
+
+static soma_tensor *flatten(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)layer, (void)trace, (void)n;
+    const soma_tensor *x = inputs[0];
+    int64_t features = shape_size(x->rank - 1, x->shape + 1);
+    return soma_reshape(inputs[0], SOMA_DIMS(x->shape[0], features));
+}
+
+const soma_layer_class layer_flatten = {
+    .name = "Flatten", .size = sizeof(soma_flatten_options), .min_inputs = 1, .max_inputs = 1, .call = flatten};
+
+soma_layer *soma_flatten_create(const soma_flatten_options *options) {
+    return soma_layer_create(&layer_flatten, options);
+}
+
+static const soma_field reshape_fields[] = {{.name = "target_shape",
+                                             .kind = SOMA_FIELD_SHAPE,
+                                             .offset = offsetof(soma_reshape_layer_options, target_shape)},
+                                            {.name = NULL}};
+
+static soma_tensor *reshape(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)trace, (void)n;
+    const soma_reshape_layer_options *o = soma_layer_options(layer);
+    int64_t shape[SOMA_MAX_RANK] = {inputs[0]->shape[0]};
+    int rank = 1;
+    while (rank < SOMA_MAX_RANK && o->target_shape[rank - 1] != 0) {
+        shape[rank] = o->target_shape[rank - 1];
+        rank++;
+    }
+    RETURN_NULL_IF(layer->context, rank == 1, SOMA_SHAPE, "[Reshape] no target_shape given");
+    return soma_reshape(inputs[0], rank, shape);
+}
+
+const soma_layer_class layer_reshape = {.name = "Reshape",
+                                        .size = sizeof(soma_reshape_layer_options),
+                                        .fields = reshape_fields,
+                                        .min_inputs = 1,
+                                        .max_inputs = 1,
+                                        .call = reshape};
+
+soma_layer *soma_reshape_layer_create(const soma_reshape_layer_options *options) {
+    return soma_layer_create(&layer_reshape, options);
+}

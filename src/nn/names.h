@@ -1,0 +1,45 @@
+/* Functions by name: what lets files and commands speak of activations, losses, metrics, initializers, regularizers.
+ * Rests on base/text.h for near misses. Each kind has one .def list beside it; nothing else enumerates.
+ * Names match loosely (GlorotUniform is glorot_uniform); the first entry of a function is its name in files. */
+#ifndef NN_NAMES_H
+#define NN_NAMES_H
+
+#include <soma/train.h>
+
+#include "base/base.h"
+
+enum { NAME_PARAMETERS = 3 };
+
+typedef struct name_entry {
+    const char *name;
+    soma_function *function;
+    int n;                                     /* parameters */
+    const char *parameters[NAME_PARAMETERS];
+    double standard[NAME_PARAMETERS];
+    bool indices;                              /* losses, metrics: y_true are class indices, y_pred has a value a class */
+} name_entry;
+
+typedef struct name_table {
+    const char *what;           /* "activation" */
+    const name_entry *entries;
+    int n;
+    const char *const *names;   /* of the entries, ends with NULL */
+} name_table;
+
+extern const name_table activation_names, loss_names, metric_names, initializer_names, regularizer_names;
+
+/* Equal but for case and underscores. */
+bool name_matches(const char *a, const char *b);
+/* NULL when there is none. */
+const name_entry *name_find(const name_table *table, const char *name);
+const name_entry *name_of(const name_table *table, soma_function *function);
+/* Records that there is no such name, and the nearest there is. */
+soma_status name_unknown(soma_context *context, const char *what, const char *name, const char *const *names);
+
+/* The user's own names first, then the table: NULL with an error when there is none. *entry is NULL for the user's. */
+soma_function *name_resolve(soma_context *context, const name_table *table, const soma_custom *custom, const char *name,
+                            const name_entry **entry);
+/* The name of a function, the user's or ours; NULL when it has none. custom may be NULL. */
+const char *name_for(const name_table *table, const soma_custom *custom, soma_function *function);
+
+#endif

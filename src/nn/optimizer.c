@@ -1,0 +1,179 @@
+/* Optimizers: their life, what all of them share (decay, clipping), and JSON.
+ * Rests on fields.c. A class is data and two functions; see optimizer_sgd.c for one.
+ * Making one never returns NULL, so that a mistake in its options is not taken for a wish for the default. */
+#include "nn/optimizer.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/context.h"
+#include "tensor/node.h"
+
+const soma_optimizer_class *const optimizer_table[] = {
+#define OPTIMIZER(name) &optimizer_##name,
+#include "nn/optimizers.def"
+#undef OPTIMIZER
+    NULL};
+
+const char *const optimizer_name_list[] = {
+#define OPTIMIZER(name) #name,
+#include "nn/optimizers.def"
+#undef OPTIMIZER
+    NULL};
+
+#define COMMON(member) offsetof(optimizer_options, member)
+static const soma_field common_fields[] = {
+    {.name = "clipnorm", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(clipnorm), .low = 0, .high = 1e300},
+    {.name = "global_clipnorm", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(global_clipnorm), .low = 0, .high = 1e300},
+    {.name = "clipvalue", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(clipvalue), .low = 0, .high = 1e300},
+    {.name = NULL}};
+
+/* ---- life ---- */
+
+static const soma_optimizer failed; /* a place, never looked into */
+static soma_optimizer *const failed_optimizer = (soma_optimizer *)(uintptr_t)&failed;
+
+bool optimizer_failed(const soma_optimizer *optimizer) {
+    return optimizer == failed_optimizer;
+}
+
+soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind, const void *options) {
+    soma_context *context = context_of(options ? ((const optimizer_options *)options)->context : NULL);
+    if (!kind || !kind->update || kind->size < sizeof(optimizer_options)) {
+        (void)error_set(context, SOMA_INVALID,
+                        "[optimizer] the class lacks its update, or its options do not begin with "
+                        "SOMA_OPTIMIZER_OPTIONS");
+        return failed_optimizer;
+    }
+    soma_optimizer *optimizer = mem_zalloc(context, sizeof *optimizer);
+    if (!optimizer) return failed_optimizer;
+    optimizer->context = context;
+    optimizer->kind = kind;
+    optimizer->options = mem_zalloc(context, kind->size);
+    soma_status status = optimizer->options ? SOMA_OK : SOMA_NO_MEMORY;
+    if (status == SOMA_OK && options) memcpy(optimizer->options, options, kind->size);
+    if (status == SOMA_OK) status = fields_complete(context, kind->name, kind->fields, optimizer->options);
+    if (status == SOMA_OK) status = fields_complete(context, kind->name, common_fields, optimizer->options);
+    if (status == SOMA_OK) return optimizer;
+    soma_optimizer_destroy(optimizer);
+    return failed_optimizer;
+}
+
+void soma_optimizer_destroy(soma_optimizer *optimizer) {
+    if (!optimizer || optimizer_failed(optimizer)) return;
+    mem_free(optimizer->context, optimizer->options, optimizer->kind->size);
+    mem_free(optimizer->context, optimizer, sizeof *optimizer);
+}
+
+soma_optimizer *soma_optimizer_by_name(soma_context *context, const char *name) {
+    RETURN_NULL_IF(context, !name, SOMA_INVALID, "no optimizer named");
+    for (int i = 0; optimizer_table[i]; i++) {
+        if (!name_matches(optimizer_table[i]->name, name)) continue;
+        optimizer_options *options = mem_zalloc(context_of(context), optimizer_table[i]->size);
+        if (!options) return NULL;
+        options->context = context;
+        soma_optimizer *optimizer = soma_optimizer_create(optimizer_table[i], options);
+        mem_free(context_of(context), options, optimizer_table[i]->size);
+        return optimizer_failed(optimizer) ? NULL : optimizer;
+    }
+    (void)name_unknown(context, "optimizer", name, optimizer_name_list);
+    return NULL;
+}
+
+/* ---- what they do ---- */
+
+int optimizer_slots(const soma_optimizer *optimizer, const char *names[SOMA_MAX_SLOTS]) {
+    return optimizer->kind->slots ? optimizer->kind->slots(optimizer->options, names) : 0;
+}
+
+static soma_tensor *like(soma_tensor *x, double value) {
+    return x ? soma_scalar(x->graph, x->dtype, value) : NULL;
+}
+
+static soma_tensor *sum_of_squares(soma_tensor *g) {
+    return soma_sum(soma_square(g), SOMA_ALL_AXES, false);
+}
+
+/* limit / max(norm, limit): 1 where the norm is small enough, also for a norm of 0 */
+static soma_tensor *shrink(soma_tensor *squares, double limit) {
+    soma_tensor *norm = soma_sqrt(squares);
+    return soma_div(like(norm, limit), soma_maximum(norm, like(norm, limit)));
+}
+
+soma_status optimizer_clip(const soma_optimizer *optimizer, soma_tensor **g, int n) {
+    const optimizer_options *o = optimizer->options;
+    soma_tensor *factor = NULL;
+    if (!(o->clipnorm > 0) && o->global_clipnorm > 0) {
+        soma_tensor *squares = n > 0 ? sum_of_squares(g[0]) : NULL;
+        for (int i = 1; i < n; i++) squares = soma_add(squares, soma_cast(sum_of_squares(g[i]), g[0]->dtype));
+        factor = shrink(squares, o->global_clipnorm);
+    }
+    for (int i = 0; i < n; i++) {
+        if (o->clipnorm > 0) {
+            g[i] = soma_mul(g[i], shrink(sum_of_squares(g[i]), o->clipnorm));
+        } else if (o->global_clipnorm > 0) {
+            g[i] = g[i] && factor ? soma_mul(g[i], soma_cast(factor, g[i]->dtype)) : NULL;
+        } else if (o->clipvalue > 0) {
+            g[i] = soma_clip(g[i], -o->clipvalue, o->clipvalue);
+        }
+        if (!g[i]) return soma_last_status(optimizer->context) != SOMA_OK ? soma_last_status(optimizer->context) : SOMA_INVALID;
+    }
+    return SOMA_OK;
+}
+
+soma_tensor *optimizer_update(const soma_optimizer *optimizer, soma_update *update) {
+    double decay = optimizer->options->weight_decay;
+    if (decay > 0) {
+        soma_tensor *factor = soma_mul_scalar(update->learning_rate, decay);
+        update->w = soma_sub(update->w, soma_mul(update->w, factor));
+    }
+    return optimizer->kind->update(optimizer->options, update);
+}
+
+/* ---- JSON ---- */
+
+soma_optimizer *optimizer_from_json_node(const field_names *names, const json_node *node) {
+    const char *name = json_node_string(node);
+    const json_node *config = NULL;
+    if (!name && json_node_find(node, "class_name")) {
+        name = json_node_string(json_node_find(node, "class_name"));
+        config = json_node_find(node, "config");
+    } else if (!name && json_node_kind(node) == JSON_IS_OBJECT && json_node_count(node) == 1) {
+        void *cursor = NULL;
+        (void)json_node_next(node, &cursor, &name, &config);
+    }
+    RETURN_NULL_IF(names->context, !name, SOMA_INVALID,
+                   "[compile] the optimizer must be a name, or a name with its options");
+    const soma_optimizer_class *kind = NULL;
+    for (int i = 0; optimizer_table[i] && !kind; i++) {
+        if (name_matches(optimizer_table[i]->name, name)) kind = optimizer_table[i];
+    }
+    if (!kind) {
+        (void)name_unknown(names->context, "optimizer", name, optimizer_name_list);
+        return NULL;
+    }
+    optimizer_options *options = mem_zalloc(names->context, kind->size);
+    if (!options) return NULL;
+    options->context = names->context;
+    const soma_field *tables[FIELD_TABLES] = {kind->fields, common_fields};
+    soma_status status = SOMA_OK;
+    if (config && json_node_number(config, &options->learning_rate)) {
+        if (options->learning_rate == 0) options->learning_rate = SOMA_ZERO;
+    } else {
+        status = fields_read(names, kind->name, tables, config, options);
+    }
+    soma_optimizer *optimizer = status == SOMA_OK ? soma_optimizer_create(kind, options) : NULL;
+    mem_free(names->context, options, kind->size);
+    return optimizer_failed(optimizer) ? NULL : optimizer;
+}
+
+soma_status optimizer_write_json(text *out, const field_names *names, const soma_optimizer *optimizer) {
+    bool first = true;
+    text_append(out, "{\"class_name\": ");
+    json_write_string(out, optimizer->kind->name);
+    text_append(out, ", \"config\": {");
+    TRY(fields_write(out, names, optimizer->kind->name, optimizer->kind->fields, optimizer->options, &first));
+    TRY(fields_write(out, names, optimizer->kind->name, common_fields, optimizer->options, &first));
+    text_append(out, "}}");
+    return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
+}

@@ -1,0 +1,232 @@
+/* Symbols: the functional way to make a model, and the walk from symbols to a list of calls.
+ * Rests on layer.h and model.h. Shapes are found by calling the layer on placeholders, so a layer needs no shape rule.
+ * The walk is a loop with its own stack: a file or a program may chain as many layers as it likes. */
+#include <string.h>
+
+#include "base/context.h"
+#include "nn/model.h"
+
+enum { PROBE_BATCH = 2 }; /* an extent that a layer can't take for a broadcast one */
+
+static soma_symbol *add_symbol(soma_layer *layer, soma_context *context, soma_symbol *const *inputs, int n) {
+    size_t count = (size_t)layer->n_symbols;
+    soma_symbol *symbol = mem_zalloc(layer->context, sizeof *symbol);
+    soma_symbol **copy = mem_alloc(layer->context, (size_t)n * sizeof *copy);
+    soma_symbol **symbols = NULL;
+    if (symbol && copy)
+        symbols = mem_realloc(layer->context, layer->symbols, count * sizeof *symbols, (count + 1) * sizeof *symbols);
+    if (!symbols) {
+        mem_free(layer->context, copy, (size_t)n * sizeof *copy);
+        mem_free(layer->context, symbol, sizeof *symbol);
+        return NULL;
+    }
+    if (n) memcpy(copy, inputs, (size_t)n * sizeof *copy);
+    *symbol = (soma_symbol){
+        .layer = layer, .call = layer->n_symbols, .inputs = copy, .n_inputs = n, .context = context};
+    layer->symbols = symbols;
+    layer->symbols[layer->n_symbols++] = symbol;
+    return symbol;
+}
+
+soma_symbol *soma_symbol_create(soma_context *context, int rank, const int64_t *shape, const char *name) {
+    RETURN_NULL_IF(context, rank < 1 || rank >= SOMA_MAX_RANK || !shape, SOMA_SHAPE,
+                   "[symbol] rank %d of a sample is not in 1 to %d", rank, SOMA_MAX_RANK - 1);
+    soma_input_layer_options options = {.name = name, .context = context};
+    for (int i = 0; i < rank; i++) {
+        RETURN_NULL_IF(context, shape[i] < 1, SOMA_SHAPE, "[symbol] extent %lld must be at least 1",
+                       (long long)shape[i]);
+        options.input_shape[i] = shape[i];
+    }
+    soma_layer *layer = soma_input_layer_create(&options);
+    if (!layer) return NULL;
+    soma_symbol *symbol = add_symbol(layer, context_of(context), NULL, 0);
+    if (!symbol) {
+        soma_layer_destroy(layer);
+        return NULL;
+    }
+    symbol->rank = rank;
+    memcpy(symbol->shape, options.input_shape, sizeof symbol->shape);
+    layer->built = true;
+    return symbol;
+}
+
+/* The layer called on placeholders of the inputs' shapes, in a graph that goes away again. */
+static soma_status probe(soma_layer *layer, soma_symbol *const *xs, int n, int *rank, int64_t *shape) {
+    soma_graph *graph = soma_graph_create(xs[0]->context);
+    if (!graph) return SOMA_NO_MEMORY;
+    soma_trace trace = {.graph = graph, .shapes_only = true};
+    soma_tensor **inputs = arena_alloc(&graph->arena, (size_t)n * sizeof *inputs);
+    for (int i = 0; inputs && i < n; i++) {
+        int64_t batch_shape[SOMA_MAX_RANK] = {PROBE_BATCH};
+        memcpy(batch_shape + 1, xs[i]->shape, (size_t)xs[i]->rank * sizeof *batch_shape);
+        inputs[i] = soma_input(graph, SOMA_F32, xs[i]->rank + 1, batch_shape, "x");
+    }
+    soma_tensor *y = inputs ? layer_call(layer, &trace, inputs, n) : NULL;
+    if (y) {
+        *rank = y->rank - 1;
+        memcpy(shape, y->shape + 1, (size_t)*rank * sizeof *shape);
+    }
+    soma_graph_destroy(graph);
+    return y ? SOMA_OK : SOMA_INVALID;
+}
+
+soma_symbol *soma_call_many(soma_layer *layer, soma_symbol *const *xs, int n) {
+    if (!layer) return NULL;
+    int rank = 0;
+    int64_t shape[SOMA_MAX_RANK] = {0};
+    bool ok = xs && n > 0;
+    for (int i = 0; ok && i < n; i++) ok = xs[i] != NULL;
+    if (!ok) (void)error_set(layer->context, SOMA_INVALID, "[%s] called on nothing", layer->kind->name);
+    soma_symbol *symbol = NULL;
+    if (ok && probe(layer, xs, n, &rank, shape) == SOMA_OK) symbol = add_symbol(layer, xs[0]->context, xs, n);
+    if (!symbol) {
+        if (layer->n_symbols == 0) soma_layer_destroy(layer);
+        return NULL;
+    }
+    symbol->rank = rank;
+    memcpy(symbol->shape, shape, sizeof shape);
+    return symbol;
+}
+
+soma_symbol *soma_call(soma_layer *layer, soma_symbol *x) {
+    return soma_call_many(layer, &x, 1);
+}
+
+int soma_symbol_ndim(const soma_symbol *symbol) {
+    return symbol ? symbol->rank : 0;
+}
+const int64_t *soma_symbol_shape(const soma_symbol *symbol) {
+    return symbol ? symbol->shape : NULL;
+}
+
+/* ---- from symbols to calls ---- */
+
+typedef struct walk {
+    soma_context *context;
+    soma_symbol **order; /* inputs of the model, then the others, each after its inputs */
+    int n, capacity;
+} walk;
+
+static int position(const walk *w, const soma_symbol *symbol) {
+    for (int i = 0; i < w->n; i++) {
+        if (w->order[i] == symbol) return i;
+    }
+    return -1;
+}
+
+static soma_status push(walk *w, soma_symbol *symbol) {
+    if (w->n == w->capacity) {
+        int capacity = w->capacity ? 2 * w->capacity : 16;
+        soma_symbol **order = mem_realloc(w->context, w->order, (size_t)w->capacity * sizeof *order,
+                                          (size_t)capacity * sizeof *order);
+        if (!order) return SOMA_NO_MEMORY;
+        w->order = order;
+        w->capacity = capacity;
+    }
+    w->order[w->n++] = symbol;
+    return SOMA_OK;
+}
+
+/* Depth first from an output, inputs before what uses them. */
+static soma_status visit(walk *w, soma_symbol *output) {
+    walk stack = {.context = w->context};
+    soma_status status = push(&stack, output);
+    while (status == SOMA_OK && stack.n > 0) {
+        soma_symbol *symbol = stack.order[stack.n - 1], *missing = NULL;
+        for (int i = 0; i < symbol->n_inputs && !missing; i++) {
+            if (position(w, symbol->inputs[i]) < 0) missing = symbol->inputs[i];
+        }
+        if (missing) {
+            status = push(&stack, missing);
+            continue;
+        }
+        stack.n--;
+        if (position(w, symbol) >= 0) continue;
+        if (symbol->n_inputs == 0) {
+            status = error_set(w->context, SOMA_INVALID, "[model] the outputs also need the input '%s'",
+                               soma_layer_name(symbol->layer));
+        } else {
+            status = push(w, symbol);
+        }
+    }
+    mem_free(w->context, stack.order, (size_t)stack.capacity * sizeof *stack.order);
+    return status;
+}
+
+static int layer_index(const soma_model *model, const soma_layer *layer) {
+    for (int i = 0; i < model->n_layers; i++) {
+        if (model->layers[i] == layer) return i;
+    }
+    return -1;
+}
+
+static soma_status fill(soma_model *model, const walk *w, int n, soma_symbol *const *outputs, int m) {
+    int *inputs = arena_alloc(&model->arena, (size_t)n * sizeof *inputs);
+    int *ends = arena_alloc(&model->arena, (size_t)m * sizeof *ends);
+    if (!inputs || !ends) return SOMA_NO_MEMORY;
+    for (int i = 0; i < w->n; i++) {
+        const soma_symbol *symbol = w->order[i];
+        model->values[i].rank = symbol->rank;
+        memcpy(model->values[i].shape, symbol->shape, sizeof symbol->shape);
+        int layer = layer_index(model, symbol->layer);
+        if (layer < 0) {
+            layer = model->n_layers++;
+            model->layers[layer] = symbol->layer;
+            layer_retain(symbol->layer);
+        }
+        if (i < n) {
+            inputs[i] = i;
+            continue;
+        }
+        int *arguments = arena_alloc(&model->arena, (size_t)symbol->n_inputs * sizeof *arguments);
+        if (!arguments) return SOMA_NO_MEMORY;
+        for (int j = 0; j < symbol->n_inputs; j++) arguments[j] = position(w, symbol->inputs[j]);
+        model->calls[model->n_calls++] = (model_call){.layer = layer,
+                                                      .n_inputs = symbol->n_inputs,
+                                                      .inputs = arguments,
+                                                      .output = i,
+                                                      .place = symbol->call};
+    }
+    for (int i = 0; i < m; i++) ends[i] = position(w, outputs[i]);
+    model->inputs = inputs;
+    model->n_inputs = n;
+    model->outputs = ends;
+    model->n_outputs = m;
+    model->built = true;
+    return SOMA_OK;
+}
+
+static soma_model *create(walk *w, soma_symbol *const *inputs, int n, soma_symbol *const *outputs, int m, bool make) {
+    for (int i = 0; i < n; i++) {
+        RETURN_NULL_IF(w->context, inputs[i]->n_inputs != 0 || position(w, inputs[i]) >= 0, SOMA_INVALID,
+                       "[model] input %d is not a symbol of its own made by soma_symbol_create", i);
+        if (push(w, inputs[i]) != SOMA_OK) return NULL;
+    }
+    for (int i = 0; i < m; i++) {
+        if (visit(w, outputs[i]) != SOMA_OK) return NULL;
+    }
+    soma_model *model = model_alloc(w->context, w->n, w->n, w->n);
+    if (!model) return NULL;
+    soma_status status = soma_model_set_name(model, "functional");
+    if (status == SOMA_OK) status = fill(model, w, n, outputs, m);
+    if (status == SOMA_OK) status = model_name_layers(model);
+    if (status == SOMA_OK && make) status = model_make_variables(model, true);
+    if (status == SOMA_OK) return model;
+    soma_model_destroy(model);
+    return NULL;
+}
+
+soma_model *model_functional(soma_symbol *const *inputs, int n, soma_symbol *const *outputs, int m, bool make) {
+    bool ok = inputs && outputs && n > 0 && m > 0;
+    for (int i = 0; ok && i < n; i++) ok = inputs[i] != NULL;
+    for (int i = 0; ok && i < m; i++) ok = outputs[i] != NULL;
+    RETURN_NULL_IF(NULL, !ok, SOMA_INVALID, "[model] an input or output is missing");
+    walk w = {.context = inputs[0]->context};
+    soma_model *model = create(&w, inputs, n, outputs, m, make);
+    mem_free(w.context, w.order, (size_t)w.capacity * sizeof *w.order);
+    return model;
+}
+
+soma_model *soma_model_create(soma_symbol *const *inputs, int n, soma_symbol *const *outputs, int m) {
+    return model_functional(inputs, n, outputs, m, true);
+}

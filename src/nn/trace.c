@@ -1,0 +1,125 @@
+/* Traces: layers called on tensors of one graph.
+ * Rests on layer.h. A trace reads each variable once, so that gradients have one place to arrive at, and collects what
+ * a training step needs beside the outputs: penalties and updates of statistics. */
+#include <string.h>
+
+#include "nn/layer.h"
+#include "ops/op.h"
+
+/* An array in the graph's arena, grown by copying: traces are small and live as long as their graph. */
+static trace_pair *append(soma_trace *trace, trace_pair *pairs, int *n, soma_variable *variable, soma_tensor *tensor) {
+    if ((*n & (*n - 1)) == 0) {
+        size_t capacity = *n ? 2 * (size_t)*n : 1;
+        trace_pair *grown = arena_alloc(&trace->graph->arena, capacity * sizeof *grown);
+        if (!grown) {
+            trace->failed = true;
+            return pairs;
+        }
+        if (*n) memcpy(grown, pairs, (size_t)*n * sizeof *grown);
+        pairs = grown;
+    }
+    pairs[(*n)++] = (trace_pair){variable, tensor};
+    return pairs;
+}
+
+soma_tensor *soma_weight(soma_graph *graph, soma_variable *variable) {
+    graph = graph_or_default(graph);
+    if (!graph || !variable) return NULL;
+    for (int64_t i = 0; i < graph->n_nodes; i++) {
+        soma_tensor *node = graph->nodes[i];
+        if (node->variable == variable && node->op == &op_read) return node;
+    }
+    return soma_read(graph, variable);
+}
+
+soma_tensor *trace_read(soma_trace *trace, soma_variable *variable) {
+    for (int i = 0; i < trace->n_reads; i++) {
+        if (trace->reads[i].variable == variable) return trace->reads[i].tensor;
+    }
+    soma_tensor *tensor = soma_weight(trace->graph, variable);
+    if (tensor) trace->reads = append(trace, trace->reads, &trace->n_reads, variable, tensor);
+    return tensor;
+}
+
+soma_tensor *soma_trace_weight(soma_trace *trace, soma_layer *layer, int i) {
+    if (!trace || !layer) return NULL;
+    RETURN_NULL_IF(trace->graph->context, i < 0 || i >= layer->n_weights, SOMA_INVALID, "[%s] it has no weight %d",
+                   layer->kind->name, i);
+    const soma_weight_options *spec = &layer->weights[i].spec;
+    if (trace->shapes_only)
+        return soma_input(trace->graph, layer->options->dtype, spec->rank, spec->shape, spec->name);
+    RETURN_NULL_IF(trace->graph->context, !layer->weights[i].variable, SOMA_INVALID,
+                   "[%s] its weights are made when it is in a model", layer->kind->name);
+    return trace_read(trace, layer->weights[i].variable);
+}
+
+bool soma_trace_training(const soma_trace *trace) {
+    return trace && trace->training;
+}
+
+soma_graph *soma_trace_graph(const soma_trace *trace) {
+    return trace ? trace->graph : NULL;
+}
+
+soma_tensor *soma_trace_step(soma_trace *trace) {
+    if (!trace) return NULL;
+    if (!trace->step && trace->step_from) trace->step = trace_read(trace, trace->step_from);
+    if (!trace->step) trace->step = soma_scalar(trace->graph, SOMA_I64, 0);
+    return trace->step;
+}
+
+void soma_trace_add_loss(soma_trace *trace, soma_tensor *penalty) {
+    if (!trace) return;
+    if (!penalty) {
+        trace->failed = true;
+        return;
+    }
+    trace->losses = trace->losses ? soma_add(trace->losses, penalty) : penalty;
+    if (!trace->losses) trace->failed = true;
+}
+
+void soma_trace_update(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value) {
+    if (!trace || !layer || !trace->training || trace->shapes_only) return;
+    if (!value || i < 0 || i >= layer->n_weights || !layer->weights[i].variable) {
+        trace->failed = true;
+        return;
+    }
+    trace->updates = append(trace, trace->updates, &trace->n_updates, layer->weights[i].variable, value);
+}
+
+static soma_status check_inputs(const soma_layer *layer, soma_context *context, soma_tensor *const *inputs, int n) {
+    const soma_layer_class *kind = layer->kind;
+    RETURN_IF(context, n < kind->min_inputs || (kind->max_inputs >= 0 && n > kind->max_inputs), SOMA_INVALID,
+              "[%s] called on %d inputs, it takes %s%d", kind->name, n,
+              kind->max_inputs == kind->min_inputs ? "" : "at least ", kind->min_inputs);
+    for (int i = 0; i < n; i++) {
+        if (!inputs[i]) return soma_last_status(context) != SOMA_OK ? soma_last_status(context) : SOMA_INVALID;
+        RETURN_IF(context, inputs[i]->rank < 1, SOMA_SHAPE, "[%s] its input has no batch axis", kind->name);
+    }
+    return SOMA_OK;
+}
+
+soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    soma_context *context = trace->graph->context;
+    if (check_inputs(layer, context, inputs, n) != SOMA_OK) return NULL;
+    if (!layer->built) {
+        if (layer->kind->build && layer->kind->build(layer, inputs, n) != SOMA_OK) return NULL;
+        layer->built = true;
+    }
+    soma_tensor *y = layer->kind->call(layer, trace, inputs, n);
+    if (!y || trace->failed) return NULL;
+    char a[SHAPE_TEXT], b[SHAPE_TEXT];
+    RETURN_NULL_IF(context, y->rank < 1 || y->shape[0] != inputs[0]->shape[0], SOMA_SHAPE,
+                   "[%s] %s became %s: the batch axis must stay as it is", layer->kind->name,
+                   tensor_shape_text(a, inputs[0]), tensor_shape_text(b, y));
+    return y;
+}
+
+void layer_add_penalties(soma_layer *layer, soma_trace *trace) {
+    for (int i = 0; i < layer->n_weights; i++) {
+        const soma_weight_options *spec = &layer->weights[i].spec;
+        if (!spec->regularizer.penalty) continue;
+        soma_tensor *w = soma_trace_weight(trace, layer, i);
+        soma_trace_add_loss(trace, w ? spec->regularizer.penalty(w, spec->regularizer.parameters) : NULL);
+    }
+}

@@ -1,0 +1,132 @@
+/* Autodiff: the gradient of a graph as more of the same graph.
+ * Rests on the ops' vjps. Reverse mode over node ids, without recursion: a node is visited once, after everything that
+ * uses it. Nodes that do not lead from wrt to y by way of floats are skipped; integers and truth values have no slope.
+ */
+#include <string.h>
+
+#include <soma/ops.h>
+#include <soma/plan.h>
+
+#include "ops/build.h"
+
+/* Per node of the original graph, by id. */
+typedef struct sweep {
+    soma_graph *graph;
+    int64_t n;
+    bool *leads;             /* depends on some wrt through floats */
+    soma_tensor **gradients; /* of y with respect to the node, so far; NULL: none */
+    size_t bytes;
+    void *memory;
+} sweep;
+
+static soma_status check_arguments(soma_tensor *y, soma_tensor *const *wrt, int n) {
+    RETURN_IF(y->graph->context, !dtype_is_float(y->dtype), SOMA_DTYPE, "[grad] y is %s, not float",
+              soma_dtype_name(y->dtype));
+    for (int i = 0; i < n; i++) {
+        if (!wrt[i]) {
+            soma_status first = error_get(y->graph->context);
+            return first != SOMA_OK ? first : error_set(y->graph->context, SOMA_INVALID, "[grad] wrt[%d] is NULL", i);
+        }
+        RETURN_IF(y->graph->context, wrt[i]->graph != y->graph, SOMA_INVALID, "[grad] wrt[%d] belongs to another graph",
+                  i);
+        RETURN_IF(y->graph->context, !dtype_is_float(wrt[i]->dtype), SOMA_DTYPE,
+                  "[grad] wrt[%d] is %s: only floats have gradients", i, soma_dtype_name(wrt[i]->dtype));
+    }
+    return SOMA_OK;
+}
+
+static soma_status sweep_init(sweep *s, soma_tensor *y) {
+    *s = (sweep){.graph = y->graph, .n = y->id + 1};
+    size_t size;
+    if (!size_mul((size_t)s->n, sizeof *s->gradients + sizeof *s->leads, &size)) return SOMA_NO_MEMORY;
+    s->memory = mem_zalloc(s->graph->context, size);
+    if (!s->memory) return SOMA_NO_MEMORY;
+    s->bytes = size;
+    s->gradients = s->memory;
+    s->leads = (bool *)(s->gradients + s->n);
+    return SOMA_OK;
+}
+
+/* Forward: which nodes does a change of wrt reach? */
+static void mark_leads(sweep *s, soma_tensor *const *wrt, int n) {
+    for (int i = 0; i < n; i++)
+        if (wrt[i]->id < s->n) s->leads[wrt[i]->id] = true;
+    for (int64_t id = 0; id < s->n; id++) {
+        const soma_tensor *node = s->graph->nodes[id];
+        if (s->leads[id] || !dtype_is_float(node->dtype)) continue;
+        for (int i = 0; i < node->n_inputs && !s->leads[id]; i++)
+            s->leads[id] = s->leads[node->inputs[i]->id];
+    }
+}
+
+/* Adds to what an input has already been given by its other users. */
+static soma_status give(sweep *s, const soma_tensor *input, soma_tensor *dx) {
+    soma_tensor **sum = &s->gradients[input->id];
+    *sum = *sum ? soma_add(*sum, dx) : dx;
+    return *sum ? SOMA_OK : error_get(s->graph->context);
+}
+
+/* Passes a node's gradient on to those of its inputs that lead somewhere. */
+static soma_status pass_on(sweep *s, soma_tensor *node, bool *needed, soma_tensor **dx) {
+    const op *self = node->op;
+    bool any = false;
+    for (int i = 0; i < node->n_inputs; i++) {
+        needed[i] = s->leads[node->inputs[i]->id];
+        dx[i] = NULL;
+        any = any || needed[i];
+    }
+    if (!any) return SOMA_OK;
+    RETURN_IF(s->graph->context, !self->vjp, SOMA_UNSUPPORTED,
+              "[grad] the path goes through %s, which has no gradient: %s (soma_stop_gradient excludes a path)",
+              self->name, self->not_differentiable ? self->not_differentiable : "none is written");
+    self->vjp(node, s->gradients[node->id], needed, dx);
+    for (int i = 0; i < node->n_inputs; i++) {
+        if (!needed[i] || (!dx[i] && self->vjp == op_vjp_zero)) continue;
+        if (!dx[i]) {
+            soma_status first = error_get(s->graph->context);
+            return first != SOMA_OK ? first
+                                    : error_set(s->graph->context, SOMA_UNSUPPORTED,
+                                                "[grad] %s gives no gradient to its input %d", self->name, i);
+        }
+        TRY(give(s, node->inputs[i], dx[i]));
+    }
+    return SOMA_OK;
+}
+
+/* Backward: every node after its users, which have higher ids. */
+static soma_status run_backward(sweep *s) {
+    int capacity = 8;
+    for (int64_t id = 0; id < s->n; id++)
+        if (s->graph->nodes[id]->n_inputs > capacity) capacity = s->graph->nodes[id]->n_inputs;
+    soma_tensor **dx = arena_alloc(&s->graph->arena, (size_t)capacity * sizeof *dx);
+    bool *needed = arena_alloc(&s->graph->arena, (size_t)capacity * sizeof *needed);
+    if (!dx || !needed) return SOMA_NO_MEMORY;
+    for (int64_t id = s->n - 1; id >= 0; id--)
+        if (s->gradients[id]) TRY(pass_on(s, s->graph->nodes[id], needed, dx));
+    return SOMA_OK;
+}
+
+static soma_status differentiate(sweep *s, soma_tensor *y, soma_tensor *const *wrt, int n, soma_tensor **out) {
+    mark_leads(s, wrt, n);
+    if (s->leads[y->id]) {
+        s->gradients[y->id] = soma_ones(y->graph, y->dtype, y->rank, y->shape);
+        if (!s->gradients[y->id]) return SOMA_NO_MEMORY;
+        TRY(run_backward(s));
+    }
+    for (int i = 0; i < n; i++) {
+        out[i] = wrt[i]->id < s->n ? s->gradients[wrt[i]->id] : NULL;
+        if (!out[i]) out[i] = soma_zeros(y->graph, wrt[i]->dtype, wrt[i]->rank, wrt[i]->shape);
+        if (!out[i]) return SOMA_NO_MEMORY;
+    }
+    return SOMA_OK;
+}
+
+soma_status soma_grad(soma_tensor *y, soma_tensor *const *wrt, int n, soma_tensor **out) {
+    if (!y) return SOMA_INVALID;
+    TRY(check_arguments(y, wrt, n));
+    sweep s;
+    TRY(sweep_init(&s, y));
+    soma_status status = differentiate(&s, y, wrt, n, out);
+    mem_free(y->graph->context, s.memory, s.bytes);
+    return status;
+}

@@ -1,0 +1,545 @@
+/* Second pass: which nodes become one step. Maps melt into each other, into the contraction or reduction whose result
+ * they take (epilogue), and with reductions along rows into row programs. Rests on strides.c to see that elements meet.
+ * Greedy in the order of the graph; a merge that would make two steps wait for each other is never made. */
+#include <string.h>
+
+#include "plan/passes.h"
+
+enum { GROUP_MEMBERS_MAX = 44, SEARCH_MAX = 2000 };
+
+/* ---- what a node is computed in ---- */
+
+/* Integer values that a float32 register holds exactly. */
+static bool is_small(const soma_tensor *t) {
+    for (;;) {
+        if (t->dtype == SOMA_BOOL || t->dtype == SOMA_U8 || t->dtype == SOMA_I8 || t->dtype == SOMA_I16) return true;
+        if (t->op->kind == OP_VIEW) {
+            t = t->inputs[0];
+            continue;
+        }
+        if (t->op == &op_iota) return t->rank == 0 || t->shape[t->attributes.axis] < 1 << 24;
+        if (t->op == &op_argmax || t->op == &op_argmin) return true;
+        if (t->op == &op_constant && shape_size(t->rank, t->shape) == 1) {
+            int64_t v = t->dtype == SOMA_I64 ? *(const int64_t *)t->data
+                        : t->dtype == SOMA_I32 ? *(const int32_t *)t->data
+                                               : INT64_MAX;
+            return v < 1 << 24 && v > -(1 << 24);
+        }
+        return false;
+    }
+}
+
+static bool is_real(soma_dtype d) { return d == SOMA_F32 || d == SOMA_F64; }
+
+/* Comparison or logic: the type in which it is exact. */
+static soma_dtype compare_real(const soma_tensor *t) {
+    soma_dtype d = SOMA_DTYPE_COUNT;
+    bool small = false, wide = false;
+    for (int i = 0; i < t->n_inputs; i++) {
+        const soma_tensor *x = t->inputs[i];
+        if (is_real(x->dtype)) d = x->dtype;
+        if (dtype_is_float(x->dtype) && !is_real(x->dtype)) d = SOMA_F32;
+        if (is_small(x)) small = true;
+        if (x->dtype == SOMA_I64 && !is_small(x)) wide = true;
+    }
+    if (d != SOMA_DTYPE_COUNT) return d;
+    bool equality = t->op == &op_equal || t->op == &op_not_equal;
+    if (small && equality) return SOMA_F32; /* what is not exact here cannot equal a small number */
+    for (int i = 0; i < t->n_inputs; i++)
+        if (!is_small(t->inputs[i])) return wide ? SOMA_DTYPE_COUNT : SOMA_F64;
+    return SOMA_F32;
+}
+
+soma_dtype node_real(const soma_tensor *t) {
+    if (t->op->kind == OP_REDUCE) {
+        soma_dtype d = t->inputs[0]->dtype;
+        return is_real(d) && (t->dtype == d || t->dtype == SOMA_I64) ? d : SOMA_DTYPE_COUNT;
+    }
+    if (t->op == &op_matmul) return is_real(t->dtype) && t->inputs[0]->dtype == t->dtype ? t->dtype : SOMA_DTYPE_COUNT;
+    if (t->op == &op_uniform || t->op == &op_normal) return is_real(t->dtype) ? t->dtype : SOMA_DTYPE_COUNT;
+    if (t->op == &op_iota) return t->dtype == SOMA_F64 ? SOMA_F64 : is_small(t) || t->dtype == SOMA_F32 ? SOMA_F32 : SOMA_F64;
+    if (t->op == &op_cast || t->op->kind == OP_VIEW) {
+        soma_dtype from = t->inputs[0]->dtype;
+        if (is_real(t->dtype)) return from == SOMA_F64 ? SOMA_F64 : t->dtype;
+        if (is_real(from)) return from;
+        if (from == t->dtype) /* a copy: exact in registers or not at all */
+            return from == SOMA_I64 ? SOMA_DTYPE_COUNT : from == SOMA_I32 ? SOMA_F64 : SOMA_F32;
+        return SOMA_DTYPE_COUNT;
+    }
+    if (t->op->kind != OP_MAP) return SOMA_DTYPE_COUNT;
+    if (t->dtype == SOMA_BOOL) return compare_real(t);
+    if (!is_real(t->dtype)) return SOMA_DTYPE_COUNT;
+    for (int i = 0; i < t->n_inputs; i++)
+        if (t->inputs[i]->dtype != t->dtype && t->inputs[i]->dtype != SOMA_BOOL) return SOMA_DTYPE_COUNT;
+    return t->dtype;
+}
+
+/* ---- groups ---- */
+
+static group *group_new(build *b, group_kind kind, const soma_tensor *t, soma_dtype dtype) {
+    if (b->n_groups == b->groups_capacity) {
+        int capacity = b->groups_capacity ? 2 * b->groups_capacity : 64;
+        group *groups = arena_alloc(&b->arena, (size_t)capacity * sizeof *groups);
+        if (!groups) return NULL;
+        if (b->n_groups) memcpy(groups, b->groups, (size_t)b->n_groups * sizeof *groups);
+        b->groups = groups;
+        b->groups_capacity = capacity;
+    }
+    group *g = &b->groups[b->n_groups++];
+    *g = (group){.kind = kind, .dtype = dtype, .rank = t->rank, .split = t->rank, .lowest = t->id, .highest = -1};
+    memcpy(g->shape, t->shape, sizeof g->shape);
+    g->size = g->row_size = shape_size(t->rank, t->shape);
+    return g;
+}
+
+bool group_push_need(build *b, group *g, int need) {
+    for (int i = 0; i < g->n_needs; i++)
+        if (g->needs[i] == need) return true;
+    if (g->n_needs == g->needs_capacity) {
+        int capacity = g->needs_capacity ? 2 * g->needs_capacity : 8;
+        int *needs = arena_alloc(&b->arena, (size_t)capacity * sizeof *needs);
+        if (!needs) return false;
+        if (g->n_needs) memcpy(needs, g->needs, (size_t)g->n_needs * sizeof *needs);
+        g->needs = needs;
+        g->needs_capacity = capacity;
+    }
+    g->needs[g->n_needs++] = need;
+    return true;
+}
+
+static bool push_member(build *b, group *g, const soma_tensor *t) {
+    if (g->n_members == g->capacity) {
+        int capacity = g->capacity ? 2 * g->capacity : 8;
+        int64_t *members = arena_alloc(&b->arena, (size_t)capacity * sizeof *members);
+        if (!members) return false;
+        if (g->n_members) memcpy(members, g->members, (size_t)g->n_members * sizeof *members);
+        g->members = members;
+        g->capacity = capacity;
+    }
+    int i = g->n_members++; /* ascending: ids mostly come in order */
+    for (; i > 0 && g->members[i - 1] > t->id; i--) g->members[i] = g->members[i - 1];
+    g->members[i] = t->id;
+    if (t->id < g->lowest) g->lowest = t->id;
+    if (t->id > g->highest) g->highest = t->id;
+    b->infos[t->id].group = (int)(g - b->groups);
+    b->infos[t->id].role = ROLE_MEMBER;
+    return true;
+}
+
+/* Does `from` need `to`, over any number of steps? Gives up with yes when the search grows long. */
+static bool search(build *b, int from, int to, int *budget) {
+    group *g = &b->groups[from];
+    if (from == to) return true;
+    if (g->stamp == b->stamp) return false;
+    g->stamp = b->stamp;
+    if (--*budget < 0) return true;
+    if (g->highest < b->groups[to].lowest) return false;
+    for (int i = 0; i < g->n_needs; i++)
+        if (!b->groups[g->needs[i]].gone && search(b, g->needs[i], to, budget)) return true;
+    return false;
+}
+
+bool group_depends(build *b, int from, int to) {
+    int budget = SEARCH_MAX;
+    b->stamp++;
+    return search(b, from, to, &budget);
+}
+
+/* ---- does a node's input meet the group element by element? ---- */
+
+typedef enum meeting { MEETS_FULL, MEETS_ROW } meeting;
+
+/* Strides of a value of n elements (all of the group's space, or a row's worth) over the space. */
+bool group_over_space(const group *g, layout *l, bool per_row) {
+    int64_t shape[SOMA_MAX_RANK];
+    for (int i = 0; i < g->rank; i++) shape[i] = per_row && i >= g->split ? 1 : g->shape[i];
+    return layout_reshape(l, g->rank, shape);
+}
+
+static bool meets(build *b, const group *g, const soma_tensor *input, bool node_per_row) {
+    chain c;
+    layout l;
+    const soma_tensor *blocker;
+    if (!chain_find(b, input, &c) || !chain_layout(&c, &l, &blocker)) return false;
+    if (g->kind == GROUP_REDUCE) /* after the reduction: its result and what was made of it */
+        return !b->infos[c.source->id].out_only && layout_is_dense(&l) &&
+               shape_size(c.source->rank, c.source->shape) == g->post_size;
+    if (!group_over_space(g, &l, node_per_row)) return false;
+    const node_info *info = &b->infos[c.source->id];
+    if (info->out_only || l.offset != 0) return false;
+    int64_t stride = 1;
+    for (int i = g->rank - 1; i >= 0; i--) {
+        if (info->per_row && i >= g->split) {
+            if (l.shape[i] != 1 && l.strides[i] != 0) return false;
+            continue;
+        }
+        if (l.shape[i] != 1 && l.strides[i] != stride) return false;
+        if (!info->per_row && node_per_row && i >= g->split && g->shape[i] != 1) return false;
+        stride *= g->shape[i];
+    }
+    return true;
+}
+
+typedef struct sources {
+    int n;
+    int groups[64];
+} sources;
+
+/* The groups that a node's inputs come from. */
+static bool find_sources(build *b, const soma_tensor *t, sources *out) {
+    out->n = 0;
+    for (int i = 0; i < t->n_inputs; i++) {
+        chain c;
+        if (!chain_find(b, t->inputs[i], &c)) return false;
+        const node_info *info = &b->infos[c.source->id];
+        if (info->role != ROLE_MEMBER) continue;
+        int k = 0;
+        while (k < out->n && out->groups[k] != info->group) k++;
+        if (k < out->n) continue;
+        if (out->n == 64) return false;
+        out->groups[out->n++] = info->group;
+    }
+    return true;
+}
+
+static bool add_needs(build *b, int g, const soma_tensor *t) {
+    for (int i = 0; i < t->n_inputs; i++) {
+        const soma_tensor *x = t->inputs[i];
+        while (b->infos[x->id].role == ROLE_VIEW) x = x->inputs[0];
+        const node_info *info = &b->infos[x->id];
+        if (info->role == ROLE_MEMBER && info->group != g && !group_push_need(b, &b->groups[g], info->group)) return false;
+        if (info->role == ROLE_INLINE && !add_needs(b, g, x)) return false;
+    }
+    return true;
+}
+
+/* All inputs from g meet it; no other source group needs g. */
+static bool may_join(build *b, int g, const soma_tensor *t, const sources *from, bool per_row) {
+    group *into = &b->groups[g];
+    if (into->n_members >= GROUP_MEMBERS_MAX || into->dtype != node_real(t)) return false;
+    for (int i = 0; i < t->n_inputs; i++) {
+        chain c;
+        if (!chain_find(b, t->inputs[i], &c)) return false;
+        const node_info *info = &b->infos[c.source->id];
+        if (info->role == ROLE_MEMBER && info->group == g && !meets(b, into, t->inputs[i], per_row)) return false;
+    }
+    for (int i = 0; i < from->n; i++)
+        if (from->groups[i] != g && group_depends(b, from->groups[i], g)) return false;
+    return true;
+}
+
+static bool join(build *b, int g, const soma_tensor *t, bool per_row) {
+    node_info *info = &b->infos[t->id];
+    info->per_row = per_row;
+    info->out_only = t->dtype != SOMA_BOOL && t->dtype != b->groups[g].dtype && t->op->kind != OP_REDUCE;
+    return push_member(b, &b->groups[g], t) && add_needs(b, g, t);
+}
+
+/* Melts map group h into g when both have one space and no third group stands between them. */
+static bool may_merge(build *b, int g, int h) {
+    group *into = &b->groups[g], *from = &b->groups[h];
+    if (from->kind != GROUP_MAP || into->kind == GROUP_KERNEL || into->kind == GROUP_REDUCE) return false;
+    if (from->dtype != into->dtype || from->size != into->size || from->size == 1) return false;
+    if (from->n_members + into->n_members > GROUP_MEMBERS_MAX) return false;
+    for (int i = 0; i < into->n_needs; i++)
+        if (into->needs[i] != h && group_depends(b, into->needs[i], h)) return false;
+    for (int i = 0; i < from->n_needs; i++)
+        if (from->needs[i] != g && group_depends(b, from->needs[i], g)) return false;
+    for (int i = 0; i < into->n_members; i++) { /* values that pass between them must meet */
+        const soma_tensor *t = b->graph->nodes[into->members[i]];
+        if (t == into->root && into->kind == GROUP_CONTRACT) {
+            chain c;
+            for (int k = 0; k < t->n_inputs; k++)
+                if (!chain_find(b, t->inputs[k], &c) || b->infos[c.source->id].group == h) return false;
+            continue;
+        }
+        for (int k = 0; k < t->n_inputs; k++) {
+            chain c;
+            if (!chain_find(b, t->inputs[k], &c)) return false;
+            if (b->infos[c.source->id].role == ROLE_MEMBER && b->infos[c.source->id].group == h &&
+                !meets(b, into, t->inputs[k], b->infos[t->id].per_row))
+                return false;
+        }
+    }
+    for (int i = 0; i < from->n_members; i++) {
+        const soma_tensor *t = b->graph->nodes[from->members[i]];
+        for (int k = 0; k < t->n_inputs; k++) {
+            chain c;
+            if (!chain_find(b, t->inputs[k], &c)) return false;
+            if (b->infos[c.source->id].role == ROLE_MEMBER && b->infos[c.source->id].group == g &&
+                !meets(b, into, t->inputs[k], false))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool merge(build *b, int g, int h) {
+    group *from = &b->groups[h];
+    from->gone = true;
+    for (int i = 0; i < from->n_members; i++)
+        if (!push_member(b, &b->groups[g], b->graph->nodes[from->members[i]])) return false;
+    for (int i = 0; i < from->n_needs; i++)
+        if (from->needs[i] != g && !group_push_need(b, &b->groups[g], from->needs[i])) return false;
+    for (int k = 0; k < b->n_groups; k++) { /* whoever needed h needs g */
+        group *other = &b->groups[k];
+        if (k == g || other->gone) continue;
+        for (int i = 0; i < other->n_needs; i++)
+            if (other->needs[i] == h && !group_push_need(b, other, g)) return false;
+    }
+    return true;
+}
+
+/* ---- one node at a time ---- */
+
+static bool place_map(build *b, const soma_tensor *t) {
+    sources from;
+    if (!find_sources(b, t, &from)) return false;
+    int64_t size = shape_size(t->rank, t->shape);
+    int best = -1;
+    bool best_per_row = false;
+    for (int i = 0; i < from.n; i++) {
+        group *g = &b->groups[from.groups[i]];
+        if (g->kind == GROUP_KERNEL || g->gone) continue;
+        bool per_row = g->kind == GROUP_ROW && size == g->row_size && size != g->size;
+        if (g->kind == GROUP_REDUCE ? size != g->post_size : !per_row && size != g->size) continue;
+        if (best >= 0 && from.groups[i] < best && b->groups[best].kind != GROUP_MAP) continue;
+        if (!may_join(b, from.groups[i], t, &from, per_row)) continue;
+        best = from.groups[i];
+        best_per_row = per_row;
+    }
+    if (best < 0) {
+        group *g = group_new(b, GROUP_MAP, t, node_real(t));
+        if (!g) return false;
+        best = (int)(g - b->groups);
+    }
+    if (!join(b, best, t, best_per_row)) return false;
+    if (!best_per_row)
+        for (int i = 0; i < from.n; i++)
+            if (from.groups[i] != best && !b->groups[from.groups[i]].gone && may_merge(b, best, from.groups[i]) &&
+                !merge(b, best, from.groups[i]))
+                return false;
+    return true;
+}
+
+/* The run of reduced axes; false when there is not exactly one. */
+static bool reduced_run(const soma_tensor *t, int *first, int *end) {
+    const soma_tensor *x = t->inputs[0];
+    *first = *end = -1;
+    for (int i = 0; i < x->rank; i++) {
+        if (x->shape[i] == 1) continue;
+        bool reduced = t->attributes.axes >> i & 1;
+        if (!reduced) continue;
+        if (*first < 0)
+            *first = i;
+        else
+            for (int k = *end; k < i; k++)
+                if (x->shape[k] != 1) return false;
+        *end = i + 1;
+    }
+    if (*first < 0) *first = *end = x->rank; /* only extents of 1 */
+    return true;
+}
+
+static bool all_full(const build *b, const group *g) {
+    for (int i = 0; i < g->n_members; i++) {
+        const soma_tensor *t = b->graph->nodes[g->members[i]];
+        if (shape_size(t->rank, t->shape) != g->size) return false;
+    }
+    return true;
+}
+
+static void set_space(group *g, const soma_tensor *x, int split) {
+    g->rank = x->rank;
+    memcpy(g->shape, x->shape, sizeof g->shape);
+    g->split = split;
+    g->size = shape_size(x->rank, x->shape);
+    g->row_size = shape_size(split, x->shape);
+}
+
+static bool place_reduce(build *b, const soma_tensor *t) {
+    const soma_tensor *x = t->inputs[0];
+    int first, end;
+    sources from;
+    bool index = t->op == &op_argmax || t->op == &op_argmin;
+    if (!reduced_run(t, &first, &end) || !find_sources(b, t, &from)) return false;
+    bool trailing = true;
+    int64_t run = 1;
+    for (int i = first; i < x->rank; i++) {
+        if (i < end) run *= x->shape[i];
+        if (i >= end && x->shape[i] != 1) trailing = false;
+    }
+    bool row = trailing && run <= REDUCE_ROW_LIMIT && run > 0;
+    int g = from.n == 1 ? from.groups[0] : -1;
+    if (g >= 0 && b->groups[g].kind == GROUP_ROW &&
+        !(row && b->groups[g].size == shape_size(x->rank, x->shape) && b->groups[g].row_size == b->groups[g].size / run))
+        g = -1;
+    if (g >= 0 && b->groups[g].kind != GROUP_ROW &&
+        (b->groups[g].kind != GROUP_MAP || !all_full(b, &b->groups[g]) ||
+         b->groups[g].size != shape_size(x->rank, x->shape) || b->groups[g].size == 1))
+        g = -1;
+    if (g >= 0) { /* try the space the reduction wants */
+        group before = b->groups[g];
+        set_space(&b->groups[g], x, first);
+        b->groups[g].kind = GROUP_ROW;
+        bool fits = (before.kind != GROUP_ROW || before.split == first || row) && may_join(b, g, t, &from, false);
+        for (int i = 0; fits && i < b->groups[g].n_members; i++) {
+            const soma_tensor *m = b->graph->nodes[b->groups[g].members[i]];
+            for (int k = 0; fits && k < m->n_inputs; k++) {
+                chain c;
+                if (!chain_find(b, m->inputs[k], &c)) return false;
+                if (b->infos[c.source->id].role == ROLE_MEMBER && b->infos[c.source->id].group == g)
+                    fits = meets(b, &b->groups[g], m->inputs[k], b->infos[m->id].per_row);
+            }
+        }
+        if (!fits) {
+            b->groups[g] = before;
+            g = -1;
+        }
+    }
+    if (g < 0) {
+        group *made = group_new(b, row ? GROUP_ROW : GROUP_REDUCE, t, node_real(t));
+        if (!made) return false;
+        set_space(made, x, first);
+        g = (int)(made - b->groups);
+    }
+    group *made = &b->groups[g];
+    made->kind = row ? GROUP_ROW : GROUP_REDUCE;
+    if (!row) {
+        if (index) { /* long rows of positions: the plain kernel */
+            made->kind = GROUP_KERNEL;
+            made->root = t;
+            return join(b, g, t, false);
+        }
+        made->root = t;
+        made->post_size = shape_size(t->rank, t->shape);
+        if (!trailing) made->split = end;
+    }
+    return join(b, g, t, row);
+}
+
+static bool place_contract(build *b, const soma_tensor *t) {
+    group *g = group_new(b, GROUP_CONTRACT, t, node_real(t));
+    if (!g) return false;
+    g->root = t;
+    g->split = t->rank - 1;
+    g->row_size = shape_size(t->rank - 1, t->shape);
+    return join(b, (int)(g - b->groups), t, false);
+}
+
+static bool place_kernel(build *b, const soma_tensor *t) {
+    group *g = group_new(b, GROUP_KERNEL, t, SOMA_F32);
+    if (!g) return false;
+    g->root = t;
+    return push_member(b, g, t) && add_needs(b, (int)(g - b->groups), t);
+}
+
+static bool place(build *b, const soma_tensor *t) {
+    node_info *info = &b->infos[t->id];
+    bool program = !b->reference && node_real(t) != SOMA_DTYPE_COUNT;
+    switch (t->op->kind) {
+    case OP_LEAF:
+        info->role = ROLE_LEAF;
+        return true;
+    case OP_STATE:
+        info->role = ROLE_STATE;
+        return true;
+    case OP_VIEW:
+        if (!b->reference && !info->forced) {
+            info->role = ROLE_VIEW;
+            return true;
+        }
+        return program ? place_map(b, t) : place_kernel(b, t);
+    case OP_GENERATE:
+        if (program && !info->forced) {
+            info->role = ROLE_INLINE;
+            return true;
+        }
+        return program ? place_map(b, t) : place_kernel(b, t);
+    case OP_MAP:
+        return program ? place_map(b, t) : place_kernel(b, t);
+    case OP_REDUCE:
+        return program && shape_size(t->inputs[0]->rank, t->inputs[0]->shape) > 0 ? place_reduce(b, t)
+                                                                                  : place_kernel(b, t);
+    case OP_CONTRACT:
+        return program && shape_size(t->rank, t->shape) > 0 ? place_contract(b, t) : place_kernel(b, t);
+    case OP_ARRANGE:
+    case OP_INDEX:
+        return place_kernel(b, t);
+    }
+    return false;
+}
+
+/* ---- who must be stored ---- */
+
+static void want_stored(build *b, const soma_tensor *t) {
+    while (b->infos[t->id].role == ROLE_VIEW) t = t->inputs[0];
+    b->infos[t->id].stored = true;
+}
+
+static bool reads_memory(const build *b, const soma_tensor *t) {
+    const group *g = &b->groups[b->infos[t->id].group];
+    return g->kind == GROUP_KERNEL || (g->kind == GROUP_CONTRACT && g->root == t);
+}
+
+static void find_stored(build *b) {
+    for (int64_t id = 0; id < b->graph->n_nodes; id++) {
+        const soma_tensor *t = b->graph->nodes[id];
+        const node_info *info = &b->infos[id];
+        if (info->role == ROLE_STATE) want_stored(b, t->inputs[0]);
+        if (info->role == ROLE_INLINE)
+            for (int i = 0; i < t->n_inputs; i++) want_stored(b, t->inputs[i]);
+        if (info->role != ROLE_MEMBER) continue;
+        for (int i = 0; i < t->n_inputs; i++) {
+            const soma_tensor *x = t->inputs[i];
+            while (b->infos[x->id].role == ROLE_VIEW) x = x->inputs[0];
+            if (b->infos[x->id].group != info->group || reads_memory(b, t)) want_stored(b, x);
+        }
+    }
+    for (int i = 0; i < b->n_targets; i++)
+        if (b->infos[b->targets[i]->id].role != ROLE_STATE) want_stored(b, b->targets[i]);
+}
+
+/* Inline nodes that somebody needs in memory, and views that are targets or states, are computed by groups of their own. */
+static bool force_needed(build *b) {
+    bool changed = false;
+    for (int64_t id = 0; id < b->graph->n_nodes; id++) {
+        node_info *info = &b->infos[id];
+        if (info->role == ROLE_INLINE && info->stored && !info->forced) changed = info->forced = true;
+    }
+    for (int64_t id = 0; id < b->graph->n_nodes; id++) {
+        const soma_tensor *t = b->graph->nodes[id];
+        if (b->infos[id].role != ROLE_STATE) continue;
+        const soma_tensor *x = t->inputs[0];
+        if (b->infos[x->id].role == ROLE_VIEW && x->op != &op_reshape && !b->infos[x->id].forced)
+            changed = b->infos[x->id].forced = true;
+    }
+    for (int i = 0; i < b->n_targets; i++) {
+        const soma_tensor *t = b->targets[i];
+        if (b->infos[t->id].role != ROLE_VIEW || b->infos[t->id].forced) continue;
+        chain c;
+        layout l;
+        const soma_tensor *blocker = t;
+        if (!chain_find(b, t, &c) || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l) ||
+            b->infos[c.source->id].role == ROLE_LEAF ||
+            shape_size(t->rank, t->shape) != shape_size(c.source->rank, c.source->shape))
+            changed = b->infos[t->id].forced = true;
+    }
+    return changed;
+}
+
+soma_status plan_fuse(build *b) {
+    for (;;) {
+        b->n_groups = 0;
+        for (int64_t id = 0; id < b->graph->n_nodes; id++)
+            b->infos[id] = (node_info){.role = b->infos[id].role == ROLE_UNUSED ? ROLE_UNUSED : ROLE_VIEW,
+                                       .forced = b->infos[id].forced,
+                                       .group = -1,
+                                       .storage = -1};
+        for (int64_t id = 0; id < b->graph->n_nodes; id++)
+            if (b->infos[id].role != ROLE_UNUSED && !place(b, b->graph->nodes[id]))
+                return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
+        find_stored(b);
+        if (!force_needed(b)) return SOMA_OK;
+    }
+}

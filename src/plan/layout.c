@@ -1,0 +1,170 @@
+/* Fourth pass: which matrices lie in panels, the form a contraction reads its right operand in.
+ * Rests on the groups. A weight stays in panels from run to run and its optimizer state follows it, so that nothing is
+ * packed in a training step that was not made in it; whoever reads a matrix in another way keeps it row-major. */
+#include "plan/passes.h"
+
+typedef struct wish {
+    bool wanted;   /* some contraction reads it in panels */
+    bool refused;  /* somebody cannot */
+} wish;
+
+static int64_t panel_width(const build *b, const soma_tensor *s) {
+    const cpu_real *real = s->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    int64_t columns = s->shape[s->rank - 1];
+    return columns > real->lanes ? real->lanes * real->vectors : real->lanes;
+}
+
+/* Does the group walk s, element by element, row by row of its last axis? */
+static bool walks_rows(const build *b, const group *g, const soma_tensor *s, const soma_tensor *reader) {
+    if (s->rank < 2 || g->kind == GROUP_KERNEL) return false;
+    if (g->kind == GROUP_MAP) return shape_equal(g->rank, g->shape, s->rank, s->shape);
+    if (g->kind == GROUP_REDUCE && (reader == NULL || reader->id > g->root->id)) return false;
+    (void)b;
+    return g->split == g->rank - 1 && g->shape[g->rank - 1] == s->shape[s->rank - 1] &&
+           g->size == shape_size(s->rank, s->shape);
+}
+
+static bool dense_matrix(const chain *c, const soma_tensor *y) {
+    layout l;
+    const soma_tensor *blocker;
+    return chain_layout(c, &l, &blocker) && layout_is_dense(&l) && y->rank >= 2 && c->source->rank >= 2 &&
+           y->shape[y->rank - 1] == c->source->shape[c->source->rank - 1];
+}
+
+/* B as [.., K, N] of a matrix, shared by all batches or one each; or its transpose, which is packed from panels. */
+static void wish_right(wish *w, const chain *c, const soma_tensor *y) {
+    layout l;
+    const soma_tensor *blocker;
+    const soma_tensor *s = c->source;
+    if (!chain_layout(c, &l, &blocker) || s->rank < 2 || l.offset != 0) {
+        w->refused = true;
+        return;
+    }
+    if (layout_is_dense(&l) && dense_matrix(c, y)) {
+        w->wanted = true;
+        return;
+    }
+    int64_t rows = y->shape[y->rank - 2], columns = y->shape[y->rank - 1];
+    bool shared = s->rank == 2;
+    for (int i = 0; i < y->rank - 2; i++) shared = shared && (l.strides[i] == 0 || l.shape[i] == 1);
+    if (shared && s->shape[0] == rows && s->shape[1] == columns && l.strides[y->rank - 1] == 1 &&
+        (rows == 1 || l.strides[y->rank - 2] == columns))
+        w->wanted = true;
+    else if (!(shared && s->shape[0] == columns && s->shape[1] == rows && columns > 1 && rows > 1 &&
+               l.strides[y->rank - 1] == rows && l.strides[y->rank - 2] == 1))
+        w->refused = true;
+}
+
+static void wish_input(build *b, wish *wishes, const soma_tensor *t, int k) {
+    chain c;
+    const node_info *info = &b->infos[t->id];
+    if (!chain_find(b, t->inputs[k], &c)) return;
+    wish *w = &wishes[c.source->id];
+    const group *g = &b->groups[info->group];
+    if (g->kind == GROUP_CONTRACT && g->root == t) {
+        if (k == 1)
+            wish_right(w, &c, t->inputs[1]);
+        else
+            w->refused = true;
+        return;
+    }
+    if (b->infos[c.source->id].group == info->group && !b->infos[c.source->id].out_only &&
+        b->infos[c.source->id].role == ROLE_MEMBER)
+        return; /* passes in a register */
+    layout l;
+    const soma_tensor *blocker;
+    if (!walks_rows(b, g, c.source, t) || info->per_row || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l))
+        w->refused = true;
+}
+
+/* Variables' reads and the nodes computed into variables. */
+typedef struct ends {
+    int64_t *reads, *writes;
+    int64_t n_reads, n_writes;
+} ends;
+
+static bool find_ends(build *b, ends *e) {
+    int64_t n = b->graph->n_nodes;
+    e->reads = arena_alloc(&b->arena, (size_t)n * sizeof *e->reads + 1);
+    e->writes = arena_alloc(&b->arena, (size_t)n * sizeof *e->writes + 1);
+    if (!e->reads || !e->writes) return false;
+    for (int64_t id = 0; id < n; id++) {
+        if (b->infos[id].role == ROLE_LEAF && b->graph->nodes[id]->variable) e->reads[e->n_reads++] = id;
+        if (b->infos[id].role == ROLE_MEMBER && b->infos[id].into) e->writes[e->n_writes++] = id;
+    }
+    return true;
+}
+
+/* Both sides of an assign lie alike. */
+static void pair(const build *b, const ends *e, wish *wishes) {
+    for (int64_t i = 0; i < e->n_reads; i++)
+        for (int64_t k = 0; k < e->n_writes; k++) {
+            const soma_tensor *read = b->graph->nodes[e->reads[i]], *made = b->graph->nodes[e->writes[k]];
+            wish *r = &wishes[read->id], *w = &wishes[made->id];
+            if (b->infos[made->id].into != read->variable) continue;
+            r->refused = w->refused =
+                r->refused || w->refused || !shape_equal(made->rank, made->shape, read->rank, read->shape);
+            r->wanted = w->wanted = r->wanted || w->wanted;
+        }
+}
+
+/* Variables updated together with a weight in panels follow it. */
+static void follow(build *b, wish *wishes) {
+    for (int i = 0; i < b->n_groups; i++) {
+        const group *g = &b->groups[i];
+        bool panels = false;
+        if (g->gone) continue;
+        for (int k = 0; k < g->n_members; k++) {
+            const wish *w = &wishes[g->members[k]];
+            panels = panels || (b->infos[g->members[k]].into && w->wanted && !w->refused);
+        }
+        for (int k = 0; panels && k < g->n_members; k++)
+            if (b->infos[g->members[k]].into) wishes[g->members[k]].wanted = true;
+    }
+}
+
+soma_status plan_layout(build *b) {
+    int64_t n = b->graph->n_nodes;
+    wish *wishes = arena_alloc(&b->arena, (size_t)n * sizeof *wishes + 1);
+    if (!wishes) return SOMA_NO_MEMORY;
+    if (b->reference) return SOMA_OK;
+    for (int64_t id = 0; id < n; id++) {
+        const soma_tensor *t = b->graph->nodes[id];
+        const node_info *info = &b->infos[id];
+        if (info->role == ROLE_UNUSED) continue;
+        if (t->rank < 2 || (info->role == ROLE_LEAF && !t->variable)) wishes[id].refused = true;
+        if (info->role == ROLE_MEMBER && !walks_rows(b, &b->groups[info->group], t, t)) wishes[id].refused = true;
+        if (t->dtype != SOMA_F32 && t->dtype != SOMA_F64) wishes[id].refused = true;
+        if (info->role == ROLE_MEMBER)
+            for (int k = 0; k < t->n_inputs; k++) wish_input(b, wishes, t, k);
+        for (int k = 0; (info->role == ROLE_STATE || info->role == ROLE_INLINE) && k < t->n_inputs; k++) {
+            chain c;
+            if (!chain_find(b, t->inputs[k], &c)) continue;
+            if (info->role == ROLE_STATE && b->infos[c.source->id].into == t->variable) continue;
+            wishes[c.source->id].refused = true; /* copied as it lies, and so the variable */
+            for (int64_t i = 0; info->role == ROLE_STATE && i < n; i++)
+                if (b->graph->nodes[i]->variable == t->variable) wishes[i].refused = true;
+        }
+    }
+    for (int i = 0; i < b->n_targets; i++) {
+        chain c;
+        if (b->targets[i]->op != &op_assign && chain_find(b, b->targets[i], &c)) wishes[c.source->id].refused = true;
+    }
+    ends e = {0};
+    if (!find_ends(b, &e)) return SOMA_NO_MEMORY;
+    pair(b, &e, wishes);
+    follow(b, wishes);
+    pair(b, &e, wishes);
+    for (int64_t id = 0; id < n; id++) {
+        const soma_tensor *t = b->graph->nodes[id];
+        if (b->infos[id].role == ROLE_UNUSED || wishes[id].refused) continue;
+        if (wishes[id].wanted)
+            b->infos[id].width = panel_width(b, t);
+        else if (t->variable && t->op == &op_read && t->variable->width == panel_width(b, t)) {
+            b->infos[id].width = t->variable->width; /* as other plans left it */
+            for (int64_t k = 0; k < e.n_writes; k++)
+                if (b->infos[e.writes[k]].into == t->variable) b->infos[e.writes[k]].width = t->variable->width;
+        }
+    }
+    return SOMA_OK;
+}

@@ -1,0 +1,138 @@
+/* Sixth pass: where every array that lives only during a run lies in one block of memory.
+ * Rests on the order of steps. Arrays that never live together share a place; best fit over the gaps, in the order of
+ * time, so that the pass stays near-linear. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/passes.h"
+
+static void use(soma_plan *plan, int index, int step) {
+    if (index < 0) return;
+    plan_storage *s = &plan->storages[index];
+    if (step < s->first) s->first = step;
+    if (step > s->last) s->last = step;
+}
+
+static void use_program(soma_plan *plan, const tile_program *p, int step) {
+    for (int i = 0; i < p->n_accesses; i++) use(plan, p->accesses[i].storage, step);
+}
+
+static void find_lifetimes(soma_plan *plan) {
+    for (int i = 0; i < plan->n_steps; i++) {
+        const plan_step *s = &plan->steps[i];
+        switch (s->kind) {
+        case STEP_MAP:
+            use_program(plan, &s->as.map, i);
+            break;
+        case STEP_CONTRACT:
+            use(plan, s->as.contract.a, i);
+            use(plan, s->as.contract.b, i);
+            use_program(plan, &s->as.contract.epilogue, i);
+            break;
+        case STEP_REDUCE:
+            use(plan, s->as.reduction.partial, i);
+            use_program(plan, &s->as.reduction.pre, i);
+            use_program(plan, &s->as.reduction.post, i);
+            break;
+        case STEP_PACK:
+            use(plan, s->as.pack.source, i);
+            use(plan, s->as.pack.destination, i);
+            break;
+        case STEP_KERNEL:
+            for (int k = 0; k < s->as.kernel.n_inputs; k++) use(plan, s->as.kernel.storages[k], i);
+            use(plan, s->as.kernel.destination, i);
+            break;
+        case STEP_COPY:
+            use(plan, s->as.copy.from, i);
+            use(plan, s->as.copy.to, i);
+            break;
+        }
+    }
+}
+
+typedef struct event {
+    int step, storage; /* a storage's first use, or one step after its last */
+    bool end;
+} event;
+
+static int compare_events(const void *a, const void *b) {
+    const event *x = a, *y = b;
+    if (x->step != y->step) return x->step < y->step ? -1 : 1;
+    if (x->end != y->end) return x->end ? -1 : 1;
+    return x->storage < y->storage ? -1 : x->storage > y->storage;
+}
+
+typedef struct gap {
+    size_t offset, bytes;
+} gap;
+
+typedef struct gaps {
+    gap *list; /* by offset */
+    int n;
+    size_t end; /* of everything placed so far */
+} gaps;
+
+static size_t place(gaps *g, size_t bytes) {
+    int best = -1;
+    for (int i = 0; i < g->n; i++)
+        if (g->list[i].bytes >= bytes && (best < 0 || g->list[i].bytes < g->list[best].bytes)) best = i;
+    if (best < 0 && g->n > 0 && g->list[g->n - 1].offset + g->list[g->n - 1].bytes == g->end) { /* grow the last gap */
+        size_t offset = g->list[--g->n].offset;
+        g->end = offset + bytes;
+        return offset;
+    }
+    if (best < 0) {
+        g->end += bytes;
+        return g->end - bytes;
+    }
+    size_t offset = g->list[best].offset;
+    g->list[best].offset += bytes;
+    g->list[best].bytes -= bytes;
+    if (g->list[best].bytes == 0) {
+        memmove(&g->list[best], &g->list[best + 1], (size_t)(g->n - best - 1) * sizeof *g->list);
+        g->n--;
+    }
+    return offset;
+}
+
+static void give_back(gaps *g, size_t offset, size_t bytes) {
+    int i = 0;
+    while (i < g->n && g->list[i].offset < offset) i++;
+    memmove(&g->list[i + 1], &g->list[i], (size_t)(g->n - i) * sizeof *g->list);
+    g->list[i] = (gap){offset, bytes};
+    g->n++;
+    for (int k = i > 0 ? i - 1 : 0; k < g->n - 1 && k <= i;) {
+        if (g->list[k].offset + g->list[k].bytes == g->list[k + 1].offset) {
+            g->list[k].bytes += g->list[k + 1].bytes;
+            memmove(&g->list[k + 1], &g->list[k + 2], (size_t)(g->n - k - 2) * sizeof *g->list);
+            g->n--;
+        } else
+            k++;
+    }
+}
+
+soma_status plan_memory(build *b) {
+    soma_plan *plan = b->plan;
+    find_lifetimes(plan);
+    event *events = arena_alloc(&b->arena, 2 * (size_t)plan->n_storages * sizeof *events + 1);
+    gaps g = {.list = arena_alloc(&b->arena, ((size_t)plan->n_storages + 2) * sizeof *g.list)};
+    if (!events || !g.list) return SOMA_NO_MEMORY;
+    int n = 0;
+    for (int i = 0; i < plan->n_storages; i++) {
+        const plan_storage *s = &plan->storages[i];
+        if (s->kind != STORAGE_ARENA || s->last < 0) continue;
+        events[n++] = (event){s->first, i, false};
+        if (!s->output) events[n++] = (event){s->last + 1, i, true};
+    }
+    qsort(events, (size_t)n, sizeof *events, compare_events);
+    for (int i = 0; i < n; i++) {
+        plan_storage *s = &plan->storages[events[i].storage];
+        size_t bytes = (s->bytes + 63) & ~(size_t)63;
+        if (events[i].end)
+            give_back(&g, s->offset, bytes);
+        else
+            s->offset = place(&g, bytes);
+    }
+    plan->arena_bytes = g.end;
+    return SOMA_OK;
+}

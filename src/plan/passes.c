@@ -1,0 +1,118 @@
+/* Makes a plan: the passes in their order, once more from fusing whenever lowering finds an array it cannot walk.
+ * Rests on all passes. */
+#include <string.h>
+
+#include "base/context.h"
+#include "plan/passes.h"
+
+static void mark_used(build *b) {
+    for (int64_t id = 0; id < b->graph->n_nodes; id++) b->infos[id].role = ROLE_UNUSED;
+    for (int i = 0; i < b->n_targets; i++) b->infos[b->targets[i]->id].role = ROLE_VIEW;
+    for (int64_t id = b->graph->n_nodes - 1; id >= 0; id--) {
+        const soma_tensor *t = b->graph->nodes[id];
+        if (b->infos[id].role == ROLE_UNUSED) continue;
+        for (int i = 0; i < t->n_inputs; i++) {
+            b->infos[t->inputs[i]->id].role = ROLE_VIEW;
+            b->uses[t->inputs[i]->id]++;
+        }
+    }
+}
+
+/* Targets and new values that are leaves themselves: seen through a view, so that they are copied. */
+static soma_status wrap_leaves(build *b) {
+    for (int i = 0; i < b->n_targets; i++) {
+        soma_tensor *t = b->targets[i];
+        if (t->op->kind != OP_LEAF) continue;
+        op_attributes attributes = {.rank = t->rank};
+        memcpy(attributes.shape, t->shape, sizeof attributes.shape);
+        b->targets[i] = graph_node(b->graph, &op_reshape, &t, 1, t->dtype, t->rank, t->shape, &attributes);
+        if (!b->targets[i]) return SOMA_NO_MEMORY;
+    }
+    return SOMA_OK;
+}
+
+static soma_status passes(build *b) {
+    soma_plan *plan = b->plan;
+    size_t n = (size_t)b->graph->n_nodes;
+    b->infos = arena_alloc(&b->arena, n * sizeof *b->infos + 1);
+    b->uses = arena_alloc(&b->arena, n * sizeof *b->uses + 1);
+    if (!b->infos || !b->uses) return SOMA_NO_MEMORY;
+    mark_used(b);
+    plan_log(b, "simplify");
+    for (;;) {
+        plan->n_storages = plan->n_steps = 0;
+        b->blocker = NULL;
+        TRY(plan_fuse(b));
+        TRY(plan_state(b));
+        plan_log(b, "fuse");
+        TRY(plan_layout(b));
+        plan_log(b, "layout");
+        TRY(plan_order(b));
+        soma_status status = plan_lower(b);
+        if (status == SOMA_OK) break;
+        if (!b->blocker || b->infos[b->blocker->id].forced)
+            return error_set(b->context, status, "[plan] cannot lower %s", b->blocker ? b->blocker->op->name : "graph");
+        b->infos[b->blocker->id].forced = true;
+    }
+    plan->n_targets = b->n_targets;
+    plan->targets = arena_alloc(&plan->arena, (size_t)b->n_targets * sizeof *plan->targets + 1);
+    if (!plan->targets) return SOMA_NO_MEMORY;
+    for (int i = 0; i < b->n_targets; i++) {
+        const soma_tensor *t = b->targets[i];
+        plan->targets[i] = -1;
+        if (b->infos[t->id].role == ROLE_STATE) continue;
+        while (b->infos[t->id].role == ROLE_VIEW) t = t->inputs[0];
+        plan->targets[i] = storage_of(b, t);
+        if (plan->targets[i] < 0) return SOMA_NO_MEMORY;
+        plan->storages[plan->targets[i]].output = true;
+    }
+    plan_schedule(b);
+    return plan_memory(b);
+}
+
+/* Memory of the run: arena, then a scratch for each thread. */
+static soma_status allocate(build *b) {
+    soma_plan *plan = b->plan;
+    for (int i = 0; i < plan->n_steps; i++) {
+        const plan_step *s = &plan->steps[i];
+        size_t bytes = s->kind == STEP_MAP        ? program_scratch(&s->as.map)
+                       : s->kind == STEP_CONTRACT ? contract_scratch(&s->as.contract)
+                       : s->kind == STEP_REDUCE   ? reduction_scratch(&s->as.reduction)
+                                                  : 0;
+        if (bytes > plan->scratch_bytes) plan->scratch_bytes = bytes;
+    }
+    plan->scratch_bytes = (plan->scratch_bytes + 4 * PROGRAM_PAD + 63) & ~(size_t)63;
+    plan->memory_bytes = plan->arena_bytes + plan->scratch_bytes * (size_t)plan->threads;
+    plan->memory = mem_zalloc(b->context, plan->memory_bytes);
+    plan->bases = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->bases + 1);
+    if (!plan->memory || !plan->bases) return SOMA_NO_MEMORY;
+    plan->scratch = (char *)plan->memory + plan->arena_bytes;
+    for (int i = 0; i < plan->n_storages; i++) {
+        const plan_storage *s = &plan->storages[i];
+        if (s->kind == STORAGE_ARENA) plan->bases[i] = (char *)plan->memory + s->offset;
+        if (s->kind == STORAGE_CONSTANT) plan->bases[i] = (void *)(intptr_t)s->data;
+    }
+    return SOMA_OK;
+}
+
+soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool use_cached) {
+    soma_context *context = targets[0]->graph->context;
+    soma_plan *plan = mem_zalloc(context, sizeof *plan);
+    if (!plan) return NULL;
+    build b = {.context = context, .plan = plan, .reference = reference, .use_cached = use_cached};
+    plan->context = context;
+    arena_init(&plan->arena, context);
+    arena_init(&b.arena, context);
+    plan->graph = b.graph = soma_graph_create(context);
+    plan->kernels = plan_kernels(context);
+    soma_status status = !b.graph || !plan->kernels ? SOMA_NO_MEMORY : plan_simplify(&b, targets, n);
+    if (status == SOMA_OK) status = wrap_leaves(&b);
+    if (status == SOMA_OK) status = passes(&b);
+    if (status == SOMA_OK) status = allocate(&b);
+    if (status == SOMA_OK) plan_log(&b, "schedule");
+    arena_deinit(&b.arena);
+    if (status == SOMA_OK) return plan;
+    error_set(context, status, "[plan] failed");
+    soma_plan_destroy(plan);
+    return NULL;
+}

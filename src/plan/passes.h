@@ -1,0 +1,141 @@
+/* What the compiler's passes share while a plan is made: nodes' roles, groups of nodes that become one step, uses.
+ * Rests on steps.h for what comes out. Order of the passes: simplify, fuse, layout, lower, memory, schedule (passes.c). */
+#ifndef PLAN_PASSES_H
+#define PLAN_PASSES_H
+
+#include "plan/steps.h"
+
+typedef enum node_role {
+    ROLE_UNUSED,
+    ROLE_LEAF,   /* constant, input, read: lies in a storage from the start */
+    ROLE_VIEW,   /* costs nothing: strides over another node's storage */
+    ROLE_INLINE, /* made anew wherever it is read: iota, random numbers */
+    ROLE_MEMBER, /* computed by its group */
+    ROLE_STATE   /* assign */
+} node_role;
+
+typedef struct node_info {
+    node_role role;
+    bool forced;       /* views and inline nodes: must be computed into a storage of their own */
+    bool stored;       /* members: somebody outside the group reads it, or it is a target */
+    bool out_only;     /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
+    bool per_row;      /* members: one value a row of the group's space */
+    int group;         /* members, -1 */
+    int storage;       /* -1 until lowered */
+    int64_t width;     /* of the panels its storage lies in, 0: row-major */
+    soma_variable *into; /* members computed right into a variable: the assign's */
+} node_info;
+
+typedef enum group_kind { GROUP_MAP, GROUP_ROW, GROUP_REDUCE, GROUP_CONTRACT, GROUP_KERNEL } group_kind;
+
+typedef struct group {
+    group_kind kind;
+    bool gone;                    /* merged into another */
+    soma_dtype dtype;             /* of its registers */
+    const soma_tensor *root;      /* matmul, long reduction, kernel node */
+    int rank;                     /* the space; for a reduction what is reduced */
+    int64_t shape[SOMA_MAX_RANK];
+    int split;                    /* axes before it are rows, from it on columns (row programs, reductions, contractions) */
+    int64_t size, row_size;       /* elements; rows */
+    int64_t post_size;            /* reductions: elements of the result */
+    int64_t *members;             /* ids, ascending */
+    int n_members, capacity;
+    int *needs;                   /* groups whose results it reads */
+    int n_needs, needs_capacity;
+    int64_t lowest, highest;      /* ids */
+    int stamp;                    /* of the last search */
+    bool ordered;
+    int step;
+} group;
+
+typedef struct build {
+    soma_context *context;
+    soma_plan *plan;
+    soma_graph *graph;       /* simplified; belongs to the plan */
+    soma_tensor **targets;
+    int n_targets;
+    bool reference, use_cached;
+    const soma_tensor **input_of; /* by node id: the user's input tensor */
+    node_info *infos;        /* by node id */
+    int *uses;               /* by node id: inputs of needed nodes that are it */
+    group *groups;
+    int n_groups, groups_capacity;
+    int stamp;
+    int *order;              /* of groups, by schedule */
+    int n_order;
+    const soma_tensor *blocker; /* set when lowering finds a node that must be forced */
+    int storages_capacity, steps_capacity;
+    arena arena;             /* gone when the plan is made */
+} build;
+
+/* A source's elements as strides over some shape: what a chain of views makes of it. */
+typedef struct layout {
+    int64_t offset;
+    int rank;
+    int64_t shape[SOMA_MAX_RANK], strides[SOMA_MAX_RANK];
+} layout;
+
+enum { CHAIN_MAX = 64 };
+/* Elements of a row that may be reduced within a row program. */
+enum { REDUCE_ROW_LIMIT = 4096 };
+/* Views from a source outwards: views[n-1] is next to the source, views[0] the outermost. */
+typedef struct chain {
+    const soma_tensor *source;
+    int n;
+    const soma_tensor *views[CHAIN_MAX];
+} chain;
+
+/* ---- passes.c, kernel_choice.c ---- */
+/* reference: every node by its plain kernel. use_cached: what soma_eval left at nodes is constant, constants are borrowed. */
+soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool use_cached);
+/* The context's kernels; NULL after an error. */
+const cpu_kernels *plan_kernels(soma_context *context);
+
+/* ---- simplify.c ---- */
+/* Copies what the targets need into the plan's graph: common subexpressions once, constants folded, algebra done. */
+soma_status plan_simplify(build *b, soma_tensor *const *targets, int n);
+
+/* ---- layout.c ---- */
+void layout_dense(layout *out, int rank, const int64_t *shape);
+bool layout_view(layout *l, const soma_tensor *view);
+bool layout_reshape(layout *l, int rank, const int64_t *shape);
+bool layout_is_dense(const layout *l);
+/* The source below the views of a node. False when the chain is too long. */
+bool chain_find(const build *b, const soma_tensor *node, chain *out);
+/* The chain's result as strides over the source's dense elements; on failure *blocker is what must be forced. */
+bool chain_layout(const chain *c, layout *out, const soma_tensor **blocker);
+/* Which storages lie in panels. */
+soma_status plan_layout(build *b);
+
+/* ---- fuse.c ---- */
+soma_status plan_fuse(build *b);
+soma_dtype node_real(const soma_tensor *node); /* type of the registers it is computed in; SOMA_DTYPE_COUNT: none */
+/* Does group `from` need group `to`, over any number of others? Gives up with yes when the search grows long. */
+bool group_depends(build *b, int from, int to);
+bool group_push_need(build *b, group *g, int need);
+/* A value of the group's size (per_row: a row's worth) as strides over the group's space. */
+bool group_over_space(const group *g, layout *l, bool per_row);
+
+/* ---- state.c ---- */
+/* Lets values be computed right into the variables they are assigned to, where no reader of the old value is in the way. */
+soma_status plan_state(build *b);
+
+/* ---- lower.c, lower_program.c ---- */
+soma_status plan_lower(build *b);
+int storage_add(build *b, const plan_storage *s);
+/* The storage of a source node (leaf or stored member), made when it is first asked for; -1 when out of memory. */
+int storage_of(build *b, const soma_tensor *node);
+
+typedef enum program_part { PART_WHOLE, PART_PRE, PART_POST } program_part;
+/* The tile program of a group (or of one side of a reduction). preset: the node that register 0 holds, or NULL.
+ * result: NULL, or gets the register of the node `reduced`. */
+soma_status lower_program(build *b, int group, program_part part, const soma_tensor *preset,
+                          const soma_tensor *reduced, int *result, tile_program *out);
+
+/* ---- memory.c, schedule.c, describe.c ---- */
+soma_status plan_order(build *b); /* of groups, so that each comes after what it needs */
+soma_status plan_memory(build *b);
+void plan_schedule(build *b);
+void plan_log(build *b, const char *pass);
+
+#endif

@@ -1,0 +1,130 @@
+/* Runs contractions: register tiles of C over A's rows and B's panels, each finished tile through its epilogue.
+ * Rests on the tile kernels and on tile programs. Units are tiles (or blocks of them), cut by problem size alone; every
+ * sum runs over k in one order, so that the number of threads changes no bit. */
+#include "base/base.h"
+#include "plan/steps.h"
+
+typedef struct frame {
+    const contract *c;
+    const plan_runner *runner;
+    const cpu_real *real;
+    const char *a, *b;
+    char *accumulators, *packed, *scratch; /* the thread's: tiles, A's block, the epilogue's registers */
+    int64_t size;
+    void *registers[PROGRAM_MAX_REGISTERS];
+} frame;
+
+static int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static size_t align_up(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+
+static size_t accumulator_bytes(const contract *c) {
+    size_t size = soma_dtype_size(c->dtype);
+    return align_up((size_t)(c->block_m * c->block_n) * size) + PROGRAM_PAD;
+}
+
+static size_t packed_bytes(const contract *c) {
+    if (!c->pack_a) return 0;
+    int64_t rows = (c->block_m + c->tile_rows - 1) / c->tile_rows * c->tile_rows;
+    return align_up((size_t)(rows * c->block_k) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
+}
+
+size_t contract_scratch(const contract *c) {
+    return accumulator_bytes(c) + packed_bytes(c) + align_up(program_scratch(&c->epilogue));
+}
+
+static int64_t batch_offset(const contract *c, const int64_t *strides, int64_t batch) {
+    int64_t offset = 0;
+    for (int i = c->batch_rank - 1; i >= 0; i--) {
+        offset += batch % c->batch_shape[i] * strides[i];
+        batch /= c->batch_shape[i];
+    }
+    return offset;
+}
+
+/* The only store's row-major place for a tile, when whole tiles may be written there at once; else NULL. */
+static char *direct_place(const frame *f, int64_t row, int64_t column, int64_t *c_row) {
+    const contract *c = f->c;
+    if (c->direct < 0 || column + c->width > c->n) return NULL;
+    const tile_access *access = &c->epilogue.accesses[c->direct];
+    *c_row = c->epilogue.space.row_rank ? access->row_strides[c->epilogue.space.row_rank - 1] : 0;
+    return (char *)f->runner->plan->bases[access->storage] +
+           (access->offset + access_row_offset(access, &c->epilogue.space, row) + column) * f->size;
+}
+
+static void epilogue(frame *f, char *tile, int64_t row, int64_t rows, int64_t column) {
+    f->registers[0] = tile;
+    program_run(&f->c->epilogue, f->runner, f->scratch, f->registers, row, rows, column,
+                minimum(f->c->width, f->c->n - column), f->c->width);
+}
+
+/* Whole k at once, A where it lies: one unit is one register tile. */
+static void run_tiles(frame *f) {
+    const contract *c = f->c;
+    int mode = c->a_col == 1 ? CPU_A_ROWS : CPU_A_COLUMNS;
+    int64_t panels = (c->n + c->width - 1) / c->width, tiles = (c->m + c->tile_rows - 1) / c->tile_rows;
+    int64_t first, last;
+    runner_share(f->runner, c->batch * panels * tiles, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        int64_t batch = u / (panels * tiles), panel = u / tiles % panels, row = u % tiles * c->tile_rows;
+        int64_t rows = minimum(c->tile_rows, c->m - row), c_row = c->width;
+        const char *a = f->a + (batch_offset(c, c->a_batch, batch) + row * c->a_row) * f->size;
+        const char *b = f->b + (batch_offset(c, c->b_batch, batch) + panel * c->k * c->width) * f->size;
+        char *direct = direct_place(f, batch * c->m + row, panel * c->width, &c_row);
+        char *tile = direct ? direct : f->accumulators;
+        f->real->tile[mode][rows][c->vectors](c->k, a, c->a_row, c->a_col, b, c->width, tile, c_row, false);
+        if (!direct) epilogue(f, tile, batch * c->m + row, rows, panel * c->width);
+    }
+}
+
+static void pack_a(const frame *f, const char *a, int64_t rows, int64_t k) {
+    const contract *c = f->c;
+    if (c->a_col == 1)
+        f->real->pack_transposed(f->packed, k * c->tile_rows, c->tile_rows, a, c->a_row, rows, k);
+    else
+        f->real->pack(f->packed, k * c->tile_rows, c->tile_rows, a, c->a_col, k, rows);
+}
+
+/* One block of C: A packed block by block of k, tiles gathered in L2 until the last. */
+static void run_block(frame *f, int64_t batch, int64_t row, int64_t column) {
+    const contract *c = f->c;
+    int64_t rows = minimum(c->block_m, c->m - row), columns = minimum(c->block_n, c->n - column);
+    const char *a = f->a + (batch_offset(c, c->a_batch, batch) + row * c->a_row) * f->size;
+    const char *b = f->b + batch_offset(c, c->b_batch, batch) * f->size;
+    for (int64_t k = 0; k < c->k || k == 0; k += c->block_k) {
+        int64_t depth = minimum(c->block_k, c->k - k);
+        pack_a(f, a + k * c->a_col * f->size, rows, depth);
+        for (int64_t j = 0; j < columns; j += c->width)
+            for (int64_t i = 0; i < rows; i += c->tile_rows) {
+                char *tile = f->accumulators + (j * c->block_m + i * c->width) * f->size;
+                f->real->tile[CPU_A_COLUMNS][minimum(c->tile_rows, rows - i)][c->vectors](
+                    depth, f->packed + i * depth * f->size, 1, c->tile_rows,
+                    b + ((column + j) * c->k + k * c->width) * f->size, c->width, tile, c->width, k > 0);
+            }
+    }
+    for (int64_t j = 0; j < columns; j += c->width)
+        for (int64_t i = 0; i < rows; i += c->tile_rows)
+            epilogue(f, f->accumulators + (j * c->block_m + i * c->width) * f->size, batch * c->m + row + i,
+                     minimum(c->tile_rows, rows - i), column + j);
+}
+
+void contract_run(const contract *c, const plan_runner *runner) {
+    frame f = {.c = c, .runner = runner, .size = (int64_t)soma_dtype_size(c->dtype)};
+    if (c->m == 0 || c->n == 0 || c->batch == 0) return;
+    f.real = c->epilogue.real;
+    f.a = (const char *)runner->plan->bases[c->a] + c->a_offset * f.size;
+    f.b = (const char *)runner->plan->bases[c->b] + c->b_offset * f.size;
+    f.accumulators = runner->scratch;
+    f.packed = f.accumulators + accumulator_bytes(c);
+    f.scratch = f.packed + packed_bytes(c);
+    if (!c->pack_a) {
+        run_tiles(&f);
+        return;
+    }
+    int64_t row_blocks = (c->m + c->block_m - 1) / c->block_m, column_blocks = (c->n + c->block_n - 1) / c->block_n;
+    int64_t first, last;
+    runner_share(runner, c->batch * column_blocks * row_blocks, &first, &last);
+    for (int64_t u = first; u < last; u++)
+        run_block(&f, u / (row_blocks * column_blocks), u % row_blocks * c->block_m,
+                  u / row_blocks % column_blocks * c->block_n);
+}

@@ -1,0 +1,47 @@
+/* Runs packing: a strided stack of matrices into the panels a contraction reads.
+ * Rests on the pack kernels. A weight already in panels is only packed again for its transpose. */
+#include "plan/steps.h"
+
+static int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* One destination panel from a row-major or column-major source. */
+static void pack_strided(const pack_step *p, const cpu_real *real, char *dst, const char *src, int64_t column,
+                         int64_t columns, int64_t size) {
+    const char *from = src + column * p->column_stride * size;
+    if (p->column_stride == 1)
+        real->pack(dst, p->rows * p->width, p->width, from, p->row_stride, p->rows, columns);
+    else
+        real->pack_transposed(dst, p->rows * p->width, p->width, from, p->column_stride, columns, p->rows);
+}
+
+/* One destination panel from the transpose, which lies in panels of its own: [rows/w][columns][w]. */
+static void pack_panels(const pack_step *p, const cpu_real *real, char *dst, const char *src, int64_t column,
+                        int64_t columns, int64_t size) {
+    for (int64_t row = 0; row < p->rows; row += p->source_width)
+        real->pack_transposed(dst + row * p->width * size, p->rows * p->width, p->width,
+                              src + (row * p->columns + column * p->source_width) * size, p->source_width, columns,
+                              minimum(p->source_width, p->rows - row));
+}
+
+void pack_run(const pack_step *p, const plan_runner *runner) {
+    const cpu_kernels *kernels = runner->plan->kernels;
+    const cpu_real *real = p->dtype == SOMA_F64 ? &kernels->f64 : &kernels->f32;
+    int64_t size = (int64_t)soma_dtype_size(p->dtype), panels = (p->columns + p->width - 1) / p->width;
+    const char *source = runner->plan->bases[p->source];
+    char *destination = runner->plan->bases[p->destination];
+    int64_t first, last;
+    runner_share(runner, p->batch * panels, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        int64_t batch = u / panels, column = u % panels * p->width, offset = p->offset, rest = batch;
+        for (int i = p->batch_rank - 1; i >= 0; i--) {
+            offset += rest % p->batch_shape[i] * p->batch_strides[i];
+            rest /= p->batch_shape[i];
+        }
+        char *dst = destination + (batch * panels + u % panels) * p->rows * p->width * size;
+        int64_t columns = minimum(p->width, p->columns - column);
+        if (p->source_width)
+            pack_panels(p, real, dst, source + offset * size, column, columns, size);
+        else
+            pack_strided(p, real, dst, source + offset * size, column, columns, size);
+    }
+}

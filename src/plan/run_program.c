@@ -1,0 +1,266 @@
+/* Runs tile programs: a list of map and reduce instructions over a block of rows that stays in L1.
+ * Rests on the kernels' tables. Arrays that already lie as a register would are used where they lie: no load, no store;
+ * everything else is converted on the way in and out. */
+#include <string.h>
+
+#include "plan/steps.h"
+
+typedef struct block {
+    const tile_program *program;
+    const plan_runner *runner;
+    void **registers;
+    int64_t row, rows, column, columns, ld;
+    int64_t size; /* bytes of a register's element */
+} block;
+
+int64_t access_row_offset(const tile_access *access, const tile_space *space, int64_t row) {
+    if (space->row_rank <= 1) return space->row_rank ? row * access->row_strides[0] : 0;
+    int64_t offset = 0;
+    for (int i = space->row_rank - 1; i > 0; i--) {
+        offset += row % space->row_shape[i] * access->row_strides[i];
+        row /= space->row_shape[i];
+    }
+    return offset + row * access->row_strides[0];
+}
+
+/* Element offset of (row, column) in panels. */
+static int64_t panel_offset(const tile_access *access, const plan_storage *storage, int64_t row, int64_t column) {
+    int64_t batch = row / storage->rows, panels = (storage->columns + access->width - 1) / access->width;
+    return access->offset +
+           ((batch * panels + column / access->width) * storage->rows + row % storage->rows) * access->width +
+           column % access->width;
+}
+
+/* Where a full access' block lies if it lies as a register would and may be touched to whole vectors; else NULL. */
+static void *in_place(const block *b, const tile_access *access, bool write) {
+    if (access->dtype != b->program->dtype || access->storage < 0) return NULL;
+    const plan_storage *storage = &b->runner->plan->storages[access->storage];
+    char *base = b->runner->plan->bases[access->storage];
+    int64_t n = b->rows * b->ld, offset;
+    if (access->width) {
+        if (b->ld != access->width || b->column % access->width != 0 ||
+            b->row / storage->rows != (b->row + b->rows - 1) / storage->rows)
+            return NULL;
+        offset = panel_offset(access, storage, b->row, b->column);
+    } else {
+        if (access->column_stride != 1 && b->columns != 1) return NULL;
+        if (b->rows > 1 && !(access->dense && b->ld == b->program->space.columns)) return NULL;
+        offset = access->offset + access_row_offset(access, &b->program->space, b->row) +
+                 b->column * access->column_stride;
+    }
+    if (b->ld % b->program->real->lanes != 0) {
+        /* Whole vectors reach beyond a row or the block: only at the end of memory that is ours. */
+        bool owned = storage->kind == STORAGE_ARENA || storage->kind == STORAGE_VARIABLE;
+        if (!owned || (write && offset + n < storage->elements)) return NULL;
+    }
+    return base + offset * b->size;
+}
+
+static void load_full_row(const block *b, const tile_access *access, int64_t row, char *dst) {
+    const soma_plan *plan = b->runner->plan;
+    const cpu_real *real = b->program->real;
+    if (access->width) {
+        const plan_storage *storage = &plan->storages[access->storage];
+        const char *base = plan->bases[access->storage];
+        int64_t size = (int64_t)soma_dtype_size(access->dtype);
+        for (int64_t done = 0; done < b->columns;) {
+            int64_t column = b->column + done, piece = access->width - column % access->width;
+            if (piece > b->columns - done) piece = b->columns - done;
+            real->load[access->dtype](dst + done * b->size,
+                                      base + panel_offset(access, storage, row, column) * size, 1, piece);
+            done += piece;
+        }
+        return;
+    }
+    int64_t offset = access->offset + access_row_offset(access, &b->program->space, row) +
+                     b->column * access->column_stride;
+    if (access->storage < 0) {
+        for (int64_t i = 0; i < b->columns; i++) {
+            double value = (double)(offset + i * access->column_stride);
+            if (b->size == 4)
+                ((float *)(void *)dst)[i] = (float)value;
+            else
+                ((double *)(void *)dst)[i] = value;
+        }
+        return;
+    }
+    const char *source = plan->bases[access->storage];
+    real->load[access->dtype](dst, source + offset * (int64_t)soma_dtype_size(access->dtype), access->column_stride,
+                              b->columns);
+}
+
+static void load(const block *b, const tile_instruction *in) {
+    const tile_access *access = &b->program->accesses[in->access];
+    char *dst = b->registers[in->dst];
+    if (access->kind == ACCESS_FULL) {
+        void *there = in_place(b, access, false);
+        if (there) {
+            b->registers[in->dst] = there;
+            return;
+        }
+        for (int64_t r = 0; r < b->rows; r++) load_full_row(b, access, b->row + r, dst + r * b->ld * b->size);
+    } else if (access->kind == ACCESS_COLUMN) {
+        if (b->rows == 1) {
+            void *there = in_place(b, access, false);
+            if (there) {
+                b->registers[in->dst] = there;
+                return;
+            }
+        }
+        load_full_row(b, access, 0, dst);
+        for (int64_t r = 1; r < b->rows; r++)
+            memcpy(dst + r * b->ld * b->size, dst, (size_t)(b->columns * b->size));
+    } else {
+        int64_t n = access->kind == ACCESS_ROW ? b->rows : 1;
+        if (access->storage >= 0 && b->program->space.row_rank <= 1) {
+            const char *source = b->runner->plan->bases[access->storage];
+            int64_t offset = access->offset + b->row * access->row_strides[0];
+            b->program->real->load[access->dtype](dst, source + offset * (int64_t)soma_dtype_size(access->dtype),
+                                                  access->row_strides[0], n);
+            return;
+        }
+        block narrow = *b;
+        narrow.column = 0;
+        narrow.columns = 1;
+        for (int64_t r = 0; r < n; r++) load_full_row(&narrow, access, b->row + r, dst + r * b->size);
+    }
+}
+
+static void store(const block *b, const tile_instruction *in) {
+    const tile_access *access = &b->program->accesses[in->access];
+    const soma_plan *plan = b->runner->plan;
+    const char *src = b->registers[in->arguments[0]];
+    char *base = plan->bases[access->storage];
+    int64_t size = (int64_t)soma_dtype_size(access->dtype);
+    cpu_store_fn *put = b->program->real->store[access->dtype];
+    if (access->kind == ACCESS_FULL) {
+        if (in->in_place && in_place(b, access, true) == src) return;
+        const plan_storage *storage = &plan->storages[access->storage];
+        for (int64_t r = 0; r < b->rows; r++) {
+            const char *row = src + r * b->ld * b->size;
+            if (!access->width) {
+                int64_t offset = access->offset + access_row_offset(access, &b->program->space, b->row + r) +
+                                 b->column * access->column_stride;
+                put(base + offset * size, access->column_stride, row, b->columns);
+                continue;
+            }
+            for (int64_t done = 0; done < b->columns;) {
+                int64_t column = b->column + done, piece = access->width - column % access->width;
+                if (piece > b->columns - done) piece = b->columns - done;
+                put(base + panel_offset(access, storage, b->row + r, column) * size, 1, row + done * b->size, piece);
+                done += piece;
+            }
+        }
+    } else {
+        int64_t n = access->kind == ACCESS_ROW ? b->rows : 1;
+        for (int64_t r = 0; r < n; r++)
+            put(base + (access->offset + access_row_offset(access, &b->program->space, b->row + r)) * size, 1,
+                src + r * b->size, 1);
+    }
+}
+
+static void map(const block *b, const tile_instruction *in) {
+    void *dst = b->registers[in->dst];
+    const void *arguments[3] = {NULL, NULL, NULL};
+    for (int i = 0; i < in->n_arguments; i++) arguments[i] = b->registers[in->arguments[i]];
+    if (in->result == ACCESS_FULL && in->by_rows && b->rows > 1) {
+        cpu_map_fn *f = in->map[in->variant | in->row_variant];
+        for (int64_t r = 0; r < b->rows; r++) {
+            const void *row[3] = {NULL, NULL, NULL};
+            for (int i = 0; i < in->n_arguments; i++) {
+                int64_t step = in->row_variant >> i & 1 ? 1 : in->variant >> i & 1 ? 0 : b->ld;
+                row[i] = (const char *)arguments[i] + r * step * b->size;
+            }
+            f((char *)dst + r * b->ld * b->size, row[0], row[1], row[2], b->columns);
+        }
+        return;
+    }
+    int64_t n = in->result == ACCESS_FULL ? b->rows * b->ld : in->result == ACCESS_ROW ? b->rows : 1;
+    unsigned variant = in->variant;
+    if (in->result == ACCESS_FULL) variant |= in->row_variant;
+    in->map[variant](dst, arguments[0], arguments[1], arguments[2], n);
+}
+
+static void random_numbers(const block *b, const tile_instruction *in) {
+    const tile_access *access = &b->program->accesses[in->access];
+    const cpu_real *real = b->program->real;
+    uint64_t counter = 0;
+    if (in->step >= 0) {
+        const tile_access *step = &b->program->accesses[in->step];
+        counter = (uint64_t)((const int64_t *)b->runner->plan->bases[step->storage])[step->offset];
+    }
+    for (int64_t r = 0; r < b->rows; r++) {
+        char *dst = (char *)b->registers[in->dst] + r * b->ld * b->size;
+        int64_t first = access->offset + access_row_offset(access, &b->program->space, b->row + r) + b->column;
+        if (in->kind == INSTRUCTION_UNIFORM_RANDOM)
+            real->uniform(dst, in->key, counter, first, b->columns);
+        else
+            real->normal(dst, in->key, counter, first, b->columns);
+    }
+}
+
+void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
+                 int64_t rows, int64_t column, int64_t columns, int64_t ld) {
+    block b = {program, runner, registers, row, rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4};
+    for (int i = 0; i < program->n_registers; i++)
+        if (program->slots[i] >= 0)
+            registers[i] = scratch + program->slots[i] * (program->block * b.size + PROGRAM_PAD);
+    for (int i = 0; i < program->n_stores; i++) {
+        const tile_instruction *in = &program->instructions[program->stores[i]];
+        if (!in->in_place) continue;
+        void *there = in_place(&b, &program->accesses[in->access], true);
+        if (there) registers[in->arguments[0]] = there;
+    }
+    for (int i = 0; i < program->n_instructions; i++) {
+        const tile_instruction *in = &program->instructions[i];
+        switch (in->kind) {
+        case INSTRUCTION_LOAD:
+            load(&b, in);
+            break;
+        case INSTRUCTION_STORE:
+            store(&b, in);
+            break;
+        case INSTRUCTION_MAP:
+            map(&b, in);
+            break;
+        case INSTRUCTION_REDUCE:
+            in->reduce(registers[in->dst], registers[in->arguments[0]], ld, rows, columns);
+            break;
+        case INSTRUCTION_UNIFORM_RANDOM:
+        case INSTRUCTION_NORMAL_RANDOM:
+            random_numbers(&b, in);
+            break;
+        }
+    }
+}
+
+size_t program_scratch(const tile_program *program) {
+    size_t size = program->dtype == SOMA_F64 ? 8 : 4;
+    return (size_t)program->n_slots * ((size_t)program->block * size + PROGRAM_PAD);
+}
+
+/* Units: whole blocks of rows when a row is short or must be whole, else pieces of rows. */
+void map_run(const tile_program *program, const plan_runner *runner) {
+    void *registers[PROGRAM_MAX_REGISTERS];
+    const tile_space *space = &program->space;
+    if (space->rows == 0 || space->columns == 0) return;
+    int64_t first, last;
+    if (program->whole_rows || space->columns <= program->block / 2) {
+        int64_t rows = program->block / space->columns;
+        if (rows > PROGRAM_MAX_ROWS) rows = PROGRAM_MAX_ROWS;
+        if (rows < 1) rows = 1;
+        runner_share(runner, (space->rows + rows - 1) / rows, &first, &last);
+        for (int64_t u = first; u < last; u++) {
+            int64_t row = u * rows, n = space->rows - row < rows ? space->rows - row : rows;
+            program_run(program, runner, runner->scratch, registers, row, n, 0, space->columns, space->columns);
+        }
+        return;
+    }
+    int64_t pieces = (space->columns + program->block - 1) / program->block;
+    runner_share(runner, space->rows * pieces, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        int64_t row = u / pieces, column = u % pieces * program->block;
+        int64_t n = space->columns - column < program->block ? space->columns - column : program->block;
+        program_run(program, runner, runner->scratch, registers, row, 1, column, n, n);
+    }
+}

@@ -1,0 +1,113 @@
+/* Runs reductions that do not fit a row in L1: outer x reduced x inner, in chunks of fixed size.
+ * Rests on tile programs for what is reduced (pre) and for what becomes of the result (post). Chunks are cut by problem
+ * size and combined in order, so that the number of threads changes no bit. */
+#include <string.h>
+
+#include "base/base.h"
+#include "plan/steps.h"
+
+typedef struct frame {
+    const reduction *r;
+    const plan_runner *runner;
+    const cpu_real *real;
+    char *accumulator, *scratch;
+    int64_t size;
+    void *registers[PROGRAM_MAX_REGISTERS];
+} frame;
+
+static const int combining[CPU_REDUCE_COUNT] = {
+    [CPU_REDUCE_SUM] = CPU_ADD, [CPU_REDUCE_PROD] = CPU_MUL, [CPU_REDUCE_MAX] = CPU_MAXIMUM, [CPU_REDUCE_MIN] = CPU_MINIMUM};
+
+static int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static size_t accumulator_bytes(const reduction *r) { return (size_t)vector_pad(r->block) * 8 + PROGRAM_PAD; }
+
+size_t reduction_scratch(const reduction *r) {
+    size_t pre = program_scratch(&r->pre), post = program_scratch(&r->post);
+    return accumulator_bytes(r) + (pre > post ? pre : post);
+}
+
+static void combine(const frame *f, char *into, const void *value, int64_t n) {
+    f->real->map[combining[f->r->code]][0](into, into, value, NULL, n);
+}
+
+/* The accumulator gets the reduction of elements first .. last-1 for one piece of inner. */
+static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last, int64_t column, int64_t columns) {
+    const reduction *r = f->r;
+    int64_t rows = minimum(PROGRAM_MAX_ROWS, r->pre.block / columns);
+    if (rows < 1) rows = 1;
+    for (int64_t i = first; i < last; i += rows) {
+        int64_t n = minimum(rows, last - i);
+        program_run(&r->pre, f->runner, f->scratch, f->registers, outer * r->reduced + i, n, column, columns, columns);
+        const char *values = f->registers[r->pre_result];
+        for (int64_t j = 0; j < n; j++) {
+            const char *row = values + j * columns * f->size;
+            if (i == first && j == 0)
+                memcpy(f->accumulator, row, (size_t)(columns * f->size));
+            else
+                combine(f, f->accumulator, row, columns);
+        }
+    }
+}
+
+/* The same for one long row: inner is 1. */
+static void reduce_row(frame *f, int64_t outer, int64_t first, int64_t last) {
+    const reduction *r = f->r;
+    char piece[PROGRAM_PAD];
+    for (int64_t i = first; i < last; i += r->pre.block) {
+        int64_t n = minimum(r->pre.block, last - i);
+        program_run(&r->pre, f->runner, f->scratch, f->registers, outer, 1, i, n, n);
+        char *into = i == first ? f->accumulator : piece;
+        f->real->reduce[r->code](into, f->registers[r->pre_result], n, 1, n);
+        if (i != first) combine(f, f->accumulator, piece, 1);
+    }
+}
+
+static void finish(frame *f, int64_t outer, int64_t column, int64_t columns) {
+    f->registers[0] = f->accumulator;
+    program_run(&f->r->post, f->runner, f->scratch, f->registers, outer, 1, column, columns, columns);
+}
+
+static void reduce_chunk(frame *f, int64_t outer, int64_t chunk, int64_t column, int64_t columns) {
+    const reduction *r = f->r;
+    int64_t first = chunk * r->chunk, last = minimum(first + r->chunk, r->reduced);
+    if (r->inner == 1)
+        reduce_row(f, outer, first, last);
+    else
+        reduce_columns(f, outer, first, last, column, columns);
+    if (r->chunks == 1) {
+        finish(f, outer, column, columns);
+        return;
+    }
+    char *partial = f->runner->plan->bases[r->partial];
+    memcpy(partial + ((chunk * r->outer + outer) * r->inner + column) * f->size, f->accumulator,
+           (size_t)(columns * f->size));
+}
+
+void reduction_run(const reduction *r, const plan_runner *runner) {
+    frame f = {.r = r, .runner = runner, .real = r->pre.real, .size = (int64_t)soma_dtype_size(r->pre.dtype)};
+    f.accumulator = runner->scratch;
+    f.scratch = runner->scratch + accumulator_bytes(r);
+    int64_t blocks = (r->inner + r->block - 1) / r->block, first, last;
+    if (r->outer * r->inner == 0) return;
+    runner_share(runner, r->outer * r->chunks * blocks, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        int64_t column = u % blocks * r->block;
+        reduce_chunk(&f, u / blocks / r->chunks, u / blocks % r->chunks, column, minimum(r->block, r->inner - column));
+    }
+    if (r->chunks == 1) return;
+    if (runner->threads > 1) team_barrier(context_team(runner->plan->context), runner->thread);
+    const char *partial = runner->plan->bases[r->partial];
+    runner_share(runner, r->outer * blocks, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        int64_t outer = u / blocks, column = u % blocks * r->block, columns = minimum(r->block, r->inner - column);
+        for (int64_t chunk = 0; chunk < r->chunks; chunk++) {
+            const char *values = partial + ((chunk * r->outer + outer) * r->inner + column) * f.size;
+            if (chunk == 0)
+                memcpy(f.accumulator, values, (size_t)(columns * f.size));
+            else
+                combine(&f, f.accumulator, values, columns);
+        }
+        finish(&f, outer, column, columns);
+    }
+}

@@ -1,0 +1,41 @@
+/* Steps: the plans of training, measuring and predicting, each for one batch size and dtype.
+ * Rests on training.h and plans. Made once and kept; running one binds two pointers and allocates nothing. */
+#ifndef TRAIN_STEP_H
+#define TRAIN_STEP_H
+
+#include "train/training.h"
+
+typedef enum step_kind { STEP_TRAIN, STEP_TEST, STEP_PREDICT } step_kind;
+
+/* What a batch looks like; y is unused for predictions. */
+typedef struct step_shape {
+    int64_t batch;
+    soma_dtype x_dtype, y_dtype;
+    int y_rank; /* of one sample's label */
+    int64_t y_shape[SOMA_MAX_RANK];
+} step_shape;
+
+struct step {
+    step_kind kind;
+    step_shape shape;
+    soma_graph *graph;
+    soma_plan *plan;
+    soma_tensor *x, *y;
+    int n_values;                        /* loss and metrics */
+    soma_dtype dtypes[TRAINING_VALUES];  /* of the values; of a prediction the first */
+    int64_t outputs;                     /* elements of a prediction, and its shape with the batch */
+    int rank;
+    int64_t output_shape[SOMA_MAX_RANK];
+    step *next;
+};
+
+/* The shape of batches of a dataset. */
+step_shape step_shape_of(const soma_dataset *data, int64_t batch, bool labels);
+/* The step, made if need be; NULL after an error. The model is built. */
+step *step_get(soma_model *model, step_kind kind, const step_shape *shape);
+soma_status step_run(step *s, const void *x, const void *y);
+/* After a run: loss (0) and metrics (1, ...). */
+double step_value(const step *s, int i);
+void steps_destroy(soma_model *model, step *steps);
+
+#endif

@@ -1,0 +1,78 @@
+/* What training adds to a model: optimizer, loss, metrics, the state of the optimizer, plans, history.
+ * Rests on nn/model.h, on which it hangs. It is made when first needed, so a model that only predicts has none of the
+ * optimizer's state. */
+#ifndef TRAIN_TRAINING_H
+#define TRAIN_TRAINING_H
+
+#include <soma/train.h>
+
+#include "nn/model.h"
+#include "nn/optimizer.h"
+
+/* A trainable weight and what the optimizer keeps beside it. */
+typedef struct training_state {
+    soma_variable *weight; /* the layer's */
+    soma_variable *slots[SOMA_MAX_SLOTS];
+    int n;
+} training_state;
+
+enum { TRAINING_VALUES = 1 + SOMA_MAX_METRICS, TRAINING_KEYS = 2 * TRAINING_VALUES };
+
+/* A column of the history: where its numbers come from. */
+typedef struct training_key {
+    const char *name; /* "val_accuracy" */
+    int value;        /* 0 the loss, 1... the metrics */
+    bool validation;
+} training_key;
+
+typedef struct history {
+    int64_t epochs, capacity;
+    bool validation; /* whether the columns of a validation are in use */
+    double *rows;    /* [epoch][key], NaN where nothing was measured */
+} history;
+
+typedef struct step step;
+
+typedef struct training {
+    bool compiled;
+    soma_optimizer *optimizer;
+    soma_loss_fn *loss;
+    soma_loss_fn *metrics[SOMA_MAX_METRICS];
+    const char *metric_names[SOMA_MAX_METRICS]; /* in the model's arena */
+    int n_metrics;
+    training_key keys[TRAINING_KEYS]; /* in order of their names */
+    int n_keys;
+    soma_variable *iterations, *learning_rate; /* NULL until prepared */
+    training_state *state;
+    int n_state;
+    step *steps; /* plans, by kind and shape */
+    history history;
+    int64_t epochs_done; /* since the weights were made: the number of the next shuffling */
+    const char *const *labels;
+    int n_labels;
+} training;
+
+/* The model's; NULL when out of memory. */
+training *training_of(soma_model *model);
+/* Compiles with names for the metrics (NULL: their own). Takes the optimizer over, also after an error. */
+soma_status training_compile(soma_model *model, const soma_compile_options *options, const char *const *metric_names,
+                             const soma_custom *custom);
+/* Makes what a training step needs, once; an error when the model is not compiled or not built. */
+soma_status training_prepare(soma_model *model);
+/* Builds the model for the data if need be, and checks that the data fit. what: "fit", for errors. */
+soma_status training_check_data(soma_model *model, const char *what, soma_dataset *data, bool labels);
+/* Keeps the data's class names, unless there are some. */
+soma_status training_adopt_labels(soma_model *model, const soma_dataset *data);
+soma_status training_set_labels(soma_model *model, const char *const *labels, int n);
+/* Status of the error that made something NULL. */
+soma_status training_failure(const soma_model *model);
+
+/* ---- history.c ---- */
+
+/* Makes room for epochs more rows; forgets the old ones unless keep. */
+soma_status history_begin(soma_model *model, bool keep, int64_t epochs, bool validation);
+/* Adds a row of n_keys numbers; there is room for it. */
+void history_add(soma_model *model, const double *row);
+void history_deinit(soma_model *model, history *h);
+
+#endif
