@@ -21,7 +21,9 @@ struct arena_block {
 
 _Static_assert(sizeof(arena_block) <= ARENA_HEADER, "the header keeps what follows it aligned");
 
-void arena_init(arena *a, soma_context *context) { *a = (arena){.context = context}; }
+void arena_init(arena *a, soma_context *context) {
+    *a = (arena){.context = context};
+}
 
 static void free_list(arena *a, arena_block *block) {
     while (block) {
@@ -40,7 +42,8 @@ void arena_deinit(arena *a) {
 void arena_reset(arena *a) {
     free_list(a, a->big);
     a->big = NULL;
-    for (arena_block *b = a->first; b; b = b->next) b->used = ARENA_HEADER;
+    for (arena_block *b = a->first; b; b = b->next)
+        b->used = ARENA_HEADER;
     a->current = a->first;
 }
 

@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/philox.h"
-#include "base/text.h"
 #include "base/team.h"
+#include "base/text.h"
 
 #endif

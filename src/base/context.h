@@ -18,7 +18,13 @@ typedef struct context_slot {
 } context_slot;
 
 /* From low to high floors; destroyed from the last to the first. */
-typedef enum context_slot_name { CONTEXT_GRAPH, CONTEXT_KERNELS, CONTEXT_PLAN, CONTEXT_TRAIN, CONTEXT_SLOTS } context_slot_name;
+typedef enum context_slot_name {
+    CONTEXT_GRAPH,
+    CONTEXT_KERNELS,
+    CONTEXT_PLAN,
+    CONTEXT_TRAIN,
+    CONTEXT_SLOTS
+} context_slot_name;
 
 enum { CONTEXT_ERROR_BYTES = 2048, CONTEXT_MAX_THREADS = 1024 };
 

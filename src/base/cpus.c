@@ -1,6 +1,7 @@
 /* How many CPUs this process may use.
  * Rests on Linux: the affinity mask, and the CPU quota of the cgroups (version 2 and 1) this process is in.
- * A container often sees all CPUs of its host but may use the time of two; threads beyond that only wait for each other. */
+ * A container often sees all CPUs of its host but may use the time of two; threads beyond that only wait for each
+ * other. */
 #define _GNU_SOURCE 1
 #include <limits.h>
 #include <sched.h>
@@ -44,7 +45,9 @@ static int quota_v1(const char *folder) {
     return ceil_divide(strtol(quota, NULL, 10), strtol(period, NULL, 10));
 }
 
-static int tighter(int a, int b) { return !a || (b && b < a) ? b : a; }
+static int tighter(int a, int b) {
+    return !a || (b && b < a) ? b : a;
+}
 
 /* The tightest quota from the group up to the root: a parent's limit holds for its children. */
 static int quota_upward(const char *root, char *group, int (*quota)(const char *)) {

@@ -33,9 +33,13 @@ soma_status error_get(const soma_context *context) {
     return status;
 }
 
-soma_status soma_last_status(const soma_context *context) { return error_get(context); }
+soma_status soma_last_status(const soma_context *context) {
+    return error_get(context);
+}
 
-const char *soma_last_error(const soma_context *context) { return context_of(context)->error; }
+const char *soma_last_error(const soma_context *context) {
+    return context_of(context)->error;
+}
 
 void soma_clear_error(soma_context *context) {
     soma_context *c = context_of(context);

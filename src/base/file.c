@@ -13,12 +13,13 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/memory.h"
 #include "base/file_error.h"
+#include "base/memory.h"
 
 static int open_retry(const char *path) {
     int fd;
-    do fd = open(path, O_RDONLY | O_CLOEXEC);
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
     return fd;
 }
@@ -64,8 +65,8 @@ static soma_status read_all(const char *path, int fd, file_view *view) {
             view->capacity = capacity;
         }
         size_t got;
-        TRY(read_some(view->context, path, fd, (void *)(uintptr_t)(view->data + view->size), view->capacity - view->size,
-                      &got));
+        TRY(read_some(view->context, path, fd, (void *)(uintptr_t)(view->data + view->size),
+                      view->capacity - view->size, &got));
         if (got == 0) return SOMA_OK;
         view->size += got;
     }
@@ -192,9 +193,13 @@ soma_status file_stream_read(file_stream *s, void *data, size_t n, size_t *got) 
     return SOMA_OK;
 }
 
-const char *file_stream_path(const file_stream *s) { return s->path; }
+const char *file_stream_path(const file_stream *s) {
+    return s->path;
+}
 
-uint64_t file_stream_position(const file_stream *s) { return s->position; }
+uint64_t file_stream_position(const file_stream *s) {
+    return s->position;
+}
 
 uint64_t file_stream_limit(const file_stream *s) {
     enum { DEFLATE_RATIO = 1032 };

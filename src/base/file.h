@@ -47,7 +47,8 @@ uint64_t file_stream_limit(const file_stream *stream);
 
 typedef struct file_writer file_writer;
 
-/* A new file beside path, which takes its place at commit. Devices and pipes are written directly. NULL after an error. */
+/* A new file beside path, which takes its place at commit. Devices and pipes are written directly. NULL after an error.
+ */
 file_writer *file_writer_open(soma_context *context, const char *path);
 SOMA_MUST_CHECK soma_status file_writer_write(file_writer *writer, const void *data, size_t n);
 /* Syncs, renames, frees the writer; after an error path is as it was and nothing is left over. */

@@ -22,4 +22,6 @@ soma_status gzip_read(gzip_inflater *inflater, void *data, size_t n, size_t *got
     return SOMA_UNSUPPORTED;
 }
 
-void gzip_close(gzip_inflater *inflater) { (void)inflater; }
+void gzip_close(gzip_inflater *inflater) {
+    (void)inflater;
+}

@@ -15,7 +15,9 @@ static void *no_memory(soma_context *context, size_t bytes) {
 }
 
 /* How far the aligned block lies above raw. */
-static size_t shift_of(const unsigned char *raw) { return MEM_ALIGN - ((uintptr_t)raw & (MEM_ALIGN - 1)); }
+static size_t shift_of(const unsigned char *raw) {
+    return MEM_ALIGN - ((uintptr_t)raw & (MEM_ALIGN - 1));
+}
 
 static void *aligned(unsigned char *raw) {
     const size_t shift = shift_of(raw);
@@ -81,7 +83,9 @@ void *mem_box_realloc(soma_context *context, void *old, size_t bytes) {
     return (char *)b + 16;
 }
 
-void *mem_box_alloc(soma_context *context, size_t bytes) { return mem_box_realloc(context, NULL, bytes); }
+void *mem_box_alloc(soma_context *context, size_t bytes) {
+    return mem_box_realloc(context, NULL, bytes);
+}
 
 void mem_box_free(void *old) {
     if (!old) return;

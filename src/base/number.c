@@ -33,7 +33,9 @@ int number_format(char *buffer, size_t size, const char *format, ...) {
 
 /* ---- reading ---- */
 
-static bool digit(char c) { return c >= '0' && c <= '9'; }
+static bool digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 /* A number taken apart: value = mantissa * 10^exponent, exact unless digits were too many. */
 typedef struct decimal {
@@ -137,7 +139,8 @@ static void split(const char *text, int n, char *digits, int *exponent) {
 /* The next larger number of n digits. */
 static void increment(char *digits, int n, int *exponent) {
     int i = n - 1;
-    while (i >= 0 && digits[i] == '9') digits[i--] = '0';
+    while (i >= 0 && digits[i] == '9')
+        digits[i--] = '0';
     if (i >= 0) {
         digits[i]++;
         return;
@@ -171,9 +174,11 @@ int number_digits(double value, bool single, char digits[NUMBER_DIGITS], int *ex
      * below the normal range that is not so. */
     const int most = single ? 9 : 17;
     int n = magnitude < (single ? 0x1p-126 : 0x1p-1022) ? 1 : single ? 6 : 15;
-    while (n < most && !try_digits(magnitude, single, n, digits, exponent)) n++;
+    while (n < most && !try_digits(magnitude, single, n, digits, exponent))
+        n++;
     if (n == most) (void)try_digits(magnitude, single, n, digits, exponent);
-    while (n > 1 && digits[n - 1] == '0') n--;
+    while (n > 1 && digits[n - 1] == '0')
+        n--;
     digits[n] = '\0';
     return n;
 }
@@ -193,7 +198,9 @@ static int shortest(char *buffer, size_t size, double value, bool single) {
     return number_format(buffer, size, "%s%.*s.%s", sign, exponent, digits, digits + exponent);
 }
 
-int number_shortest(char *buffer, size_t size, double value) { return shortest(buffer, size, value, false); }
+int number_shortest(char *buffer, size_t size, double value) {
+    return shortest(buffer, size, value, false);
+}
 
 int number_shortest_float(char *buffer, size_t size, float value) {
     return shortest(buffer, size, (double)value, true);

@@ -16,7 +16,8 @@ uint64_t philox_below(uint64_t key, uint64_t counter, uint64_t index, uint64_t n
 
 void philox_permutation(uint64_t key, uint64_t counter, int64_t n, int64_t *out) {
     uint32_t words[4] = {0};
-    for (int64_t i = 0; i < n; i++) out[i] = i;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = i;
     for (int64_t i = 0; i + 1 < n; i++) { /* the i-th draw decides which of the n - i left comes to place i */
         if (i % 2 == 0) philox_block(key, counter, (uint64_t)i / 2, words);
         const int first = i % 2 ? 2 : 0;

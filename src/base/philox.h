@@ -1,6 +1,6 @@
-/* Random numbers by counting: Philox 4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3").
- * A number is a pure function of (key, counter, index): no state, any order, any thread.
- * Layout everywhere: key words {low, high}, counter words {block low, block high, counter low, counter high}. */
+/* Random numbers by counting: Philox 4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2,
+ * 3"). A number is a pure function of (key, counter, index): no state, any order, any thread. Layout everywhere: key
+ * words {low, high}, counter words {block low, block high, counter low, counter high}. */
 #ifndef BASE_PHILOX_H
 #define BASE_PHILOX_H
 

@@ -28,7 +28,7 @@ typedef struct worker {
 struct team {
     soma_context *context;
     int size;
-    int running;   /* threads that take part, the caller's included; known after the first run */
+    int running; /* threads that take part, the caller's included; known after the first run */
     bool started, stopping;
     int spin_microseconds, yields;
     pthread_mutex_t turn; /* held through a run: callers take turns */
@@ -36,12 +36,12 @@ struct team {
     pthread_cond_t wake;
     team_fn *function;
     void *argument;
-    _Alignas(LINE) atomic_uint region;   /* counts runs; its change starts the workers */
+    _Alignas(LINE) atomic_uint region;    /* counts runs; its change starts the workers */
     _Alignas(LINE) atomic_int unfinished; /* workers still inside this run */
-    _Alignas(LINE) atomic_int arrived;   /* threads at the barrier */
-    _Alignas(LINE) atomic_uint phase;    /* counts barriers; its change opens the barrier */
+    _Alignas(LINE) atomic_int arrived;    /* threads at the barrier */
+    _Alignas(LINE) atomic_uint phase;     /* counts barriers; its change opens the barrier */
     _Alignas(LINE) atomic_int sleepers;
-    _Alignas(LINE) worker workers[];     /* size - 1 of them */
+    _Alignas(LINE) worker workers[]; /* size - 1 of them */
 };
 
 static void pause_cpu(void) {
@@ -94,7 +94,8 @@ static void wait_for(team *t, const condition *c) {
     if (spin(t, c)) return;
     pthread_mutex_lock(&t->lock);
     atomic_fetch_add(&t->sleepers, 1);
-    while (!holds(c, memory_order_seq_cst)) pthread_cond_wait(&t->wake, &t->lock);
+    while (!holds(c, memory_order_seq_cst))
+        pthread_cond_wait(&t->wake, &t->lock);
     atomic_fetch_sub(&t->sleepers, 1);
     pthread_mutex_unlock(&t->lock);
 }
@@ -136,7 +137,9 @@ static void start_threads(team *t) {
     t->started = true;
 }
 
-static size_t team_bytes(int threads) { return sizeof(team) + (size_t)(threads - 1) * sizeof(worker); }
+static size_t team_bytes(int threads) {
+    return sizeof(team) + (size_t)(threads - 1) * sizeof(worker);
+}
 
 team *team_create(soma_context *context, int threads) {
     assert(threads >= 1);
@@ -159,14 +162,17 @@ void team_destroy(team *t) {
     t->stopping = true;
     atomic_fetch_add(&t->region, 1);
     wake_sleepers(t);
-    for (int i = 1; i < t->running; i++) pthread_join(t->workers[i - 1].handle, NULL);
+    for (int i = 1; i < t->running; i++)
+        pthread_join(t->workers[i - 1].handle, NULL);
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->lock);
     pthread_mutex_destroy(&t->turn);
     mem_free(t->context, t, team_bytes(t->size));
 }
 
-int team_size(const team *t) { return t->size; }
+int team_size(const team *t) {
+    return t->size;
+}
 
 void team_run(team *t, team_fn *function, void *argument) {
     if (t->size == 1) {

@@ -16,8 +16,8 @@ team *team_create(soma_context *context, int threads);
 void team_destroy(team *t);
 /* The size asked for; where the system refuses threads, runs have fewer and say so in their argument. */
 int team_size(const team *t);
-/* Calls function on every thread, the caller as thread 0, and returns when all are done. What the caller wrote before is
- * seen by all, what they wrote is seen after. Two callers take turns; a run inside a run would wait for itself. */
+/* Calls function on every thread, the caller as thread 0, and returns when all are done. What the caller wrote before
+ * is seen by all, what they wrote is seen after. Two callers take turns; a run inside a run would wait for itself. */
 void team_run(team *t, team_fn *function, void *argument);
 /* Inside a run, called by every thread of it: returns when all have arrived, with their writes visible. */
 void team_barrier(team *t, int thread);

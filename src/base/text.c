@@ -8,7 +8,9 @@
 #include "base/memory.h"
 #include "base/number.h"
 
-void text_init(text *t, soma_context *context) { *t = (text){.ctx = context}; }
+void text_init(text *t, soma_context *context) {
+    *t = (text){.ctx = context};
+}
 
 void text_deinit(text *t) {
     mem_box_free(t->data);
@@ -25,7 +27,8 @@ static bool reserve(text *t, size_t n) {
     }
     if (need <= t->capacity) return true;
     size_t capacity = t->capacity < 64 ? 64 : t->capacity;
-    while (capacity < need && capacity <= SIZE_MAX / 2) capacity *= 2;
+    while (capacity < need && capacity <= SIZE_MAX / 2)
+        capacity *= 2;
     if (capacity < need) capacity = need;
     char *data = mem_box_realloc(t->ctx, t->data, capacity);
     if (!data) {
@@ -44,7 +47,9 @@ void text_append_bytes(text *t, const void *bytes, size_t n) {
     t->data[t->length] = '\0';
 }
 
-void text_append(text *t, const char *string) { text_append_bytes(t, string, strlen(string)); }
+void text_append(text *t, const char *string) {
+    text_append_bytes(t, string, strlen(string));
+}
 
 void text_vprintf(text *t, const char *format, va_list arguments) {
     va_list again;
@@ -71,7 +76,9 @@ void text_truncate(text *t, size_t length) {
     t->data[length] = '\0';
 }
 
-const char *text_string(const text *t) { return t->data ? t->data : ""; }
+const char *text_string(const text *t) {
+    return t->data ? t->data : "";
+}
 
 char *text_take(text *t) {
     if (!t->data) text_append(t, "");
@@ -84,20 +91,25 @@ char *text_take(text *t) {
     return taken;
 }
 
-void text_free(char *taken) { mem_box_free(taken); }
+void text_free(char *taken) {
+    mem_box_free(taken);
+}
 
 /* ---- distance ---- */
 
 enum { WORD_MAX = 63 };
 
-static int least(int a, int b) { return a < b ? a : b; }
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
 
 /* Optimal string alignment, three rows at a time; words longer than WORD_MAX count by length alone from there on. */
 int text_distance(const char *a, const char *b) {
     const size_t full_a = strlen(a), full_b = strlen(b);
     const int m = full_a < WORD_MAX ? (int)full_a : WORD_MAX, n = full_b < WORD_MAX ? (int)full_b : WORD_MAX;
     int rows[3][WORD_MAX + 1];
-    for (int j = 0; j <= n; j++) rows[0][j] = j;
+    for (int j = 0; j <= n; j++)
+        rows[0][j] = j;
     for (int i = 1; i <= m; i++) {
         int *row = rows[i % 3];
         const int *above = rows[(i - 1) % 3], *above2 = rows[(i + 1) % 3];
@@ -105,7 +117,8 @@ int text_distance(const char *a, const char *b) {
         for (int j = 1; j <= n; j++) {
             const int cost = a[i - 1] != b[j - 1];
             row[j] = least(least(above[j] + 1, row[j - 1] + 1), above[j - 1] + cost);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = least(row[j], above2[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], above2[j - 2] + 1);
         }
     }
     const size_t rest_a = full_a - (size_t)m, rest_b = full_b - (size_t)n;

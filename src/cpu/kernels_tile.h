@@ -40,6 +40,10 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, i
     const char *base[3] = {a, (const char *)a + 5 * stride, (const char *)a + 10 * stride};
     const real *b = b_start;
     real *c = c_start;
+    /* C is asked for now, to be there when the sums are done. */
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < vectors * VEC_BYTES; j += 64)
+            __builtin_prefetch((const char *)(c + i * c_row) + j, 1);
     int64_t left = k;
     for (; left >= chains; left -= chains) {
         UNROLL for (int q = 0; q < chains; q++) {
@@ -87,6 +91,8 @@ static double V(peak)(int64_t n) {
     enum { CHAINS = TILE_ROWS * CPU_MAX_VECTORS };
     vec sum[CHAINS];
     vec x = V(splat)(R(0.999)), y = V(splat)(R(0.001));
+    IN_REGISTER(x);
+    IN_REGISTER(y);
     UNROLL for (int i = 0; i < CHAINS; i++) sum[i] = V(splat)((real)i);
     for (int64_t k = 0; k < n; k++) {
         UNROLL for (int i = 0; i < CHAINS; i++) sum[i] = V(fma)(sum[i], x, y);

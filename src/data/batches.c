@@ -1,6 +1,7 @@
 /* Batches: gathered row by row into one of two buffers, or pointed at where they lie.
  * Rests on dataset.h for the rows and philox.h for their order.
- * The rows ahead are prefetched: a shuffled epoch reads memory at random, and waiting for it would be most of the time. */
+ * The rows ahead are prefetched: a shuffled epoch reads memory at random, and waiting for it would be most of the time.
+ */
 #include "data/batches.h"
 
 #include <assert.h>
@@ -14,7 +15,9 @@
 enum { AHEAD = 8, LINE = 64 };
 
 /* Rows of a full batch, never more than there are samples. Only for what batches_init has checked. */
-static size_t buffer_bytes(const batches *b, size_t row) { return (size_t)b->size * row; }
+static size_t buffer_bytes(const batches *b, size_t row) {
+    return (size_t)b->size * row;
+}
 
 static soma_status allocate(batches *b) {
     b->order = mem_alloc(b->context, (size_t)b->samples * sizeof *b->order);
@@ -58,7 +61,9 @@ void batches_deinit(batches *b) {
     *b = (batches){.context = b->context};
 }
 
-int64_t batches_count(const batches *b) { return b->samples / b->size + (b->samples % b->size != 0); }
+int64_t batches_count(const batches *b) {
+    return b->samples / b->size + (b->samples % b->size != 0);
+}
 
 void batches_epoch(batches *b, int64_t epoch) {
     b->epoch = epoch;
@@ -72,7 +77,8 @@ void batches_seek(batches *b, int64_t batch) {
 }
 
 static void prefetch(const char *row, size_t bytes) {
-    for (size_t i = 0; i < bytes && i < 16 * LINE; i += LINE) __builtin_prefetch(row + i);
+    for (size_t i = 0; i < bytes && i < 16 * LINE; i += LINE)
+        __builtin_prefetch(row + i);
 }
 
 /* Copies n rows in the given order. */

@@ -12,13 +12,13 @@
 typedef struct batches {
     const soma_dataset *dataset; /* borrowed */
     soma_context *context;
-    int64_t samples, size;     /* of the dataset, of a full batch */
-    int64_t epoch, next;       /* next: number of the batch batches_next gives */
+    int64_t samples, size; /* of the dataset, of a full batch */
+    int64_t epoch, next;   /* next: number of the batch batches_next gives */
     bool shuffle;
     uint64_t seed;
-    int64_t *order;            /* samples in the order of this epoch; NULL without shuffle */
-    size_t x_row, y_row;       /* bytes of a sample */
-    const char *x, *y;         /* the dataset's elements */
+    int64_t *order;      /* samples in the order of this epoch; NULL without shuffle */
+    size_t x_row, y_row; /* bytes of a sample */
+    const char *x, *y;   /* the dataset's elements */
     char *x_buffer[2], *y_buffer[2];
 } batches;
 

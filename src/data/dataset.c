@@ -1,6 +1,6 @@
 /* Datasets in memory: a window of samples over shared storage.
- * Rests on elements.h; the storage counts its users atomically, so slices may go to other threads and outlive each other.
- * Rows are found by multiplication alone: sample i of x begins at i times the bytes of one sample. */
+ * Rests on elements.h; the storage counts its users atomically, so slices may go to other threads and outlive each
+ * other. Rows are found by multiplication alone: sample i of x begins at i times the bytes of one sample. */
 #include "data/dataset.h"
 
 #include <math.h>
@@ -71,8 +71,8 @@ static soma_status check(soma_context *context, const char *what, const elements
     RETURN_IF(context, x->rank < 1, SOMA_SHAPE, "[dataset] %s: x has no axes, the first must count samples", what);
     RETURN_IF(context, y->data && y->rank < 1, SOMA_SHAPE, "[dataset] %s: y has no axes, the first must count samples",
               what);
-    RETURN_IF(context, y->data && x->shape[0] != y->shape[0], SOMA_SHAPE, "[dataset] %s: x has %lld samples, y has %lld",
-              what, (long long)x->shape[0], (long long)y->shape[0]);
+    RETURN_IF(context, y->data && x->shape[0] != y->shape[0], SOMA_SHAPE,
+              "[dataset] %s: x has %lld samples, y has %lld", what, (long long)x->shape[0], (long long)y->shape[0]);
     return SOMA_OK;
 }
 
@@ -97,10 +97,10 @@ soma_dataset *dataset_adopt(soma_context *context, const char *what, elements *x
 static soma_status take(soma_context *context, const char *what, soma_array_data from, bool borrow, elements *out) {
     *out = (elements){.context = context, .dtype = from.dtype, .rank = from.rank};
     if (!from.data) return SOMA_OK;
-    RETURN_IF(context, from.rank < 0 || from.rank > SOMA_MAX_RANK, SOMA_SHAPE, "[dataset] %s: rank %d: expected 1 to %d",
-              what, from.rank, SOMA_MAX_RANK);
-    RETURN_IF(context, (unsigned)from.dtype >= SOMA_DTYPE_COUNT, SOMA_DTYPE, "[dataset] %s: dtype %d is not known", what,
-              (int)from.dtype);
+    RETURN_IF(context, from.rank < 0 || from.rank > SOMA_MAX_RANK, SOMA_SHAPE,
+              "[dataset] %s: rank %d: expected 1 to %d", what, from.rank, SOMA_MAX_RANK);
+    RETURN_IF(context, (unsigned)from.dtype >= SOMA_DTYPE_COUNT, SOMA_DTYPE, "[dataset] %s: dtype %d is not known",
+              what, (int)from.dtype);
     for (int i = 0; i < from.rank; i++) {
         RETURN_IF(context, from.shape[i] < 0, SOMA_SHAPE, "[dataset] %s: extent %d is %lld", what, i,
                   (long long)from.shape[i]);
@@ -150,19 +150,28 @@ void soma_dataset_destroy(soma_dataset *d) {
 
 /* ---- looking ---- */
 
-int64_t soma_dataset_samples(const soma_dataset *d) { return d ? d->samples : 0; }
+int64_t soma_dataset_samples(const soma_dataset *d) {
+    return d ? d->samples : 0;
+}
 
-soma_context *soma_dataset_context(const soma_dataset *d) { return context_of(d ? d->storage->context : NULL); }
+soma_context *soma_dataset_context(const soma_dataset *d) {
+    return context_of(d ? d->storage->context : NULL);
+}
 
 static size_t sample_bytes(const elements *e) {
     size_t bytes = e->data ? soma_dtype_size(e->dtype) : 0;
-    for (int i = 1; i < e->rank; i++) bytes *= (size_t)e->shape[i]; /* wraps only where there is no sample */
+    for (int i = 1; i < e->rank; i++)
+        bytes *= (size_t)e->shape[i]; /* wraps only where there is no sample */
     return bytes;
 }
 
-size_t dataset_x_bytes(const soma_dataset *d) { return sample_bytes(&d->storage->x); }
+size_t dataset_x_bytes(const soma_dataset *d) {
+    return sample_bytes(&d->storage->x);
+}
 
-size_t dataset_y_bytes(const soma_dataset *d) { return sample_bytes(&d->storage->y); }
+size_t dataset_y_bytes(const soma_dataset *d) {
+    return sample_bytes(&d->storage->y);
+}
 
 static soma_array_data window_of(const soma_dataset *d, const elements *e, const int64_t *shape) {
     const char *data = e->data;
@@ -187,14 +196,29 @@ static bool label_at(const soma_array_data *y, int64_t i, int64_t *out) {
     double value;
     switch (y->dtype) {
     case SOMA_BOOL:
-    case SOMA_U8: *out = ((const uint8_t *)y->data)[i]; return true;
-    case SOMA_I8: *out = ((const int8_t *)y->data)[i]; return true;
-    case SOMA_I16: *out = ((const int16_t *)y->data)[i]; return true;
-    case SOMA_I32: *out = ((const int32_t *)y->data)[i]; return true;
-    case SOMA_I64: *out = ((const int64_t *)y->data)[i]; return true;
-    case SOMA_F32: value = (double)((const float *)y->data)[i]; break;
-    case SOMA_F64: value = ((const double *)y->data)[i]; break;
-    default: return false;
+    case SOMA_U8:
+        *out = ((const uint8_t *)y->data)[i];
+        return true;
+    case SOMA_I8:
+        *out = ((const int8_t *)y->data)[i];
+        return true;
+    case SOMA_I16:
+        *out = ((const int16_t *)y->data)[i];
+        return true;
+    case SOMA_I32:
+        *out = ((const int32_t *)y->data)[i];
+        return true;
+    case SOMA_I64:
+        *out = ((const int64_t *)y->data)[i];
+        return true;
+    case SOMA_F32:
+        value = (double)((const float *)y->data)[i];
+        break;
+    case SOMA_F64:
+        value = ((const double *)y->data)[i];
+        break;
+    default:
+        return false;
     }
     if (value != floor(value) || fabs(value) > 0x1p53) return false;
     *out = (int64_t)value;
@@ -221,7 +245,8 @@ soma_status soma_dataset_set_class_names(soma_dataset *d, const char *const *nam
     soma_context *context = soma_dataset_context(d);
     RETURN_IF(context, n < 0, SOMA_INVALID, "[dataset] %d class names", n);
     size_t bytes = sizeof(class_names) + (size_t)n * sizeof(char *);
-    for (int i = 0; i < n; i++) bytes += strlen(names[i]) + 1;
+    for (int i = 0; i < n; i++)
+        bytes += strlen(names[i]) + 1;
     class_names *c = mem_zalloc(context, bytes);
     if (!c) return SOMA_NO_MEMORY;
     *c = (class_names){.context = context, .users = 1, .count = n, .bytes = bytes};
@@ -236,7 +261,9 @@ soma_status soma_dataset_set_class_names(soma_dataset *d, const char *const *nam
     return SOMA_OK;
 }
 
-int soma_dataset_class_count(const soma_dataset *d) { return d && d->classes ? d->classes->count : 0; }
+int soma_dataset_class_count(const soma_dataset *d) {
+    return d && d->classes ? d->classes->count : 0;
+}
 
 const char *soma_dataset_class_name(const soma_dataset *d, int i) {
     return i >= 0 && i < soma_dataset_class_count(d) ? d->classes->names[i] : NULL;

@@ -14,7 +14,9 @@ static const struct {
                   {0x0c, SOMA_I32}, {0x0d, SOMA_F32}, {0x0e, SOMA_F64}};
 enum { IDX_DTYPES = sizeof idx_dtypes / sizeof *idx_dtypes };
 
-static unsigned long long place(const file_stream *s) { return (unsigned long long)file_stream_position(s); }
+static unsigned long long place(const file_stream *s) {
+    return (unsigned long long)file_stream_position(s);
+}
 
 static soma_status read_exactly(soma_context *context, file_stream *stream, const char *what, void *data, size_t n) {
     size_t got;
@@ -29,13 +31,15 @@ static soma_status read_magic(soma_context *context, file_stream *stream, elemen
     const char *path = file_stream_path(stream);
     TRY(read_exactly(context, stream, "the magic number", b, sizeof b));
     int i = 0;
-    while (i < IDX_DTYPES && idx_dtypes[i].code != b[2]) i++;
-    RETURN_IF(context, b[0] || b[1] || i == IDX_DTYPES, SOMA_FORMAT,
-              "%s: byte 0: magic number %02x %02x %02x %02x: not an IDX file (00 00, a type from 08 to 0e, the number of "
-              "axes)",
-              path, b[0], b[1], b[2], b[3]);
-    RETURN_IF(context, b[3] < 1 || b[3] > SOMA_MAX_RANK, SOMA_FORMAT, "%s: byte 3: %d axes: expected 1 to %d", path, b[3],
-              SOMA_MAX_RANK);
+    while (i < IDX_DTYPES && idx_dtypes[i].code != b[2])
+        i++;
+    RETURN_IF(
+        context, b[0] || b[1] || i == IDX_DTYPES, SOMA_FORMAT,
+        "%s: byte 0: magic number %02x %02x %02x %02x: not an IDX file (00 00, a type from 08 to 0e, the number of "
+        "axes)",
+        path, b[0], b[1], b[2], b[3]);
+    RETURN_IF(context, b[3] < 1 || b[3] > SOMA_MAX_RANK, SOMA_FORMAT, "%s: byte 3: %d axes: expected 1 to %d", path,
+              b[3], SOMA_MAX_RANK);
     e->dtype = idx_dtypes[i].dtype;
     e->rank = b[3];
     return SOMA_OK;

@@ -58,11 +58,14 @@ soma_dataset *soma_idx_find(soma_context *context, const char *prefix) {
         if (find(&labels, &tried, prefix, "labels", 1)) dataset = soma_idx_open(context, images.data, labels.data);
     }
     if (!dataset && !images.failed && !labels.failed && error_get(context) == SOMA_OK)
-        (void)error_set(context, SOMA_NOT_FOUND, "[idx] %s: no such dataset; looked for %s", prefix, text_string(&tried));
+        (void)error_set(context, SOMA_NOT_FOUND, "[idx] %s: no such dataset; looked for %s", prefix,
+                        text_string(&tried));
     text_deinit(&images);
     text_deinit(&labels);
     text_deinit(&tried);
     return dataset;
 }
 
-soma_dataset *soma_idx(const char *prefix) { return soma_idx_find(NULL, prefix); }
+soma_dataset *soma_idx(const char *prefix) {
+    return soma_idx_find(NULL, prefix);
+}

@@ -15,8 +15,8 @@ typedef struct elements {
     size_t bytes;
 } elements;
 
-/* Sets bytes from dtype and shape. what names the file in the error: SOMA_FORMAT if a size is negative, or if bytes don't
- * fit or are more than limit, which the file can't hold. */
+/* Sets bytes from dtype and shape. what names the file in the error: SOMA_FORMAT if a size is negative, or if bytes
+ * don't fit or are more than limit, which the file can't hold. */
 SOMA_MUST_CHECK soma_status elements_measure(elements *e, const char *what, uint64_t limit);
 /* Allocates what elements_measure found. */
 SOMA_MUST_CHECK soma_status elements_alloc(elements *e);

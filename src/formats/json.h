@@ -12,11 +12,18 @@
 typedef struct json_document json_document;
 typedef struct json_node json_node; /* belongs to its document */
 
-typedef enum json_kind { JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_NUMBER, JSON_IS_STRING, JSON_IS_ARRAY, JSON_IS_OBJECT } json_kind;
+typedef enum json_kind {
+    JSON_IS_NULL,
+    JSON_IS_BOOL,
+    JSON_IS_NUMBER,
+    JSON_IS_STRING,
+    JSON_IS_ARRAY,
+    JSON_IS_OBJECT
+} json_kind;
 
 /* name and offset (of the first byte in that file) are for errors: SOMA_FORMAT with file and byte. */
-SOMA_MUST_CHECK soma_status json_document_parse(soma_context *context, const char *name, size_t offset, const char *bytes,
-                                                size_t n, json_document **out);
+SOMA_MUST_CHECK soma_status json_document_parse(soma_context *context, const char *name, size_t offset,
+                                                const char *bytes, size_t n, json_document **out);
 void json_document_free(json_document *document);
 const json_node *json_document_root(const json_document *document);
 

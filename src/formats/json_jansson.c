@@ -13,9 +13,13 @@ struct json_document {
     json_t *root;
 };
 
-static const json_node *node_of(const json_t *json) { return (const json_node *)(const void *)json; }
+static const json_node *node_of(const json_t *json) {
+    return (const json_node *)(const void *)json;
+}
 
-static const json_t *json_of(const json_node *node) { return (const json_t *)(const void *)node; }
+static const json_t *json_of(const json_node *node) {
+    return (const json_t *)(const void *)node;
+}
 
 soma_status json_document_parse(soma_context *context, const char *name, size_t offset, const char *bytes, size_t n,
                                 json_document **out) {
@@ -41,7 +45,9 @@ void json_document_free(json_document *document) {
     mem_free(document->context, document, sizeof *document);
 }
 
-const json_node *json_document_root(const json_document *document) { return node_of(document->root); }
+const json_node *json_document_root(const json_document *document) {
+    return node_of(document->root);
+}
 
 json_kind json_node_kind(const json_node *node) {
     const json_t *json = json_of(node);
@@ -74,7 +80,9 @@ bool json_node_next(const json_node *node, void **cursor, const char **key, cons
     return true;
 }
 
-const char *json_node_string(const json_node *node) { return json_string_value(json_of(node)); }
+const char *json_node_string(const json_node *node) {
+    return json_string_value(json_of(node));
+}
 
 bool json_node_number(const json_node *node, double *out) {
     if (!json_is_number(json_of(node))) return false;

@@ -14,7 +14,9 @@ soma_status json_document_parse(soma_context *context, const char *name, size_t 
                      "%s: this build cannot read JSON: install jansson (Debian: libjansson-dev) and build again", name);
 }
 
-void json_document_free(json_document *document) { (void)document; }
+void json_document_free(json_document *document) {
+    (void)document;
+}
 
 const json_node *json_document_root(const json_document *document) {
     (void)document;

@@ -10,7 +10,10 @@
 /* Length of the well-formed UTF-8 character at p, 0 if there is none (stray, overlong, surrogate, beyond U+10FFFF). */
 static size_t utf8_length(const unsigned char *p) {
     if (p[0] < 0x80) return 1;
-    const size_t n = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : p[0] >= 0xe0 && p[0] <= 0xef ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+    const size_t n = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
+                     : p[0] >= 0xe0 && p[0] <= 0xef ? 3
+                     : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+                                                    : 0;
     for (size_t i = 1; i < n; i++)
         if ((p[i] & 0xc0) != 0x80) return 0;
     if (p[0] == 0xe0 && p[1] < 0xa0) return 0;
@@ -35,7 +38,8 @@ void json_write_string(text *t, const char *string) {
     while (*p) {
         const unsigned char *run = p;
         size_t n = 0;
-        while (*p >= 0x20 && *p != '"' && *p != '\\' && (n = utf8_length(p)) > 0) p += n;
+        while (*p >= 0x20 && *p != '"' && *p != '\\' && (n = utf8_length(p)) > 0)
+            p += n;
         text_append_bytes(t, run, (size_t)(p - run));
         if (!*p) break;
         if (*p < 0x80)

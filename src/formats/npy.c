@@ -26,7 +26,7 @@ enum { NPY_DTYPES = sizeof npy_dtypes / sizeof *npy_dtypes };
 typedef struct scanner {
     soma_context *context;
     const char *path;
-    const char *text; /* ends in a zero byte */
+    const char *text;  /* ends in a zero byte */
     size_t at, offset; /* place in text; byte of text[0] in the file */
 } scanner;
 
@@ -41,7 +41,9 @@ static soma_status unexpected(const scanner *s, const char *expected) {
                      s->offset + s->at, expected);
 }
 
-static void skip_space(scanner *s) { s->at += strspn(s->text + s->at, " \t\r\n"); }
+static void skip_space(scanner *s) {
+    s->at += strspn(s->text + s->at, " \t\r\n");
+}
 
 static bool accept(scanner *s, const char *token) {
     skip_space(s);
@@ -147,7 +149,8 @@ static soma_status scan_header(scanner *s, header *h) {
     }
     skip_space(s);
     if (s->text[s->at]) return unexpected(s, "the header's end");
-    return h->has_descr && h->has_order && h->has_shape ? SOMA_OK : unexpected(s, "'descr', 'fortran_order' and 'shape'");
+    return h->has_descr && h->has_order && h->has_shape ? SOMA_OK
+                                                        : unexpected(s, "'descr', 'fortran_order' and 'shape'");
 }
 
 /* ---- reading ---- */
@@ -227,9 +230,11 @@ static void write_header(text *t, int type, int rank, const int64_t *shape) {
     text_append_bytes(t, "\x93NUMPY\x01\x00\x00\x00", NPY_MAGIC + 4);
     text_printf(t, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", npy_dtypes[type].size > 1 ? '<' : '|',
                 npy_dtypes[type].kind, npy_dtypes[type].size);
-    for (int i = 0; i < rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    for (int i = 0; i < rank; i++)
+        text_printf(t, "%s%lld", i ? ", " : "", (long long)shape[i]);
     text_append(t, rank == 1 ? ",), }" : "), }");
-    while ((t->length + 1) % NPY_ALIGN && !t->failed) text_append(t, " ");
+    while ((t->length + 1) % NPY_ALIGN && !t->failed)
+        text_append(t, " ");
     text_append(t, "\n");
     if (t->failed) return;
     const size_t length = t->length - NPY_MAGIC - 4;
@@ -240,7 +245,8 @@ static void write_header(text *t, int type, int rank, const int64_t *shape) {
 soma_status npy_write(soma_context *context, const char *path, soma_dtype dtype, int rank, const int64_t *shape,
                       const void *data, size_t bytes) {
     int type = 0;
-    while (type < NPY_DTYPES && npy_dtypes[type].dtype != dtype) type++;
+    while (type < NPY_DTYPES && npy_dtypes[type].dtype != dtype)
+        type++;
     RETURN_IF(context, type == NPY_DTYPES, SOMA_DTYPE, "%s: NumPy has no %s; cast it to float32 first", path,
               soma_dtype_name(dtype));
     text head;

@@ -1,6 +1,6 @@
 /* Reading safetensors: an 8-byte length, a JSON header, then the arrays end to end.
- * Rests on json.h and file.h. All of the header is checked when the file is opened, so what comes after needs no checks.
- * Arrays of dtypes that Soma lacks are listed and skipped over: the file is no worse for them. */
+ * Rests on json.h and file.h. All of the header is checked when the file is opened, so what comes after needs no
+ * checks. Arrays of dtypes that Soma lacks are listed and skipped over: the file is no worse for them. */
 #include "formats/safetensors.h"
 
 #include <stdbool.h>
@@ -122,8 +122,8 @@ static soma_status check_places(const safetensors *f) {
     const unsigned char *expected = f->bytes + f->data;
     for (int i = 0; i < f->count; i++) {
         const safetensors_entry *e = &f->entries[i];
-        RETURN_IF(f->context, (const unsigned char *)e->data != expected, SOMA_FORMAT,
-                  "%s: byte %zu: array '%s' %s", f->name, (size_t)(expected - f->bytes), e->name,
+        RETURN_IF(f->context, (const unsigned char *)e->data != expected, SOMA_FORMAT, "%s: byte %zu: array '%s' %s",
+                  f->name, (size_t)(expected - f->bytes), e->name,
                   (const unsigned char *)e->data < expected ? "overlaps the one before" : "leaves a hole before it");
         expected += e->bytes;
     }
@@ -134,7 +134,8 @@ static soma_status check_places(const safetensors *f) {
 }
 
 static soma_status read_root(safetensors *f, const json_node *root) {
-    RETURN_IF(f->context, json_node_kind(root) != JSON_IS_OBJECT, SOMA_FORMAT, "%s: byte 8: expected an object", f->name);
+    RETURN_IF(f->context, json_node_kind(root) != JSON_IS_OBJECT, SOMA_FORMAT, "%s: byte 8: expected an object",
+              f->name);
     f->entries = arena_alloc(&f->names, (size_t)json_node_count(root) * sizeof *f->entries);
     if (!f->entries) return SOMA_NO_MEMORY;
     void *cursor = NULL;
@@ -151,18 +152,19 @@ static soma_status read_root(safetensors *f, const json_node *root) {
 }
 
 static soma_status read_header(safetensors *f) {
-    RETURN_IF(f->context, f->size < PREFIX, SOMA_FORMAT, "%s: truncated: ends at byte %zu, a safetensors file has 8 at least",
-              f->name, f->size);
+    RETURN_IF(f->context, f->size < PREFIX, SOMA_FORMAT,
+              "%s: truncated: ends at byte %zu, a safetensors file has 8 at least", f->name, f->size);
     uint64_t length = 0;
-    for (int i = PREFIX - 1; i >= 0; i--) length = length << 8 | f->bytes[i];
+    for (int i = PREFIX - 1; i >= 0; i--)
+        length = length << 8 | f->bytes[i];
     RETURN_IF(f->context, length > MAX_HEADER, SOMA_FORMAT,
               "%s: byte 0: not a safetensors file: its header would have %llu bytes (at most %d)", f->name,
               (unsigned long long)length, MAX_HEADER);
     RETURN_IF(f->context, length > f->size - PREFIX, SOMA_FORMAT,
               "%s: truncated: ends at byte %zu, the header goes to byte %llu", f->name, f->size,
               (unsigned long long)length + PREFIX);
-    RETURN_IF(f->context, length == 0 || f->bytes[PREFIX] != '{', SOMA_FORMAT, "%s: byte 8: the header must begin with '{'",
-              f->name);
+    RETURN_IF(f->context, length == 0 || f->bytes[PREFIX] != '{', SOMA_FORMAT,
+              "%s: byte 8: the header must begin with '{'", f->name);
     f->data = PREFIX + (size_t)length;
     json_document *document;
     TRY(json_document_parse(f->context, f->name, PREFIX, (const char *)f->bytes + PREFIX, (size_t)length, &document));
@@ -219,7 +221,9 @@ void safetensors_close(safetensors *f) {
 
 /* ---- looking ---- */
 
-int safetensors_count(const safetensors *f) { return f->count; }
+int safetensors_count(const safetensors *f) {
+    return f->count;
+}
 
 const safetensors_entry *safetensors_at(const safetensors *f, int i) {
     return i >= 0 && i < f->count ? &f->entries[i] : NULL;
@@ -231,7 +235,9 @@ const safetensors_entry *safetensors_find(const safetensors *f, const char *name
     return NULL;
 }
 
-int safetensors_metadata_count(const safetensors *f) { return f->metadata_count; }
+int safetensors_metadata_count(const safetensors *f) {
+    return f->metadata_count;
+}
 
 const safetensors_metadata *safetensors_metadata_at(const safetensors *f, int i) {
     return i >= 0 && i < f->metadata_count ? &f->metadata[i] : NULL;

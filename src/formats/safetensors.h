@@ -11,8 +11,8 @@ typedef struct safetensors_entry {
     soma_dtype dtype; /* SOMA_DTYPE_COUNT when read from a file and Soma has no such dtype */
     int rank;
     const int64_t *shape;
-    const void *data; /* little-endian, row-major. When read: in the mapped file, aligned as the file has it */
-    size_t bytes;     /* when written: set by the writer, may be 0 */
+    const void *data;       /* little-endian, row-major. When read: in the mapped file, aligned as the file has it */
+    size_t bytes;           /* when written: set by the writer, may be 0 */
     const char *dtype_name; /* "F32"; when written: ignored */
 } safetensors_entry;
 

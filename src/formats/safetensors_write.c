@@ -13,17 +13,28 @@
 #include "formats/safetensors_dtype.h"
 
 static const safetensors_dtype dtypes[] = {
-    {"BOOL", 8, SOMA_BOOL},           {"U8", 8, SOMA_U8},
-    {"I8", 8, SOMA_I8},               {"I16", 16, SOMA_I16},
-    {"I32", 32, SOMA_I32},            {"I64", 64, SOMA_I64},
-    {"F16", 16, SOMA_F16},            {"BF16", 16, SOMA_BF16},
-    {"F32", 32, SOMA_F32},            {"F64", 64, SOMA_F64},
-    {"U16", 16, SOMA_DTYPE_COUNT},    {"U32", 32, SOMA_DTYPE_COUNT},
-    {"U64", 64, SOMA_DTYPE_COUNT},    {"C64", 64, SOMA_DTYPE_COUNT},
-    {"F8_E5M2", 8, SOMA_DTYPE_COUNT}, {"F8_E4M3", 8, SOMA_DTYPE_COUNT},
-    {"F8_E8M0", 8, SOMA_DTYPE_COUNT}, {"F8_E4M3FNUZ", 8, SOMA_DTYPE_COUNT},
-    {"F8_E5M2FNUZ", 8, SOMA_DTYPE_COUNT}, {"F6_E2M3", 6, SOMA_DTYPE_COUNT},
-    {"F6_E3M2", 6, SOMA_DTYPE_COUNT}, {"F4", 4, SOMA_DTYPE_COUNT},
+    {"BOOL", 8, SOMA_BOOL},
+    {"U8", 8, SOMA_U8},
+    {"I8", 8, SOMA_I8},
+    {"I16", 16, SOMA_I16},
+    {"I32", 32, SOMA_I32},
+    {"I64", 64, SOMA_I64},
+    {"F16", 16, SOMA_F16},
+    {"BF16", 16, SOMA_BF16},
+    {"F32", 32, SOMA_F32},
+    {"F64", 64, SOMA_F64},
+    {"U16", 16, SOMA_DTYPE_COUNT},
+    {"U32", 32, SOMA_DTYPE_COUNT},
+    {"U64", 64, SOMA_DTYPE_COUNT},
+    {"C64", 64, SOMA_DTYPE_COUNT},
+    {"F8_E5M2", 8, SOMA_DTYPE_COUNT},
+    {"F8_E4M3", 8, SOMA_DTYPE_COUNT},
+    {"F8_E8M0", 8, SOMA_DTYPE_COUNT},
+    {"F8_E4M3FNUZ", 8, SOMA_DTYPE_COUNT},
+    {"F8_E5M2FNUZ", 8, SOMA_DTYPE_COUNT},
+    {"F6_E2M3", 6, SOMA_DTYPE_COUNT},
+    {"F6_E3M2", 6, SOMA_DTYPE_COUNT},
+    {"F4", 4, SOMA_DTYPE_COUNT},
 };
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
@@ -58,7 +69,8 @@ static soma_status measure(soma_context *context, const char *path, safetensors_
     size_t total = 0;
     for (int i = 0; i < n; i++) {
         safetensors_entry *e = &entries[i];
-        RETURN_IF(context, !strcmp(e->name, "__metadata__"), SOMA_INVALID, "%s: an array can't be named __metadata__", path);
+        RETURN_IF(context, !strcmp(e->name, "__metadata__"), SOMA_INVALID, "%s: an array can't be named __metadata__",
+                  path);
         size_t bytes = soma_dtype_size(e->dtype);
         for (int j = 0; j < e->rank; j++)
             RETURN_IF(context, e->shape[j] < 0 || !size_mul(bytes, (size_t)e->shape[j], &bytes), SOMA_INVALID,
@@ -87,7 +99,8 @@ static void write_metadata(text *t, const safetensors_metadata *metadata, int m)
 static void write_entry(text *t, const safetensors_entry *e, size_t offset) {
     json_write_string(t, e->name);
     text_printf(t, ":{\"dtype\":\"%s\",\"shape\":[", safetensors_dtype_of(e->dtype)->name);
-    for (int i = 0; i < e->rank; i++) text_printf(t, "%s%lld", i ? "," : "", (long long)e->shape[i]);
+    for (int i = 0; i < e->rank; i++)
+        text_printf(t, "%s%lld", i ? "," : "", (long long)e->shape[i]);
     text_printf(t, "],\"data_offsets\":[%zu,%zu]}", offset, offset + e->bytes);
 }
 
@@ -104,10 +117,12 @@ static soma_status write_header(text *t, const safetensors_entry *entries, int n
         offset += entries[i].bytes;
     }
     text_append(t, "}");
-    while (t->length % 8 && !t->failed) text_append(t, " ");
+    while (t->length % 8 && !t->failed)
+        text_append(t, " ");
     if (t->failed) return SOMA_NO_MEMORY;
     const uint64_t length = t->length - 8;
-    for (int i = 0; i < 8; i++) t->data[i] = (char)(length >> (8 * i) & 0xff);
+    for (int i = 0; i < 8; i++)
+        t->data[i] = (char)(length >> (8 * i) & 0xff);
     return SOMA_OK;
 }
 
@@ -129,8 +144,8 @@ static soma_status write_sorted(soma_context *context, const char *path, safeten
     if (n) qsort(entries, (size_t)n, sizeof *entries, by_width_and_name);
     if (m) qsort(metadata, (size_t)m, sizeof *metadata, by_key);
     for (int i = 1; i < m; i++)
-        RETURN_IF(context, !strcmp(metadata[i - 1].key, metadata[i].key), SOMA_INVALID, "%s: two metadata named '%s'", path,
-                  metadata[i].key);
+        RETURN_IF(context, !strcmp(metadata[i - 1].key, metadata[i].key), SOMA_INVALID, "%s: two metadata named '%s'",
+                  path, metadata[i].key);
     text header;
     text_init(&header, context);
     soma_status status = write_header(&header, entries, n, metadata, m);
@@ -148,8 +163,8 @@ static int by_name(const void *a, const void *b) {
 static soma_status check_names(soma_context *context, const char *path, safetensors_entry *entries, int n) {
     if (n) qsort(entries, (size_t)n, sizeof *entries, by_name);
     for (int i = 1; i < n; i++)
-        RETURN_IF(context, !strcmp(entries[i - 1].name, entries[i].name), SOMA_INVALID, "%s: two arrays named '%s'", path,
-                  entries[i].name);
+        RETURN_IF(context, !strcmp(entries[i - 1].name, entries[i].name), SOMA_INVALID, "%s: two arrays named '%s'",
+                  path, entries[i].name);
     return SOMA_OK;
 }
 

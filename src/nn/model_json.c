@@ -215,6 +215,7 @@ static soma_status read_pixels(const field_names *names, soma_model *model, cons
     RETURN_IF(names->context, !json_node_number(json_node_find(node, "scale"), &model->pixel_scale) ||
                                   (offset && !json_node_number(offset, &model->pixel_offset)),
               SOMA_INVALID, "[model] pixels: scale and offset must be numbers");
+    model->raw_pixels = false;
     return SOMA_OK;
 }
 

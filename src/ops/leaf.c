@@ -209,20 +209,23 @@ static soma_status infer_random(soma_graph *graph, const op *self, soma_tensor *
     return infer_leaf(graph, self, inputs, n, attributes, dtype, rank, shape);
 }
 
+/* The op makes standard numbers; scale and shift are ordinary maps, which the compiler fuses with it. */
 static soma_tensor *random_tensor(const op *self, soma_graph *graph, soma_dtype dtype, int rank, const int64_t *shape,
-                                  double first, double second, soma_tensor *step) {
+                                  double shift, double scale, soma_tensor *step) {
     op_attributes attributes;
     graph = graph_or_default(graph);
     if (!describe(graph, self->name, dtype, rank, shape, &attributes)) return NULL;
-    attributes.value[0] = first;
-    attributes.value[1] = second;
+    attributes.value[1] = 1;
     attributes.key = graph->next_key++;
-    return op_apply(graph, self, &step, step ? 1 : 0, &attributes);
+    soma_tensor *x = op_apply(graph, self, &step, step ? 1 : 0, &attributes);
+    if (scale != 1) x = soma_mul_scalar(x, scale);
+    if (shift != 0) x = soma_add_scalar(x, shift);
+    return x;
 }
 
 soma_tensor *soma_random_uniform(soma_graph *graph, soma_dtype dtype, int rank, const int64_t *shape, double low,
                                  double high, soma_tensor *step) {
-    return random_tensor(&op_uniform, graph, dtype, rank, shape, low, high, step);
+    return random_tensor(&op_uniform, graph, dtype, rank, shape, low, high - low, step);
 }
 
 soma_tensor *soma_random_normal(soma_graph *graph, soma_dtype dtype, int rank, const int64_t *shape, double mean,

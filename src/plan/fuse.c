@@ -19,6 +19,10 @@ static bool is_small(const soma_tensor *t) {
         }
         if (t->op == &op_iota) return t->rank == 0 || t->shape[t->attributes.axis] < 1 << 24;
         if (t->op == &op_argmax || t->op == &op_argmin) return true;
+        if (t->op == &op_cast && (t->dtype == SOMA_I32 || t->dtype == SOMA_I64) && !dtype_is_float(t->inputs[0]->dtype)) {
+            t = t->inputs[0];
+            continue;
+        }
         if (t->op == &op_constant && shape_size(t->rank, t->shape) == 1) {
             int64_t v = t->dtype == SOMA_I64 ? *(const int64_t *)t->data
                         : t->dtype == SOMA_I32 ? *(const int32_t *)t->data
@@ -62,6 +66,7 @@ soma_dtype node_real(const soma_tensor *t) {
         soma_dtype from = t->inputs[0]->dtype;
         if (is_real(t->dtype)) return from == SOMA_F64 ? SOMA_F64 : t->dtype;
         if (is_real(from)) return from;
+        if (dtype_is_integer(t->dtype) && is_small(t)) return SOMA_F32;
         if (from == t->dtype) /* a copy: exact in registers or not at all */
             return from == SOMA_I64 ? SOMA_DTYPE_COUNT : from == SOMA_I32 ? SOMA_F64 : SOMA_F32;
         return SOMA_DTYPE_COUNT;
@@ -231,15 +236,27 @@ static bool may_join(build *b, int g, const soma_tensor *t, const sources *from,
 static bool join(build *b, int g, const soma_tensor *t, bool per_row) {
     node_info *info = &b->infos[t->id];
     info->per_row = per_row;
-    info->out_only = t->dtype != SOMA_BOOL && t->dtype != b->groups[g].dtype && t->op->kind != OP_REDUCE;
+    info->out_only = t->dtype != b->groups[g].dtype && !is_small(t);
     return push_member(b, &b->groups[g], t) && add_needs(b, g, t);
+}
+
+/* Reductions read whole rows even where their result is one value a row. */
+static bool reads_per_row(const build *b, const soma_tensor *t) {
+    return b->infos[t->id].per_row && t->op->kind != OP_REDUCE;
+}
+
+/* A map group of a row's worth within a row program. */
+static bool merges_per_row(const group *into, const group *from) {
+    return into->kind == GROUP_ROW && from->size == into->row_size && from->size != into->size;
 }
 
 /* Melts map group h into g when both have one space and no third group stands between them. */
 static bool may_merge(build *b, int g, int h) {
     group *into = &b->groups[g], *from = &b->groups[h];
-    if (from->kind != GROUP_MAP || into->kind == GROUP_KERNEL || into->kind == GROUP_REDUCE) return false;
-    if (from->dtype != into->dtype || from->size != into->size || from->size == 1) return false;
+    bool per_row = merges_per_row(into, from);
+    if (from->kind != GROUP_MAP || into->kind == GROUP_KERNEL || from->dtype != into->dtype) return false;
+    if (from->size != (into->kind == GROUP_REDUCE ? into->post_size : per_row ? into->row_size : into->size)) return false;
+    if (from->size == 1) return false;
     if (from->n_members + into->n_members > GROUP_MEMBERS_MAX) return false;
     for (int i = 0; i < into->n_needs; i++)
         if (into->needs[i] != h && group_depends(b, into->needs[i], h)) return false;
@@ -247,7 +264,7 @@ static bool may_merge(build *b, int g, int h) {
         if (from->needs[i] != g && group_depends(b, from->needs[i], g)) return false;
     for (int i = 0; i < into->n_members; i++) { /* values that pass between them must meet */
         const soma_tensor *t = b->graph->nodes[into->members[i]];
-        if (t == into->root && into->kind == GROUP_CONTRACT) {
+        if (t == into->root) {
             chain c;
             for (int k = 0; k < t->n_inputs; k++)
                 if (!chain_find(b, t->inputs[k], &c) || b->infos[c.source->id].group == h) return false;
@@ -256,9 +273,11 @@ static bool may_merge(build *b, int g, int h) {
         for (int k = 0; k < t->n_inputs; k++) {
             chain c;
             if (!chain_find(b, t->inputs[k], &c)) return false;
-            if (b->infos[c.source->id].role == ROLE_MEMBER && b->infos[c.source->id].group == h &&
-                !meets(b, into, t->inputs[k], b->infos[t->id].per_row))
-                return false;
+            if (b->infos[c.source->id].role != ROLE_MEMBER || b->infos[c.source->id].group != h) continue;
+            b->infos[c.source->id].per_row = per_row; /* as it would be */
+            bool met = meets(b, into, t->inputs[k], reads_per_row(b, t));
+            b->infos[c.source->id].per_row = false;
+            if (!met) return false;
         }
     }
     for (int i = 0; i < from->n_members; i++) {
@@ -267,7 +286,7 @@ static bool may_merge(build *b, int g, int h) {
             chain c;
             if (!chain_find(b, t->inputs[k], &c)) return false;
             if (b->infos[c.source->id].role == ROLE_MEMBER && b->infos[c.source->id].group == g &&
-                !meets(b, into, t->inputs[k], false))
+                !meets(b, into, t->inputs[k], per_row))
                 return false;
         }
     }
@@ -276,9 +295,12 @@ static bool may_merge(build *b, int g, int h) {
 
 static bool merge(build *b, int g, int h) {
     group *from = &b->groups[h];
+    bool per_row = merges_per_row(&b->groups[g], from);
     from->gone = true;
-    for (int i = 0; i < from->n_members; i++)
+    for (int i = 0; i < from->n_members; i++) {
+        b->infos[from->members[i]].per_row = per_row;
         if (!push_member(b, &b->groups[g], b->graph->nodes[from->members[i]])) return false;
+    }
     for (int i = 0; i < from->n_needs; i++)
         if (from->needs[i] != g && !group_push_need(b, &b->groups[g], from->needs[i])) return false;
     for (int k = 0; k < b->n_groups; k++) { /* whoever needed h needs g */
@@ -303,7 +325,9 @@ static bool place_map(build *b, const soma_tensor *t) {
         if (g->kind == GROUP_KERNEL || g->gone) continue;
         bool per_row = g->kind == GROUP_ROW && size == g->row_size && size != g->size;
         if (g->kind == GROUP_REDUCE ? size != g->post_size : !per_row && size != g->size) continue;
-        if (best >= 0 && from.groups[i] < best && b->groups[best].kind != GROUP_MAP) continue;
+        bool plain = g->kind == GROUP_MAP; /* contractions, rows and reductions take maps in, not the other way round */
+        if (best >= 0 && (b->groups[best].kind == GROUP_MAP) == plain && from.groups[i] < best) continue;
+        if (best >= 0 && plain && b->groups[best].kind != GROUP_MAP) continue;
         if (!may_join(b, from.groups[i], t, &from, per_row)) continue;
         best = from.groups[i];
         best_per_row = per_row;
@@ -314,11 +338,10 @@ static bool place_map(build *b, const soma_tensor *t) {
         best = (int)(g - b->groups);
     }
     if (!join(b, best, t, best_per_row)) return false;
-    if (!best_per_row)
-        for (int i = 0; i < from.n; i++)
-            if (from.groups[i] != best && !b->groups[from.groups[i]].gone && may_merge(b, best, from.groups[i]) &&
-                !merge(b, best, from.groups[i]))
-                return false;
+    for (int i = 0; i < from.n; i++)
+        if (from.groups[i] != best && !b->groups[from.groups[i]].gone && may_merge(b, best, from.groups[i]) &&
+            !merge(b, best, from.groups[i]))
+            return false;
     return true;
 }
 
@@ -357,6 +380,20 @@ static void set_space(group *g, const soma_tensor *x, int split) {
     g->row_size = shape_size(split, x->shape);
 }
 
+/* A row program over the same rows that reads the same array: one pass over it serves both. */
+static int find_sibling(build *b, const soma_tensor *t, const soma_tensor *x, int split, const sources *from) {
+    enum { LOOK_BACK = 12 };
+    if (from->n != 1) return -1;
+    for (int g = b->n_groups - 1; g >= 0 && g >= b->n_groups - LOOK_BACK; g--) {
+        const group *other = &b->groups[g];
+        if (other->gone || other->kind != GROUP_ROW || other->split != split || other->dtype != node_real(t)) continue;
+        if (!shape_equal(other->rank, other->shape, x->rank, x->shape)) continue;
+        for (int i = 0; i < other->n_needs; i++)
+            if (other->needs[i] == from->groups[0] && may_join(b, g, t, from, true)) return g;
+    }
+    return -1;
+}
+
 static bool place_reduce(build *b, const soma_tensor *t) {
     const soma_tensor *x = t->inputs[0];
     int first, end;
@@ -389,7 +426,7 @@ static bool place_reduce(build *b, const soma_tensor *t) {
                 chain c;
                 if (!chain_find(b, m->inputs[k], &c)) return false;
                 if (b->infos[c.source->id].role == ROLE_MEMBER && b->infos[c.source->id].group == g)
-                    fits = meets(b, &b->groups[g], m->inputs[k], b->infos[m->id].per_row);
+                    fits = meets(b, &b->groups[g], m->inputs[k], reads_per_row(b, m));
             }
         }
         if (!fits) {
@@ -397,6 +434,7 @@ static bool place_reduce(build *b, const soma_tensor *t) {
             g = -1;
         }
     }
+    if (g < 0 && row) g = find_sibling(b, t, x, first, &from);
     if (g < 0) {
         group *made = group_new(b, row ? GROUP_ROW : GROUP_REDUCE, t, node_real(t));
         if (!made) return false;
@@ -493,7 +531,8 @@ static void find_stored(build *b) {
         for (int i = 0; i < t->n_inputs; i++) {
             const soma_tensor *x = t->inputs[i];
             while (b->infos[x->id].role == ROLE_VIEW) x = x->inputs[0];
-            if (b->infos[x->id].group != info->group || reads_memory(b, t)) want_stored(b, x);
+            bool inlined = b->infos[x->id].role == ROLE_INLINE;
+            if (reads_memory(b, t) || (b->infos[x->id].group != info->group && !inlined)) want_stored(b, x);
         }
     }
     for (int i = 0; i < b->n_targets; i++)

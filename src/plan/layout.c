@@ -15,11 +15,10 @@ static int64_t panel_width(const build *b, const soma_tensor *s) {
 }
 
 /* Does the group walk s, element by element, row by row of its last axis? */
-static bool walks_rows(const build *b, const group *g, const soma_tensor *s, const soma_tensor *reader) {
+static bool walks_rows(const group *g, const soma_tensor *s, const soma_tensor *reader) {
     if (s->rank < 2 || g->kind == GROUP_KERNEL) return false;
     if (g->kind == GROUP_MAP) return shape_equal(g->rank, g->shape, s->rank, s->shape);
-    if (g->kind == GROUP_REDUCE && (reader == NULL || reader->id > g->root->id)) return false;
-    (void)b;
+    if (group_after(g, reader) && (reader != g->root || s == reader)) return false;
     return g->split == g->rank - 1 && g->shape[g->rank - 1] == s->shape[s->rank - 1] &&
            g->size == shape_size(s->rank, s->shape);
 }
@@ -73,7 +72,7 @@ static void wish_input(build *b, wish *wishes, const soma_tensor *t, int k) {
         return; /* passes in a register */
     layout l;
     const soma_tensor *blocker;
-    if (!walks_rows(b, g, c.source, t) || info->per_row || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l))
+    if (!walks_rows(g, c.source, t) || info->per_row || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l))
         w->refused = true;
 }
 
@@ -133,7 +132,7 @@ soma_status plan_layout(build *b) {
         const node_info *info = &b->infos[id];
         if (info->role == ROLE_UNUSED) continue;
         if (t->rank < 2 || (info->role == ROLE_LEAF && !t->variable)) wishes[id].refused = true;
-        if (info->role == ROLE_MEMBER && !walks_rows(b, &b->groups[info->group], t, t)) wishes[id].refused = true;
+        if (info->role == ROLE_MEMBER && !walks_rows(&b->groups[info->group], t, t)) wishes[id].refused = true;
         if (t->dtype != SOMA_F32 && t->dtype != SOMA_F64) wishes[id].refused = true;
         if (info->role == ROLE_MEMBER)
             for (int k = 0; k < t->n_inputs; k++) wish_input(b, wishes, t, k);

@@ -164,8 +164,7 @@ static bool belongs(const emitter *e, const soma_tensor *t) {
     const node_info *info = &e->b->infos[t->id];
     if (info->role != ROLE_MEMBER || info->group != e->group_index || info->out_only) return false;
     if (e->part == PART_WHOLE) return true;
-    bool after = t == e->g->root || (shape_size(t->rank, t->shape) == e->g->post_size && t->id > e->g->root->id);
-    return after == (e->part == PART_POST);
+    return group_after(e->g, t) == (e->part == PART_POST);
 }
 
 /* The value of a node seen by one of the space's (or a row's) size, through its views and `outer`, a forced view. */
@@ -529,9 +528,7 @@ soma_status lower_program(build *b, int group_index, program_part part, const so
     for (int i = 0; i < g->n_members && !e->failed; i++) {
         const soma_tensor *t = b->graph->nodes[g->members[i]];
         const node_info *info = &b->infos[t->id];
-        bool mine = part == PART_WHOLE || g->kind != GROUP_REDUCE ||
-                    (t == g->root || (t->id > g->root->id && shape_size(t->rank, t->shape) == g->post_size)) ==
-                        (part == PART_POST);
+        bool mine = part == PART_WHOLE || group_after(g, t) == (part == PART_POST);
         if (mine && info->stored) emit_store(e, t);
     }
     if (reduced && !e->failed) {

@@ -113,6 +113,10 @@ soma_dtype node_real(const soma_tensor *node); /* type of the registers it is co
 /* Does group `from` need group `to`, over any number of others? Gives up with yes when the search grows long. */
 bool group_depends(build *b, int from, int to);
 bool group_push_need(build *b, group *g, int need);
+/* Reductions: is the member of the result's size, made after the reduction, not before? */
+static inline bool group_after(const group *g, const soma_tensor *t) {
+    return g->kind == GROUP_REDUCE && shape_size(t->rank, t->shape) == g->post_size;
+}
 /* A value of the group's size (per_row: a row's worth) as strides over the group's space. */
 bool group_over_space(const group *g, layout *l, bool per_row);
 

@@ -16,7 +16,7 @@ static bool reads_in_step(build *b, const group *g, const soma_tensor *read) {
             if (g->kind == GROUP_KERNEL && c.n == 0 && t->op->kind == OP_MAP) continue;
             if (g->kind == GROUP_KERNEL || (t == g->root && g->kind == GROUP_CONTRACT)) return false;
             if (!chain_layout(&c, &l, &blocker) || !layout_is_dense(&l) || b->infos[t->id].per_row) return false;
-            if (g->kind == GROUP_REDUCE && t->id <= g->root->id) return false;
+            if (g->kind == GROUP_REDUCE && !group_after(g, t)) return false;
         }
     }
     return true;

@@ -46,6 +46,12 @@ static soma_tensor *forward(soma_model *model, step *s, soma_trace *trace) {
     return y;
 }
 
+/* What a plan is made of; the array is in the graph's arena. */
+typedef struct target_list {
+    soma_tensor **items;
+    int n;
+} target_list;
+
 /* Loss and metrics as rank-0 targets; returns the loss. */
 static soma_tensor *values(soma_model *model, step *s, soma_tensor *y_pred, const soma_trace *trace,
                            soma_tensor **targets) {
@@ -68,18 +74,18 @@ static soma_tensor *values(soma_model *model, step *s, soma_tensor *y_pred, cons
 
 /* ---- from the loss to the new weights ---- */
 
-static bool put(soma_tensor **targets, int *n, soma_variable *variable, soma_tensor *value) {
-    targets[*n] = value ? soma_assign(variable, soma_cast(value, variable->dtype)) : NULL;
-    return targets[(*n)++] != NULL;
+static bool put(target_list *targets, soma_variable *variable, soma_tensor *value) {
+    soma_tensor *assign = value ? soma_assign(variable, soma_cast(value, variable->dtype)) : NULL;
+    if (assign) targets->items[targets->n++] = assign;
+    return assign != NULL;
 }
 
 /* The assignments of one weight and its state. */
-static bool update_weight(const training *t, const training_state *state, soma_update *u, soma_tensor **targets,
-                          int *n) {
+static bool update_weight(const training *t, const training_state *state, soma_update *u, target_list *targets) {
     for (int i = 0; i < state->n; i++) u->slots[i] = soma_read(u->graph, state->slots[i]);
-    if (!put(targets, n, state->weight, optimizer_update(t->optimizer, u))) return false;
+    if (!put(targets, state->weight, optimizer_update(t->optimizer, u))) return false;
     for (int i = 0; i < state->n; i++) {
-        if (!put(targets, n, state->slots[i], u->slots[i])) return false;
+        if (!put(targets, state->slots[i], u->slots[i])) return false;
     }
     return true;
 }
@@ -96,68 +102,73 @@ static soma_status gradients(soma_model *model, soma_trace *trace, soma_tensor *
     return optimizer_clip(t->optimizer, g, t->n_state);
 }
 
-static soma_status update_all(soma_model *model, soma_trace *trace, soma_tensor *loss, soma_tensor **targets, int *n) {
+/* Makes room for the assignments behind the values. */
+static bool reserve(const soma_trace *trace, const training *t, target_list *targets) {
+    size_t most = (size_t)targets->n + 1 + (size_t)t->n_state * (1 + SOMA_MAX_SLOTS) + (size_t)trace->n_updates;
+    soma_tensor **items = arena_alloc(&trace->graph->arena, most * sizeof *items);
+    if (!items) return false;
+    memcpy(items, targets->items, (size_t)targets->n * sizeof *items);
+    targets->items = items;
+    return true;
+}
+
+static soma_status update_all(soma_model *model, soma_trace *trace, soma_tensor *loss, target_list *targets) {
     const training *t = model->training;
     soma_graph *graph = trace->graph;
     size_t bytes = (size_t)t->n_state * sizeof(soma_tensor *);
     soma_tensor **w = arena_alloc(&graph->arena, bytes), **g = arena_alloc(&graph->arena, bytes);
-    if (!w || !g) return SOMA_NO_MEMORY;
+    if (!w || !g || !reserve(trace, t, targets)) return SOMA_NO_MEMORY;
     TRY(gradients(model, trace, loss, w, g));
     soma_tensor *one = soma_scalar(graph, SOMA_I64, 1);
     soma_tensor *count = soma_add(trace_read(trace, t->iterations), one);
     soma_tensor *rate = soma_read(graph, t->learning_rate);
-    if (!put(targets, n, t->iterations, count)) return training_failure(model);
+    if (!rate || !put(targets, t->iterations, count)) return training_failure(model);
     for (int i = 0; i < t->n_state; i++) {
-        if (!g[i] || !rate) return training_failure(model);
         soma_update u = {.graph = graph,
                          .learning_rate = soma_cast(rate, w[i]->dtype),
                          .t = soma_cast(count, w[i]->dtype),
                          .w = w[i],
                          .g = soma_cast(g[i], w[i]->dtype)};
-        if (!update_weight(t, &t->state[i], &u, targets, n)) return training_failure(model);
+        if (!update_weight(t, &t->state[i], &u, targets)) return training_failure(model);
     }
     for (int i = 0; i < trace->n_updates; i++) {
-        if (!put(targets, n, trace->updates[i].variable, trace->updates[i].tensor)) return training_failure(model);
+        if (!put(targets, trace->updates[i].variable, trace->updates[i].tensor)) return training_failure(model);
     }
     return SOMA_OK;
 }
 
 /* ---- the whole ---- */
 
-static soma_status trace_values(soma_model *model, step *s, soma_trace *trace, soma_tensor **targets, int *n) {
+static soma_status trace_values(soma_model *model, step *s, soma_trace *trace, target_list *targets) {
     soma_tensor *y_pred = forward(model, s, trace);
     if (!y_pred) return training_failure(model);
     s->y = batch_input(s->graph, s->shape.y_dtype, s->shape.batch, s->shape.y_rank, s->shape.y_shape, "y");
-    soma_tensor *loss = s->y ? values(model, s, y_pred, trace, targets) : NULL;
+    soma_tensor *loss = s->y ? values(model, s, y_pred, trace, targets->items) : NULL;
     if (!loss) return training_failure(model);
-    *n = s->n_values;
-    return s->kind == STEP_TRAIN ? update_all(model, trace, loss, targets, n) : SOMA_OK;
+    targets->n = s->n_values;
+    return s->kind == STEP_TRAIN ? update_all(model, trace, loss, targets) : SOMA_OK;
 }
 
-static soma_status trace_prediction(soma_model *model, step *s, soma_trace *trace, soma_tensor **targets, int *n) {
+static soma_status trace_prediction(soma_model *model, step *s, soma_trace *trace, target_list *targets) {
     soma_tensor *y = forward(model, s, trace);
     if (!y) return training_failure(model);
     s->dtypes[0] = y->dtype;
     s->outputs = soma_size(y);
     s->rank = y->rank;
     memcpy(s->output_shape, y->shape, sizeof s->output_shape);
-    targets[0] = y;
-    *n = 1;
+    targets->items[0] = y;
+    targets->n = 1;
     return SOMA_OK;
 }
 
 static soma_status make_plan(soma_model *model, step *s) {
     const training *t = model->training;
     soma_trace trace = {.graph = s->graph, .training = s->kind == STEP_TRAIN, .step_from = t->iterations};
-    int weights = 0;
-    for (int i = 0; i < model->n_layers; i++) weights += model->layers[i]->n_weights;
-    size_t most = (size_t)TRAINING_VALUES + 1 + (size_t)t->n_state * (1 + SOMA_MAX_SLOTS) + (size_t)weights * 4;
-    soma_tensor **targets = arena_alloc(&s->graph->arena, most * sizeof *targets);
-    if (!targets) return SOMA_NO_MEMORY;
-    int n = 0;
-    TRY(s->kind == STEP_PREDICT ? trace_prediction(model, s, &trace, targets, &n)
-                                : trace_values(model, s, &trace, targets, &n));
-    s->plan = soma_plan_create(targets, n, NULL);
+    target_list targets = {.items = arena_alloc(&s->graph->arena, TRAINING_VALUES * sizeof(soma_tensor *))};
+    if (!targets.items) return SOMA_NO_MEMORY;
+    TRY(s->kind == STEP_PREDICT ? trace_prediction(model, s, &trace, &targets)
+                                : trace_values(model, s, &trace, &targets));
+    s->plan = soma_plan_create(targets.items, targets.n, NULL);
     return s->plan ? SOMA_OK : training_failure(model);
 }
 

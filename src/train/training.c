@@ -146,28 +146,170 @@ static soma_status make_slots(soma_model *model, training_state *state, const ch
     return SOMA_OK;
 }
 
-static soma_status make_state(soma_model *model, training *t) {
-    const char *names[SOMA_MAX_SLOTS];
-    int slots = optimizer_slots(t->optimizer, names), n = 0;
-    for (int i = 0; i < model->n_layers; i++) n += model->layers[i]->n_weights;
-    t->state = mem_zalloc(model->context, (size_t)n * sizeof *t->state);
-    if (!t->state) return SOMA_NO_MEMORY;
-    int weights = 0;
+static int trainable_weights(const soma_model *model, training_state *state) {
+    int n = 0;
     for (int i = 0; i < model->n_layers; i++) {
         for (int j = 0; j < model->layers[i]->n_weights; j++) {
             soma_variable *w = model->layers[i]->weights[j].variable;
             if (!w->trainable) continue;
-            t->state[weights].weight = w;
-            TRY(make_slots(model, &t->state[weights], names, slots));
-            weights++;
+            if (state) state[n].weight = w;
+            n++;
         }
     }
-    if (weights < n) { /* the block's size is told when it is freed */
-        training_state *exact = mem_realloc(model->context, t->state, (size_t)n * sizeof *exact,
-                                            (size_t)weights * sizeof *exact);
-        if (!exact) return SOMA_NO_MEMORY;
-        t->state = exact;
+    return n;
+}
+
+static soma_status make_state(soma_model *model, training *t) {
+    const char *names[SOMA_MAX_SLOTS];
+    int slots = optimizer_slots(t->optimizer, names), n = trainable_weights(model, NULL);
+    t->state = mem_zalloc(model->context, (size_t)n * sizeof *t->state);
+    if (!t->state) return SOMA_NO_MEMORY;
+    t->n_state = n;
+    (void)trainable_weights(model, t->state);
+    for (int i = 0; i < n; i++) TRY(make_slots(model, &t->state[i], names, slots));
+    return SOMA_OK;
+}
+
+/* The steps' counter and the rate, which has the dtype of the weights so that no update has to convert it. */
+static soma_status make_counters(soma_model *model, training *t) {
+    soma_dtype dtype = t->n_state > 0 ? t->state[0].weight->dtype : SOMA_F32;
+    t->iterations = soma_variable_create(model->context, "optimizer/iterations", SOMA_I64, SOMA_SCALAR_DIMS);
+    t->learning_rate = soma_variable_create(model->context, "optimizer/learning_rate", dtype, SOMA_SCALAR_DIMS);
+    if (!t->iterations || !t->learning_rate) return training_failure(model);
+    t->iterations->trainable = t->learning_rate->trainable = false;
+    model->optimizer_count += 2;
+    model->optimizer_bytes += (int64_t)(sizeof(int64_t) + soma_dtype_size(dtype));
+    return soma_set_learning_rate(model, t->optimizer->options->learning_rate);
+}
+
+soma_status training_prepare(soma_model *model) {
+    training *t = training_of(model);
+    if (!t) return SOMA_NO_MEMORY;
+    RETURN_IF(model->context, !t->compiled, SOMA_INVALID,
+              "[model] it must be compiled first: soma_compile(model, .loss = ...)");
+    RETURN_IF(model->context, !model->built, SOMA_INVALID,
+              "[model] it has no weights yet: give the first layer an .input_shape");
+    if (t->learning_rate) return SOMA_OK;
+    soma_status status = make_state(model, t);
+    if (status == SOMA_OK) status = make_counters(model, t);
+    if (status != SOMA_OK) free_state(model, t);
+    return status;
+}
+
+int64_t soma_updates(const soma_model *model) {
+    const training *t = model ? model->training : NULL;
+    int64_t updates = 0;
+    if (t && t->iterations && soma_variable_get(t->iterations, &updates, sizeof updates) != SOMA_OK) return 0;
+    return updates;
+}
+
+double soma_learning_rate(const soma_model *model) {
+    const training *t = model ? model->training : NULL;
+    if (!t || !t->compiled) return 0;
+    if (!t->learning_rate) return t->optimizer->options->learning_rate;
+    double rate = 0;
+    float single = 0;
+    bool wide = t->learning_rate->dtype == SOMA_F64;
+    soma_status status = wide ? soma_variable_get(t->learning_rate, &rate, sizeof rate)
+                              : soma_variable_get(t->learning_rate, &single, sizeof single);
+    if (status != SOMA_OK) return 0;
+    return wide ? rate : (double)single;
+}
+
+soma_status soma_set_learning_rate(soma_model *model, double rate) {
+    training *t = model ? model->training : NULL;
+    soma_context *context = soma_model_context(model);
+    RETURN_IF(context, !t || !t->compiled, SOMA_INVALID, "[learning rate] the model is not compiled");
+    RETURN_IF(context, !(rate >= 0) || !(rate <= 1e30), SOMA_INVALID, "[learning rate] %g is not a rate", rate);
+    t->optimizer->options->learning_rate = rate;
+    if (!t->learning_rate) return SOMA_OK;
+    float single = (float)rate;
+    if (t->learning_rate->dtype == SOMA_F64) return soma_variable_set(t->learning_rate, &rate, sizeof rate);
+    return soma_variable_set(t->learning_rate, &single, sizeof single);
+}
+
+/* ---- data ---- */
+
+static soma_status check_samples(soma_model *model, const char *what, soma_dataset *data) {
+    soma_array_data x = soma_dataset_x(data);
+    char a[SHAPE_TEXT], b[SHAPE_TEXT];
+    if (!model->built) {
+        static const int64_t number = 1; /* a sample that is one number is a vector of one */
+        TRY(x.rank > 1 ? soma_model_build(model, x.rank - 1, x.shape + 1) : soma_model_build(model, 1, &number));
     }
-    t->n_state = weights;
+    const model_value *input = &model->values[model->inputs[0]];
+    RETURN_IF(model->context, shape_size(x.rank - 1, x.shape + 1) != shape_size(input->rank, input->shape), SOMA_SHAPE,
+              "[%s] samples are %s, the model takes %s", what, shape_text(a, x.rank - 1, x.shape + 1),
+              shape_text(b, input->rank, input->shape));
+    return SOMA_OK;
+}
+
+/* Labels that stand for classes must name classes that the output has. */
+static soma_status check_labels(soma_model *model, const char *what, soma_dataset *data) {
+    const training *t = model->training;
+    RETURN_IF(model->context, !soma_dataset_y(data).data, SOMA_INVALID, "[%s] the data have no labels", what);
+    const name_entry *loss = name_of(&loss_names, (soma_function *)t->loss);
+    if (!loss || !loss->indices) return SOMA_OK;
+    const model_value *output = &model->values[model->outputs[0]];
+    int64_t classes = output->rank > 0 ? output->shape[output->rank - 1] : 1, low, high;
+    RETURN_IF(model->context, !dataset_label_range(data, &low, &high), SOMA_INVALID,
+              "[%s] %s needs whole numbers as labels", what, loss->name);
+    RETURN_IF(model->context, low < 0 || high >= classes, SOMA_INVALID,
+              "[%s] label %lld is out of range: the model has %lld classes, 0 to %lld", what,
+              (long long)(low < 0 ? low : high), (long long)classes, (long long)classes - 1);
+    return SOMA_OK;
+}
+
+soma_status training_check_data(soma_model *model, const char *what, soma_dataset *data, bool labels) {
+    RETURN_IF(model->context, !data, SOMA_INVALID, "[%s] no data given", what);
+    RETURN_IF(model->context, soma_dataset_samples(data) == 0, SOMA_INVALID, "[%s] the data have no samples", what);
+    TRY(check_samples(model, what, data));
+    if (!labels) return SOMA_OK;
+    TRY(training_prepare(model));
+    return check_labels(model, what, data);
+}
+
+soma_status training_set_labels(soma_model *model, const char *const *labels, int n) {
+    training *t = training_of(model);
+    const char **copies = t ? arena_alloc(&model->arena, (size_t)n * sizeof *copies) : NULL;
+    if (!copies) return SOMA_NO_MEMORY;
+    for (int i = 0; i < n; i++) {
+        copies[i] = arena_strdup(&model->arena, labels[i]);
+        if (!copies[i]) return SOMA_NO_MEMORY;
+    }
+    t->labels = copies;
+    t->n_labels = n;
+    return SOMA_OK;
+}
+
+soma_status training_adopt_labels(soma_model *model, const soma_dataset *data) {
+    training *t = training_of(model);
+    int n = soma_dataset_class_count(data);
+    if (!t || t->n_labels > 0 || n == 0) return t ? SOMA_OK : SOMA_NO_MEMORY;
+    const char **names = mem_alloc(model->context, (size_t)n * sizeof *names);
+    if (!names) return SOMA_NO_MEMORY;
+    for (int i = 0; i < n; i++) names[i] = soma_dataset_class_name(data, i);
+    soma_status status = training_set_labels(model, names, n);
+    mem_free(model->context, names, (size_t)n * sizeof *names);
+    return status;
+}
+
+const char *soma_model_label(const soma_model *model, int i) {
+    const training *t = model ? model->training : NULL;
+    return t && i >= 0 && i < t->n_labels ? t->labels[i] : NULL;
+}
+
+soma_status soma_set_pixel_scale(soma_model *model, double scale, double offset) {
+    RETURN_IF(NULL, !model, SOMA_INVALID, "[pixel scale] no model given");
+    RETURN_IF(model->context, !(scale - scale == 0) || !(offset - offset == 0), SOMA_INVALID,
+              "[pixel scale] %g and %g must be finite numbers", scale, offset);
+    training *t = model->training;
+    if (t) {
+        steps_destroy(model, t->steps);
+        t->steps = NULL;
+    }
+    model->raw_pixels = false;
+    model->pixel_scale = scale;
+    model->pixel_offset = offset;
     return SOMA_OK;
 }

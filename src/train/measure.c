@@ -1,0 +1,121 @@
+/* Measuring: loss and metrics on data, for evaluate and for the validation in fit; and on one batch.
+ * Rests on run.h. Averages are taken in double over samples, so the batch size does not show but in the last bits. */
+#include <math.h>
+#include <time.h>
+
+#include "train/run.h"
+
+double run_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset *data, int64_t batch_size,
+                          step_pair *out) {
+    RETURN_IF(model->context, batch_size < 1, SOMA_INVALID, "[batches] batch size %lld: expected 1 or more",
+              (long long)batch_size);
+    int64_t samples = soma_dataset_samples(data);
+    if (batch_size > samples) batch_size = samples;
+    step_shape shape = step_shape_of(data, batch_size, kind != STEP_PREDICT);
+    *out = (step_pair){.batch = batch_size, .full = step_get(model, kind, &shape)};
+    if (!out->full) return training_failure(model);
+    shape.batch = samples % batch_size;
+    if (shape.batch == 0) return SOMA_OK;
+    out->rest = step_get(model, kind, &shape);
+    return out->rest ? SOMA_OK : training_failure(model);
+}
+
+soma_status measure(soma_model *model, batches *data, const step_pair *steps, soma_callback *const *callbacks,
+                    averages *out) {
+    const training *t = model->training;
+    soma_logs logs = {.batches = batches_count(data)};
+    const void *x, *y;
+    int64_t count;
+    *out = (averages){.n = 1 + t->n_metrics};
+    batches_epoch(data, 0);
+    while (batches_next(data, &x, &y, &count)) {
+        step *s = step_pair_for(steps, count);
+        RUN_HOOKS(callbacks, on_test_batch_begin, model, &logs);
+        TRY(step_run(s, x, y));
+        averages_add(out, s, count);
+        RUN_HOOKS(callbacks, on_test_batch_end, model, &logs);
+        logs.batch++;
+        if (atomic_load_explicit(&model->stop, memory_order_relaxed) == MODEL_INTERRUPTED) return SOMA_INTERRUPTED;
+    }
+    return SOMA_OK;
+}
+
+static soma_scores no_scores(soma_status status) {
+    soma_scores scores = {.status = status, .loss = (double)NAN};
+    for (int i = 0; i < SOMA_MAX_METRICS; i++) scores.metrics[i] = (double)NAN;
+    return scores;
+}
+
+static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, averages *result) {
+    TRY(training_check_data(model, "evaluate", o->data, true));
+    step_pair steps;
+    TRY(step_pair_get(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, &steps));
+    batches data;
+    TRY(batches_init(&data, o->data, steps.batch, false, 0));
+    RUN_HOOKS(o->callbacks, on_test_begin, model, &(soma_logs){0});
+    soma_status status = measure(model, &data, &steps, o->callbacks, result);
+    batches_deinit(&data);
+    TRY(status);
+    RUN_HOOKS(o->callbacks, on_test_end, model, &(soma_logs){0});
+    return SOMA_OK;
+}
+
+soma_scores soma_model_evaluate(soma_model *model, const soma_evaluate_options *options) {
+    if (!model || !options) return no_scores(error_set(NULL, SOMA_INVALID, "[evaluate] no model given"));
+    averages result;
+    soma_status status = evaluate(model, options, &result);
+    if (status != SOMA_OK) return no_scores(status);
+    soma_scores scores = {.status = SOMA_OK, .loss = averages_get(&result, 0), .n_metrics = result.n - 1};
+    for (int i = 0; i < scores.n_metrics; i++) scores.metrics[i] = averages_get(&result, 1 + i);
+    return scores;
+}
+
+/* ---- one batch ---- */
+
+/* x and y as they are to the datasets: the same checks, and no copy. */
+static soma_status batch_data(soma_model *model, const char *what, soma_tensor *x, soma_tensor *y, soma_dataset **out) {
+    RETURN_IF(model->context, !x || !y, SOMA_INVALID, "[%s] no batch given", what);
+    RETURN_IF(model->context, x->rank < 1 || y->rank < 1, SOMA_SHAPE, "[%s] x or y has no batch axis", what);
+    const void *xs = soma_data(x), *ys = soma_data(y);
+    if (!xs || !ys) return training_failure(model);
+    *out = soma_dataset_from_arrays(model->context, (soma_array_data){x->dtype, x->rank, x->shape, xs},
+                                    (soma_array_data){y->dtype, y->rank, y->shape, ys}, true);
+    return *out ? SOMA_OK : training_failure(model);
+}
+
+static soma_status on_batch(soma_model *model, const char *what, step_kind kind, soma_tensor *x, soma_tensor *y,
+                            soma_scores *scores) {
+    soma_dataset *data;
+    TRY(batch_data(model, what, x, y, &data));
+    soma_status status = training_check_data(model, what, data, true);
+    step_shape shape = step_shape_of(data, soma_dataset_samples(data), true);
+    soma_dataset_destroy(data);
+    TRY(status);
+    step *s = step_get(model, kind, &shape);
+    if (!s) return training_failure(model);
+    TRY(step_run(s, soma_data(x), soma_data(y)));
+    *scores = (soma_scores){.loss = step_value(s, 0), .n_metrics = s->n_values - 1};
+    for (int i = 0; i < scores->n_metrics; i++) scores->metrics[i] = step_value(s, 1 + i);
+    return SOMA_OK;
+}
+
+static soma_scores batch_scores(soma_model *model, const char *what, step_kind kind, soma_tensor *x, soma_tensor *y) {
+    if (!model) return no_scores(error_set(NULL, SOMA_INVALID, "[%s] no model given", what));
+    soma_scores scores;
+    soma_status status = on_batch(model, what, kind, x, y, &scores);
+    return status == SOMA_OK ? scores : no_scores(status);
+}
+
+soma_scores soma_train_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y) {
+    return batch_scores(model, "train_on_batch", STEP_TRAIN, x, y);
+}
+
+soma_scores soma_test_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y) {
+    return batch_scores(model, "test_on_batch", STEP_TEST, x, y);
+}

@@ -1,0 +1,54 @@
+/* What fit, evaluate and predict share: calling callbacks, walking through batches, running averages.
+ * Rests on step.h and data/batches.h. */
+#ifndef TRAIN_RUN_H
+#define TRAIN_RUN_H
+
+#include <soma/data.h>
+
+#include "data/batches.h"
+#include "train/step.h"
+
+enum { MEASURE_BATCH = 256 }; /* for evaluate and predict: large enough to be fast, small enough for the cache */
+
+/* Calls one hook of every callback: RUN_HOOKS(callbacks, on_epoch_end, model, logs). */
+#define RUN_HOOKS(callbacks, hook, model, logs)                                                                        \
+    do {                                                                                                               \
+        for (int hook_i = 0; hook_i < SOMA_MAX_CALLBACKS && (callbacks)[hook_i]; hook_i++) {                           \
+            const soma_callback *hook_of = (callbacks)[hook_i];                                                        \
+            if (hook_of->hook) TRY(hook_of->hook(hook_of->user, model, logs));                                         \
+        }                                                                                                              \
+    } while (0)
+
+/* Averages over samples: a batch counts as many times as it has samples. */
+typedef struct averages {
+    int n;
+    double sums[TRAINING_VALUES];
+    double samples;
+} averages;
+
+static inline void averages_add(averages *a, const step *s, int64_t count) {
+    for (int i = 0; i < a->n; i++) a->sums[i] += step_value(s, i) * (double)count;
+    a->samples += (double)count;
+}
+static inline double averages_get(const averages *a, int i) {
+    return a->sums[i] / a->samples;
+}
+
+/* The steps of a dataset's full batches and of its last, smaller one (NULL when there is none). */
+typedef struct step_pair {
+    step *full, *rest;
+    int64_t batch;
+} step_pair;
+soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset *data, int64_t batch_size,
+                          step_pair *out);
+static inline step *step_pair_for(const step_pair *pair, int64_t count) {
+    return count == pair->batch ? pair->full : pair->rest;
+}
+
+/* Measures without callbacks' begin and end; allocates nothing. callbacks ends with NULL. */
+soma_status measure(soma_model *model, batches *data, const step_pair *steps, soma_callback *const *callbacks,
+                    averages *out);
+/* Seconds from some fixed moment. */
+double run_seconds(void);
+
+#endif
