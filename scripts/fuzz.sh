@@ -7,7 +7,7 @@ seconds=${1:-60}
 scripts/setup.sh build ci
 cmake -S . -B build-fuzz -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DSOMA_FUZZ=ON >/dev/null
 cmake --build build-fuzz --target fuzzers >build-fuzz/build.log || { cat build-fuzz/build.log; exit 1; }
-tests/fuzz/make-corpus.py build-fuzz/corpus
+tests/fuzz/make-corpus.py build-fuzz/corpus >/dev/null
 count=0
 for target in tests/fuzz/fuzz_*.c; do
     name=$(basename "$target" .c)

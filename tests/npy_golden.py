@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Makes tests/npy_golden.h: NPY files as NumPy itself writes them, as bytes for tests/test_npy.c.
-# Rests on NumPy (Debian: python3-numpy); run by hand when a case is added: tests/npy_golden.py >tests/npy_golden.h
+# Rests on NumPy (Debian: python3-numpy); run by hand when a case is added: tests/npy_golden.py >tests/npy_golden.h; make fmt
 # The elements are 0, 1, 2, ... so that the test knows them without being told.
 import io
 import sys

@@ -159,13 +159,16 @@ static void blocks_are_aligned_and_counted(void **state) {
     for (size_t bytes = 0; bytes < 300; bytes += 7) {
         unsigned char *block = mem_zalloc(c, bytes);
         assert_int_equal((uintptr_t)block % MEM_ALIGN, 0);
-        for (size_t i = 0; i < bytes; i++) assert_int_equal(block[i], 0);
+        for (size_t i = 0; i < bytes; i++)
+            assert_int_equal(block[i], 0);
         memset(block, 0xab, bytes);
         block = mem_realloc(c, block, bytes, 2 * bytes + 1);
         assert_int_equal((uintptr_t)block % MEM_ALIGN, 0);
-        for (size_t i = 0; i < bytes; i++) assert_int_equal(block[i], 0xab);
+        for (size_t i = 0; i < bytes; i++)
+            assert_int_equal(block[i], 0xab);
         block = mem_realloc(c, block, 2 * bytes + 1, bytes / 2);
-        for (size_t i = 0; i < bytes / 2; i++) assert_int_equal(block[i], 0xab);
+        for (size_t i = 0; i < bytes / 2; i++)
+            assert_int_equal(block[i], 0xab);
         mem_free(c, block, bytes / 2);
     }
     mem_free(c, NULL, 10);
@@ -223,7 +226,8 @@ static void arena_gives_zeroed_aligned_memory(void **state) {
         for (size_t i = 0; i < 2000; i++) {
             unsigned char *p = arena_alloc(&a, i % 500);
             assert_int_equal((uintptr_t)p % 16, 0);
-            for (size_t j = 0; j < i % 500; j++) assert_int_equal(p[j], 0);
+            for (size_t j = 0; j < i % 500; j++)
+                assert_int_equal(p[j], 0);
             memset(p, 0xff, i % 500);
         }
         if (round == 0) ordinary = f.requests;
@@ -254,7 +258,8 @@ static void arena_survives_refusals(void **state) {
         f.requests = 0;
         f.refuse = n;
         int given = 0;
-        for (int i = 0; i < 100; i++) given += arena_alloc(&a, 1000) != NULL;
+        for (int i = 0; i < 100; i++)
+            given += arena_alloc(&a, 1000) != NULL;
         assert_int_equal(given, f.requests > n ? 99 : 100);
         arena_deinit(&a);
         assert_int_equal(f.blocks, 0);
@@ -271,7 +276,8 @@ static void text_grows(void **state) {
     text t;
     text_init(&t, c);
     assert_string_equal(text_string(&t), "");
-    for (int i = 0; i < 1000; i++) text_printf(&t, "%d,", i % 10);
+    for (int i = 0; i < 1000; i++)
+        text_printf(&t, "%d,", i % 10);
     assert_int_equal(t.length, 2000);
     assert_memory_equal(t.data + 1990, "5,6,7,8,9,", 11);
     text_truncate(&t, 4);
@@ -370,7 +376,8 @@ static void reading_rounds_correctly(void **state) {
     (void)state;
     for (uint64_t i = 0; i < 20000; i++) {
         char s[64];
-        const int digits = 1 + (int)philox_below(1, 1, 2 * i, 20), exponent = (int)philox_below(1, 1, 2 * i + 1, 80) - 40;
+        const int digits = 1 + (int)philox_below(1, 1, 2 * i, 20),
+                  exponent = (int)philox_below(1, 1, 2 * i + 1, 80) - 40;
         int n = 0;
         for (int d = 0; d < digits; d++) {
             if (d == 1) s[n++] = '.';
@@ -454,7 +461,8 @@ static void locale_changes_nothing(void **state) {
     static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "nl_NL.UTF-8", "de_DE"};
     (void)state;
     bool found = false;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) found = setlocale(LC_ALL, names[i]) != NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++)
+        found = setlocale(LC_ALL, names[i]) != NULL;
     char s[32];
     number_format(s, sizeof s, "%.2f", 1.25);
     assert_string_equal(s, "1.25");
@@ -510,7 +518,8 @@ static void philox_is_uniform(void **state) {
     assert_true(fabs(sum / N - 0.5) < 0.005);
     assert_true(fabs(squares / N - 1.0 / 3) < 0.005);
     double chi = 0;
-    for (int i = 0; i < BINS; i++) chi += (bins[i] - N / BINS) * (double)(bins[i] - N / BINS) / (N / BINS);
+    for (int i = 0; i < BINS; i++)
+        chi += (bins[i] - N / BINS) * (double)(bins[i] - N / BINS) / (N / BINS);
     assert_true(chi < 30); /* 9 degrees of freedom: beyond 30 once in 2000; the seed is fixed */
     assert_int_equal(philox_below(1, 2, 3, 1), 0);
     assert_true(philox_below(1, 2, 3, UINT64_MAX) < UINT64_MAX);

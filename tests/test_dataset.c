@@ -26,7 +26,8 @@ static int32_t ys[N];
 
 static soma_dataset *numbered(soma_context *c, bool borrow) {
     for (int i = 0; i < N; i++) {
-        for (int j = 0; j < ROW; j++) xs[i][j] = (uint8_t)(i + j);
+        for (int j = 0; j < ROW; j++)
+            xs[i][j] = (uint8_t)(i + j);
         ys[i] = 1000 + i;
     }
     return soma_dataset_from_arrays(c, (soma_array_data){SOMA_U8, SOMA_DIMS(N, ROW), xs},
@@ -72,7 +73,8 @@ static void wrong_arrays_are_errors(void **state) {
     expect_error(SOMA_SHAPE, "extent 0 is -1");
     assert_null(soma_dataset_from_arrays(NULL, (soma_array_data){(soma_dtype)77, SOMA_DIMS(1), xs}, none, true));
     expect_error(SOMA_DTYPE, "77");
-    assert_null(soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F64, SOMA_DIMS(INT64_MAX, INT64_MAX), xs}, none, true));
+    assert_null(
+        soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F64, SOMA_DIMS(INT64_MAX, INT64_MAX), xs}, none, true));
     expect_error(SOMA_FORMAT, "more elements than fit");
 }
 
@@ -199,10 +201,12 @@ static void shuffled_batches_have_every_sample_once(void **state) {
         assert_int_equal(collect(&b, batch_sizes[s], again), N);
         assert_memory_equal(first, again, sizeof first);
         batches_deinit(&b);
-        /* the order comes from seed and epoch, not from the size of a batch or from a machine: it is that of philox.h */
+        /* the order comes from seed and epoch, not from the size of a batch or from a machine: it is that of philox.h
+         */
         int64_t order[N];
         philox_permutation(5, 0, N, order);
-        for (int i = 0; i < N; i++) assert_int_equal(first[i], 1000 + order[i]);
+        for (int i = 0; i < N; i++)
+            assert_int_equal(first[i], 1000 + order[i]);
     }
     soma_dataset_destroy(d);
 }
@@ -221,7 +225,8 @@ static void batches_resume(void **state) {
     batches_seek(&b, 4);
     const void *x, *y;
     int64_t count;
-    for (int n = 40; batches_next(&b, &x, &y, &count); n += (int)count) memcpy(rest + n, y, (size_t)count * sizeof *rest);
+    for (int n = 40; batches_next(&b, &x, &y, &count); n += (int)count)
+        memcpy(rest + n, y, (size_t)count * sizeof *rest);
     assert_memory_equal(rest + 40, whole + 40, (N - 40) * sizeof *rest);
     batches_deinit(&b);
     soma_dataset_destroy(d);
@@ -245,7 +250,8 @@ static void two_batches_are_valid_and_nothing_is_allocated(void **state) {
     assert_memory_equal(y[0], copy, sizeof copy);
     assert_int_equal((uintptr_t)x[1] % 64, 0);
     batches_epoch(&b, 1);
-    while (batches_next(&b, &x[0], &y[0], &count)) continue;
+    while (batches_next(&b, &x[0], &y[0], &count))
+        continue;
     assert_int_equal(f.requests, 0);
     batches_deinit(&b);
     soma_dataset_destroy(d);
@@ -257,7 +263,8 @@ static void odd_datasets_make_batches(void **state) {
     batches b;
     const void *x, *y;
     int64_t count;
-    soma_dataset *d = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F64, SOMA_DIMS(0, 3), xs}, (soma_array_data){0}, false);
+    soma_dataset *d =
+        soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F64, SOMA_DIMS(0, 3), xs}, (soma_array_data){0}, false);
     for (int shuffle = 0; shuffle < 2; shuffle++) { /* no samples */
         assert_int_equal(batches_init(&b, d, 8, shuffle, 0), SOMA_OK);
         assert_int_equal(batches_count(&b), 0);

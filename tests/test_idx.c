@@ -20,12 +20,13 @@
 #include "support/scratch.h"
 
 /* Three images of 2 x 2. */
-static const unsigned char tiny[] = {0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255};
+static const unsigned char tiny[] = {0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2,  0,  0,
+                                     0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255};
 static const unsigned char tiny_labels[] = {0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9};
 static const unsigned char tiny_gz[] = {
-    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0x63, 0x60, 0xe0, 0x60, 0x66, 0x60, 0x60, 0x00, 0x61, 0x26,
-    0x10, 0x66, 0x64, 0x62, 0x66, 0x61, 0x65, 0x63, 0xe7, 0xe0, 0xe4, 0xe2, 0xfe, 0x0f, 0x00, 0xf5, 0xe8, 0xf4, 0xe2, 0x1c,
-    0x00, 0x00, 0x00,
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0x63, 0x60, 0xe0, 0x60, 0x66,
+    0x60, 0x60, 0x00, 0x61, 0x26, 0x10, 0x66, 0x64, 0x62, 0x66, 0x61, 0x65, 0x63, 0xe7, 0xe0,
+    0xe4, 0xe2, 0xfe, 0x0f, 0x00, 0xf5, 0xe8, 0xf4, 0xe2, 0x1c, 0x00, 0x00, 0x00,
 };
 
 static soma_status read_bytes(soma_context *c, const void *bytes, size_t size, elements *out) {
@@ -71,7 +72,10 @@ static void reads_every_dtype(void **state) {
         {{0, 0, 0x0b, 1, 0, 0, 0, 2, 1, 2, 0xff, 0xfe}, 12, SOMA_I16, {258, -2}},
         {{0, 0, 0x0c, 1, 0, 0, 0, 2, 0, 1, 2, 3, 0xff, 0xff, 0xff, 0xfd}, 16, SOMA_I32, {66051, -3}},
         {{0, 0, 0x0d, 1, 0, 0, 0, 2, 0x3f, 0x80, 0, 0, 0xc0, 0x20, 0, 0}, 16, SOMA_F32, {1, -2.5}},
-        {{0, 0, 0x0e, 1, 0, 0, 0, 2, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xc0, 0x04, 0, 0, 0, 0, 0, 0}, 24, SOMA_F64, {1, -2.5}},
+        {{0, 0, 0x0e, 1, 0, 0, 0, 2, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xc0, 0x04, 0, 0, 0, 0, 0, 0},
+         24,
+         SOMA_F64,
+         {1, -2.5}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         elements e;
@@ -80,12 +84,24 @@ static void reads_every_dtype(void **state) {
         for (int j = 0; j < 2; j++) {
             double got = 0;
             switch (e.dtype) {
-            case SOMA_U8: got = ((uint8_t *)e.data)[j]; break;
-            case SOMA_I8: got = ((int8_t *)e.data)[j]; break;
-            case SOMA_I16: got = ((int16_t *)e.data)[j]; break;
-            case SOMA_I32: got = ((int32_t *)e.data)[j]; break;
-            case SOMA_F32: got = (double)((float *)e.data)[j]; break;
-            default: got = ((double *)e.data)[j]; break;
+            case SOMA_U8:
+                got = ((uint8_t *)e.data)[j];
+                break;
+            case SOMA_I8:
+                got = ((int8_t *)e.data)[j];
+                break;
+            case SOMA_I16:
+                got = ((int16_t *)e.data)[j];
+                break;
+            case SOMA_I32:
+                got = ((int32_t *)e.data)[j];
+                break;
+            case SOMA_F32:
+                got = (double)((float *)e.data)[j];
+                break;
+            default:
+                got = ((double *)e.data)[j];
+                break;
             }
             assert_true(got == cases[i].expected[j]);
         }
@@ -125,7 +141,9 @@ static void wrong_files_are_errors(void **state) {
         {{0, 0, 8, 1, 0, 0, 0, 1, 5, 6}, 10, {"byte 9", "after the last element"}},
         {{0, 0, 8, 1, 0, 0, 0, 0, 6}, 9, {"byte 8", "after the last element"}},
         {{0, 0, 8, 1, 255, 255, 255, 255, 6}, 9, {"4294967295 bytes", "at most 1"}},
-        {{0, 0, 14, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}, 16, {"test.idx", "than fit in memory"}},
+        {{0, 0, 14, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255},
+         16,
+         {"test.idx", "than fit in memory"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         elements e;
@@ -227,9 +245,12 @@ static void survives_refused_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_images),           cmocka_unit_test(reads_every_dtype),
-        cmocka_unit_test(truncated_files_are_errors), cmocka_unit_test(wrong_files_are_errors),
-        cmocka_unit_test(finds_both_files),       cmocka_unit_test(opens_two_files_or_one),
+        cmocka_unit_test(reads_images),
+        cmocka_unit_test(reads_every_dtype),
+        cmocka_unit_test(truncated_files_are_errors),
+        cmocka_unit_test(wrong_files_are_errors),
+        cmocka_unit_test(finds_both_files),
+        cmocka_unit_test(opens_two_files_or_one),
         cmocka_unit_test(survives_refused_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

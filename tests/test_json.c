@@ -28,7 +28,8 @@ static json_document *parse(const char *words) {
 
 static void reads_every_kind(void **state) {
     (void)state;
-    json_document *d = parse("{\"b\": [1, -2.5, 1e3, true, null, \"s\\u00e4\"], \"a\": {}, \"c\": 9223372036854775807}");
+    json_document *d =
+        parse("{\"b\": [1, -2.5, 1e3, true, null, \"s\\u00e4\"], \"a\": {}, \"c\": 9223372036854775807}");
     const json_node *root = json_document_root(d), *list = json_node_find(root, "b"), *value;
     double number = 0;
     int64_t integer = 0;
@@ -65,8 +66,9 @@ static void reads_every_kind(void **state) {
 
 static void malformed_text_is_an_error(void **state) {
     (void)state;
-    static const char *const wrong[] = {"", "{", "{\"a\":1,\"a\":2}", "[1] 2", "{'a':1}", "[1,]", "\"\\u0000\"", "nul",
-                                        "[99999999999999999999]", "\"\xff\""};
+    static const char *const wrong[] = {
+        "",        "{", "{\"a\":1,\"a\":2}", "[1] 2", "{'a':1}", "[1,]", "\"\\u0000\"", "nul", "[99999999999999999999]",
+        "\"\xff\""};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_null(parse(wrong[i]));
         assert_int_equal(soma_last_status(NULL), SOMA_FORMAT);
@@ -89,10 +91,11 @@ static void writes_strings(void **state) {
     expect_written("plain", "\"plain\"");
     expect_written("a\"b\\c/d", "\"a\\\"b\\\\c/d\"");
     expect_written("\b\f\n\r\t\x01\x1f\x7f", "\"\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\"");
-    expect_written("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x99\x82", "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x99\x82\"");
+    expect_written("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x99\x82",
+                   "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x99\x82\"");
     expect_written("\xff|\xc3|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80",
-                  "\"\xef\xbf\xbd|\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd|"
-                  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+                   "\"\xef\xbf\xbd|\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd|"
+                   "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
     expect_written("cut \xe2\x82", "\"cut \xef\xbf\xbd\xef\xbf\xbd\"");
 }
 

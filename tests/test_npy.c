@@ -31,14 +31,22 @@ static soma_status read_bytes(soma_context *c, const void *bytes, size_t size, e
 
 static double element(const elements *e, int64_t i) {
     switch (e->dtype) {
-    case SOMA_F32: return (double)((float *)e->data)[i];
-    case SOMA_F64: return ((double *)e->data)[i];
-    case SOMA_I8: return ((int8_t *)e->data)[i];
-    case SOMA_I16: return ((int16_t *)e->data)[i];
-    case SOMA_I32: return ((int32_t *)e->data)[i];
-    case SOMA_I64: return (double)((int64_t *)e->data)[i];
-    case SOMA_F16: return (double)(((uint16_t *)e->data)[i] == 0 ? 0 : (((uint16_t *)e->data)[i] >> 10) - 14); /* 0, 1, 2 */
-    default: return ((uint8_t *)e->data)[i];
+    case SOMA_F32:
+        return (double)((float *)e->data)[i];
+    case SOMA_F64:
+        return ((double *)e->data)[i];
+    case SOMA_I8:
+        return ((int8_t *)e->data)[i];
+    case SOMA_I16:
+        return ((int16_t *)e->data)[i];
+    case SOMA_I32:
+        return ((int32_t *)e->data)[i];
+    case SOMA_I64:
+        return (double)((int64_t *)e->data)[i];
+    case SOMA_F16:
+        return (double)(((uint16_t *)e->data)[i] == 0 ? 0 : (((uint16_t *)e->data)[i] >> 10) - 14); /* 0, 1, 2 */
+    default:
+        return ((uint8_t *)e->data)[i];
     }
 }
 
@@ -75,9 +83,11 @@ static void reads_what_numpy_writes(void **state) {
         assert_int_equal(read_bytes(NULL, cases[i].bytes, cases[i].size, &e), SOMA_OK);
         assert_int_equal(e.dtype, cases[i].dtype);
         assert_int_equal(e.rank, cases[i].rank);
-        for (int j = 0; j < e.rank; j++) assert_int_equal(e.shape[j], cases[i].shape[j]);
+        for (int j = 0; j < e.rank; j++)
+            assert_int_equal(e.shape[j], cases[i].shape[j]);
         assert_int_equal(e.bytes, (size_t)cases[i].count * soma_dtype_size(e.dtype));
-        for (int64_t j = 0; j < cases[i].count; j++) assert_true(element(&e, j) == (double)j);
+        for (int64_t j = 0; j < cases[i].count; j++)
+            assert_true(element(&e, j) == (double)j);
         elements_free(&e);
     }
 }
@@ -88,8 +98,11 @@ static void writes_what_numpy_writes(void **state) {
     static const struct {
         const unsigned char *bytes;
         size_t size;
-    } cases[] = {{npy_f4_2x3, sizeof npy_f4_2x3}, {npy_f2, sizeof npy_f2},           {npy_i1, sizeof npy_i1},
-                 {npy_i8_scalar, sizeof npy_i8_scalar}, {npy_u1_empty, sizeof npy_u1_empty}};
+    } cases[] = {{npy_f4_2x3, sizeof npy_f4_2x3},
+                 {npy_f2, sizeof npy_f2},
+                 {npy_i1, sizeof npy_i1},
+                 {npy_i8_scalar, sizeof npy_i8_scalar},
+                 {npy_u1_empty, sizeof npy_u1_empty}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         elements e;
         size_t size;
@@ -243,12 +256,38 @@ static void full_disks_are_errors(void **state) {
     expect_error(SOMA_IO, "/dev/full", "No space left on device");
 }
 
+static void tensors_go_out_and_in(void **state) {
+    (void)state;
+    soma_graph *graph = soma_graph_create(NULL);
+    const char *path = scratch_write("in.npy", npy_f4_2x3, sizeof npy_f4_2x3);
+    soma_tensor *x = soma_npy_load(graph, path);
+    assert_non_null(x);
+    assert_int_equal(soma_ndim(x), 2);
+    assert_int_equal(soma_dim(x, 1), 3);
+    assert_int_equal(soma_tensor_dtype(x), SOMA_F32);
+    assert_true(soma_item(x, 5) == 5);
+    size_t size;
+    const char *out = scratch_path("out.npy");
+    assert_int_equal(soma_npy_save(x, out), SOMA_OK);
+    unsigned char *written = scratch_read(out, &size);
+    assert_int_equal(size, sizeof npy_f4_2x3);
+    assert_memory_equal(written, npy_f4_2x3, size);
+    free(written);
+    assert_null(soma_npy_load(graph, "/no/such.npy"));
+    expect_error(SOMA_IO, "/no/such.npy", "No such file");
+    assert_null(soma_npy_load(graph, scratch_write("in.npy", npy_object, sizeof npy_object)));
+    expect_error(SOMA_FORMAT, "in.npy", "never unpickled");
+    assert_int_not_equal(soma_npy_save(NULL, out), SOMA_OK);
+    soma_clear_error(NULL);
+    soma_graph_destroy(graph);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_numpy_writes),   cmocka_unit_test(writes_what_numpy_writes),
-        cmocka_unit_test(refuses_what_it_cannot_hold), cmocka_unit_test(truncated_files_are_errors),
+        cmocka_unit_test(reads_what_numpy_writes),      cmocka_unit_test(writes_what_numpy_writes),
+        cmocka_unit_test(refuses_what_it_cannot_hold),  cmocka_unit_test(truncated_files_are_errors),
         cmocka_unit_test(malformed_headers_are_errors), cmocka_unit_test(survives_refused_memory),
-        cmocka_unit_test(full_disks_are_errors),
+        cmocka_unit_test(full_disks_are_errors),        cmocka_unit_test(tensors_go_out_and_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,12 +30,11 @@ static const safetensors_entry entries[] = {
 };
 static const safetensors_metadata metadata[] = {{"format", "soma"}, {"architecture", "{\"a\":\n1}"}};
 
-static const char expected_header[] =
-    "{\"__metadata__\":{\"architecture\":\"{\\\"a\\\":\\n1}\",\"format\":\"soma\"},"
-    "\"lr\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]},"
-    "\"a\":{\"dtype\":\"F32\",\"shape\":[0,4],\"data_offsets\":[8,8]},"
-    "\"z\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[8,32]},"
-    "\"labels\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[32,35]}}";
+static const char expected_header[] = "{\"__metadata__\":{\"architecture\":\"{\\\"a\\\":\\n1}\",\"format\":\"soma\"},"
+                                      "\"lr\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]},"
+                                      "\"a\":{\"dtype\":\"F32\",\"shape\":[0,4],\"data_offsets\":[8,8]},"
+                                      "\"z\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[8,32]},"
+                                      "\"labels\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[32,35]}}";
 
 static void expect_error(soma_status status, const char *a, const char *b) {
     assert_int_equal(soma_last_status(NULL), status);
@@ -59,11 +58,13 @@ static void writes_the_expected_bytes(void **state) {
     assert_int_equal(safetensors_write(NULL, path, entries, 4, metadata, 2), SOMA_OK);
     size_t size, length = 0;
     unsigned char *b = scratch_read(path, &size);
-    for (int i = 7; i >= 0; i--) length = length << 8 | b[i];
+    for (int i = 7; i >= 0; i--)
+        length = length << 8 | b[i];
     assert_int_equal(length % 8, 0);
     assert_in_range(length, sizeof expected_header - 1, sizeof expected_header + 6);
     assert_memory_equal(b + 8, expected_header, sizeof expected_header - 1);
-    for (size_t i = sizeof expected_header - 1; i < length; i++) assert_int_equal(b[8 + i], ' ');
+    for (size_t i = sizeof expected_header - 1; i < length; i++)
+        assert_int_equal(b[8 + i], ' ');
     assert_int_equal(size, 8 + length + 35);
     assert_memory_equal(b + 8 + length, &scalar, 8);
     assert_memory_equal(b + 8 + length + 8, weights, 24);
@@ -121,7 +122,8 @@ static void reads_what_it_wrote(void **state) {
 /* A file with this header and n bytes of data; returns its size. */
 static size_t make(unsigned char *b, const char *header, size_t n) {
     const size_t length = strlen(header);
-    for (int i = 0; i < 8; i++) b[i] = (unsigned char)((uint64_t)length >> (8 * i) & 255);
+    for (int i = 0; i < 8; i++)
+        b[i] = (unsigned char)((uint64_t)length >> (8 * i) & 255);
     memcpy(b + 8, header, length);
     memset(b + 8 + length, 1, n);
     return 8 + length + n;
@@ -134,7 +136,10 @@ static void reads_foreign_files(void **state) {
     (void)state;
     unsigned char b[512];
     safetensors *f;
-    size_t n = make(b, "{" ENTRY("h", "F8_E4M3", "[3]", 0, 3) "," ENTRY("x", "F32", "[1]", 3, 7) "," ENTRY("u", "U16", "[2,1]", 7, 11) "}", 11);
+    size_t n = make(b,
+                    "{" ENTRY("h", "F8_E4M3", "[3]", 0, 3) "," ENTRY("x", "F32", "[1]", 3,
+                                                                     7) "," ENTRY("u", "U16", "[2,1]", 7, 11) "}",
+                    11);
     assert_int_equal(read_bytes(NULL, b, n, &f), SOMA_OK);
     assert_int_equal(safetensors_find(f, "h")->dtype, SOMA_DTYPE_COUNT);
     assert_string_equal(safetensors_find(f, "h")->dtype_name, "F8_E4M3");
@@ -218,13 +223,15 @@ static void truncated_files_are_errors(void **state) {
 static void bad_input_to_the_writer(void **state) {
     (void)state;
     const char *path = scratch_path("never");
-    const safetensors_entry twice[] = {entries[0], {.name = "z", .dtype = SOMA_U8, .rank = 1, .shape = shape3, .data = bytes3}};
+    const safetensors_entry twice[] = {entries[0],
+                                       {.name = "z", .dtype = SOMA_U8, .rank = 1, .shape = shape3, .data = bytes3}};
     assert_int_equal(safetensors_write(NULL, path, twice, 2, NULL, 0), SOMA_INVALID);
     expect_error(SOMA_INVALID, "never", "two arrays named 'z'");
     const safetensors_metadata keys[] = {{"k", "1"}, {"k", "2"}};
     assert_int_equal(safetensors_write(NULL, path, NULL, 0, keys, 2), SOMA_INVALID);
     expect_error(SOMA_INVALID, "never", "two metadata named 'k'");
-    const safetensors_entry reserved = {.name = "__metadata__", .dtype = SOMA_U8, .rank = 1, .shape = shape3, .data = bytes3};
+    const safetensors_entry reserved = {
+        .name = "__metadata__", .dtype = SOMA_U8, .rank = 1, .shape = shape3, .data = bytes3};
     assert_int_equal(safetensors_write(NULL, path, &reserved, 1, NULL, 0), SOMA_INVALID);
     expect_error(SOMA_INVALID, "never", "__metadata__");
     const safetensors_entry nothing = {.name = "n", .dtype = SOMA_U8, .rank = 1, .shape = shape3};
@@ -265,8 +272,8 @@ static void survives_refused_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_the_expected_bytes), cmocka_unit_test(reads_what_it_wrote),
-        cmocka_unit_test(reads_foreign_files),       cmocka_unit_test(wrong_headers_are_errors),
+        cmocka_unit_test(writes_the_expected_bytes),  cmocka_unit_test(reads_what_it_wrote),
+        cmocka_unit_test(reads_foreign_files),        cmocka_unit_test(wrong_headers_are_errors),
         cmocka_unit_test(truncated_files_are_errors), cmocka_unit_test(bad_input_to_the_writer),
         cmocka_unit_test(survives_refused_memory),
     };

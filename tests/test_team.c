@@ -20,12 +20,14 @@ enum { MOST = 16, ROUNDS = 200 };
 static const int sizes[] = {1, 2, 3, 4, 7, MOST};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); }
+static void nap(void) {
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
 
 typedef struct shared {
     team *team;
     int threads;
-    int64_t value[MOST];    /* plain on purpose: the team must order these */
+    int64_t value[MOST]; /* plain on purpose: the team must order these */
     int64_t sum[2][MOST];
     int rounds, wrong;
     bool lazy;
@@ -46,7 +48,8 @@ static void everybody_takes_part(void **state) {
         for (int round = 1; round <= ROUNDS; round++) {
             team_run(t, count_me, &s);
             assert_int_equal(s.threads, sizes[i]);
-            for (int j = 0; j < sizes[i]; j++) assert_int_equal(s.value[j], round);
+            for (int j = 0; j < sizes[i]; j++)
+                assert_int_equal(s.value[j], round);
             if (round % 50 == 0) nap(); /* long enough for the workers to sleep */
         }
         team_destroy(t);
@@ -61,7 +64,8 @@ static void add_up(void *argument, int thread, int threads) {
         s->value[thread] = round + thread;
         team_barrier(s->team, thread);
         int64_t sum = 0;
-        for (int i = 0; i < threads; i++) sum += s->value[i];
+        for (int i = 0; i < threads; i++)
+            sum += s->value[i];
         s->sum[round % 2][thread] = sum;
         team_barrier(s->team, thread);
         if (thread == round % threads)
@@ -74,7 +78,8 @@ static void add_up(void *argument, int thread, int threads) {
 static void check_barriers(int rounds, bool lazy) {
     for (int i = 0; i < SIZES; i++) {
         shared s = {.team = team_create(NULL, sizes[i]), .rounds = rounds, .lazy = lazy};
-        for (int run = 0; run < 3; run++) team_run(s.team, add_up, &s);
+        for (int run = 0; run < 3; run++)
+            team_run(s.team, add_up, &s);
         assert_int_equal(s.wrong, 0);
         assert_int_equal(s.value[sizes[i] - 1], rounds - 1 + sizes[i] - 1);
         team_destroy(s.team);
@@ -112,7 +117,8 @@ static void unused_teams_start_nothing(void **state) {
 /* Two callers of one team take turns. */
 static void *run_often(void *argument) {
     shared *s = argument;
-    for (int i = 0; i < ROUNDS; i++) team_run(s->team, count_me, s);
+    for (int i = 0; i < ROUNDS; i++)
+        team_run(s->team, count_me, s);
     return NULL;
 }
 
@@ -123,7 +129,8 @@ static void callers_take_turns(void **state) {
     assert_int_equal(pthread_create(&other, NULL, run_often, &s), 0);
     run_often(&s);
     pthread_join(other, NULL);
-    for (int j = 0; j < 3; j++) assert_int_equal(s.value[j], 2 * ROUNDS);
+    for (int j = 0; j < 3; j++)
+        assert_int_equal(s.value[j], 2 * ROUNDS);
     team_destroy(s.team);
 }
 
@@ -143,7 +150,8 @@ static void refused_threads_are_done_without(void **state) {
     pthread_attr_destroy(&before);
     team_destroy(s.team);
     assert_int_equal(s.threads, 1);
-    for (int j = 0; j < MOST; j++) assert_int_equal(s.value[j], j == 0 ? 2 : 0);
+    for (int j = 0; j < MOST; j++)
+        assert_int_equal(s.value[j], j == 0 ? 2 : 0);
 }
 
 int main(void) {

@@ -1,4 +1,4 @@
-/* Files that other programs read and write: NumPy's NPY. (A model's own file is in model.h.)
+/* Files that other programs read and write: NumPy's NPY. (A model's own file is in train.h.)
  * Every reader treats its file as hostile; errors name the file and the byte where it went wrong. */
 #ifndef SOMA_FORMATS_H
 #define SOMA_FORMATS_H

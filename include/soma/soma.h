@@ -33,6 +33,7 @@
 #include <soma/plan.h>    /* gradients, assignments, compiled plans */
 #include <soma/nn.h>      /* layers, losses, optimizers, models */
 #include <soma/data.h>    /* datasets, readers */
+#include <soma/formats.h> /* files of other programs: NPY */
 #include <soma/train.h>   /* compile, fit, evaluate, predict, save, load */
 
 #endif

@@ -4,7 +4,7 @@
 #define BASE_BASE_H
 
 #include "base/arena.h"
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"

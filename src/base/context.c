@@ -2,7 +2,7 @@
  * Rests on pthreads. The default context is the one mutable global of the library, filled in once, never destroyed.
  * The environment is read when a context is made; a bad value there is an error of that context, not a guess. */
 #define _GNU_SOURCE 1
-#include "base/context.h"
+#include "base/context_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>

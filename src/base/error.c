@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "base/number.h"
 
 soma_status error_set(soma_context *context, soma_status status, const char *format, ...) {

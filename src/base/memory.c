@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "base/error.h"
 
 static void *no_memory(soma_context *context, size_t bytes) {

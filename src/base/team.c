@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { SPIN_MICROSECONDS = 100, SPIN_CROWDED = 2, YIELDS_CROWDED = 4, LINE = 64 };
+enum { SPIN_MICROSECONDS = 100, SPIN_CROWDED = 2, YIELDS_CROWDED = 16, LINE = 64 };
 
 typedef struct worker {
     team *team;

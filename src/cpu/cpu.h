@@ -80,7 +80,8 @@ typedef enum cpu_reduce {
 /* C[rows][columns] (+)= A[rows][k] * B[k][columns] for one register tile.
  * A: element (i,k) at a[i*a_row + k*a_col]. B: a panel, row k at b + k*b_row, 64-byte aligned, columns = vectors*lanes,
  * all of them readable. C: row i at c + i*c_row; written whole (columns elements a row); alignment of one element only.
- * accumulate: add to what C holds. k >= 0 (0 without accumulate writes zeros). Sums run over k in order. */
+ * accumulate: add to what C holds. k >= 0 (0 without accumulate writes zeros). The order of a sum depends on k and the
+ * tile's extents alone: over k in order, small tiles (up to six vectors) in two, four or eight interleaved parts. */
 typedef void cpu_tile_fn(int64_t k, const void *a, int64_t a_row, int64_t a_col, const void *b, int64_t b_row, void *c,
                          int64_t c_row, bool accumulate);
 

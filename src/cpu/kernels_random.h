@@ -16,43 +16,48 @@ INLINE bits_f64 philox_product(bits_f64 x, uint32_t m) {
     return (x & UINT32_MAX) * m;
 #endif
 }
-/* Blocks first, first + 1, ... one a lane: words 0 and 1 of each in low, 2 and 3 in high. */
-INLINE void philox_blocks(uint64_t key, uint64_t counter, uint64_t first, bits_f64 *low, bits_f64 *high) {
-    bits_f64 block;
-    for (int i = 0; i < VEC_BYTES / 8; i++) block[i] = first + (uint64_t)i;
+/* Blocks first, first + 1, ... one a lane of two vectors, since one would wait for its own products; the blocks' words
+ * in order, two in each lane of out. */
+INLINE void philox_blocks(uint64_t key, uint64_t counter, uint64_t first, bits_f64 out[4]) {
+    enum { BLOCKS = VEC_BYTES / 8 };
     const bits_f64 none = {0};
-    bits_f64 x0 = block & UINT32_MAX, x1 = block >> 32, x2 = none + (counter & UINT32_MAX), x3 = none + (counter >> 32);
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    for (int round = 0; round < 10; round++) {
-        const bits_f64 p = philox_product(x0, 0xD2511F53u), q = philox_product(x2, 0xCD9E8D57u);
-        x0 = (q >> 32) ^ x1 ^ k0, x1 = q & UINT32_MAX;
-        x2 = (p >> 32) ^ x3 ^ k1, x3 = p & UINT32_MAX;
+    bits_f64 block, x0[2], x1[2], x2[2], x3[2];
+    UNROLL for (int i = 0; i < BLOCKS; i++) block[i] = first + (uint64_t)i;
+    UNROLL for (int j = 0; j < 2; j++, block += BLOCKS) {
+        x0[j] = block & UINT32_MAX, x1[j] = block >> 32;
+        x2[j] = none + (counter & UINT32_MAX), x3[j] = none + (counter >> 32);
+    }
+    bits_f64 k0 = none + (key & UINT32_MAX), k1 = none + (key >> 32);
+    IN_REGISTER(k0); /* or compilers add the keys as scalars, and spread each anew */
+    IN_REGISTER(k1);
+    UNROLL for (int round = 0; round < 10; round++) {
+        UNROLL for (int j = 0; j < 2; j++) {
+            const bits_f64 p = philox_product(x0[j], 0xD2511F53u), q = philox_product(x2[j], 0xCD9E8D57u);
+            x0[j] = (q >> 32) ^ x1[j] ^ k0, x1[j] = q; /* upper halves are rubbish, which no product looks at */
+            x2[j] = (p >> 32) ^ x3[j] ^ k1, x3[j] = p;
+        }
         k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
     }
-    *low = x0 | x1 << 32, *high = x2 | x3 << 32;
+    UNROLL for (int j = 0; j < 2; j++) {
+        const bits_f64 low = (x0[j] & UINT32_MAX) | x1[j] << 32, high = (x2[j] & UINT32_MAX) | x3[j] << 32;
+        out[2 * j] = SHUFFLE(low, high, LANE_ZIP, 0), out[2 * j + 1] = SHUFFLE(low, high, LANE_ZIP, 1);
+    }
 }
 #endif
 
-enum { V(PER_BLOCK) = 128 / REAL_BITS, V(BATCH) = 2 * LANES };
+enum { V(PER_BLOCK) = 128 / REAL_BITS, V(BATCH) = 4 * LANES };
 
 /* A batch of uniform numbers, from block `block` on. */
-INLINE void V(uniform_batch)(uint64_t key, uint64_t counter, uint64_t block, vec out[2]) {
-    bits_f64 low, high;
-    philox_blocks(key, counter, block, &low, &high);
-    enum { WORDS = VEC_BYTES / 8 };
-    union {
-        bits_f64 wide[2];
-        bits mine[2];
-        uint64_t word[2 * WORDS];
-    } w;
-    for (int i = 0; i < WORDS; i++) w.word[2 * i] = low[i], w.word[2 * i + 1] = high[i];
-    for (int i = 0; i < 2; i++) {
+INLINE void V(uniform_batch)(uint64_t key, uint64_t counter, uint64_t block, vec out[4]) {
+    bits_f64 words[4];
+    philox_blocks(key, counter, block, words);
+    UNROLL for (int i = 0; i < 4; i++) {
 #if REAL_BITS == 32
         typedef int32_t whole __attribute__((vector_size(VEC_BYTES)));
-        out[i] = __builtin_convertvector((whole)(w.mine[i] >> 8), vec) * 0x1p-24f;
+        out[i] = __builtin_convertvector((whole)((bits)words[i] >> 8), vec) * 0x1p-24f;
 #else
         /* 53 bits as a number: upper and lower 32 beneath the exponents of 2^84 and 2^52 */
-        const bits x = w.mine[i] >> 11;
+        const bits x = words[i] >> 11;
         const vec upper = (vec)((x >> 32) | (bits)V(splat)(0x1p84)) - (0x1p84 + 0x1p52);
         out[i] = (upper + (vec)((x & UINT32_MAX) | (bits)V(splat)(0x1p52))) * 0x1p-53;
 #endif
@@ -60,16 +65,18 @@ INLINE void V(uniform_batch)(uint64_t key, uint64_t counter, uint64_t block, vec
 }
 
 /* Box-Muller: of each pair (u, v) of neighbours, sqrt(-2 log(1-u)) times cos and sin of 2 pi v. */
-INLINE void V(normal_batch)(uint64_t key, uint64_t counter, uint64_t block, vec out[2]) {
+INLINE void V(normal_batch)(uint64_t key, uint64_t counter, uint64_t block, vec out[4]) {
     V(uniform_batch)(key, counter, block, out);
-    const vec u = SHUFFLE(out[0], out[1], LANE_UNZIP, 0), v = SHUFFLE(out[0], out[1], LANE_UNZIP, 1);
-    const vec radius = V(sqrt)(V(abs)(-2 * V(log)(1 - u)));
-    const vec n = V(nearest)(4 * v), angle = (v - n * R(0.25)) * R(6.28318530717958647693);
-    const bits q = V(low_bits)(n);
-    const vec s = V(sin_reduced)(angle), c = V(cos_reduced)(angle);
-    const vec x = radius * V(flip)(V(select)(V(odd)(q), s, c), V(half_turn)(q + 1));
-    const vec y = radius * V(flip)(V(select)(V(odd)(q), c, s), V(half_turn)(q));
-    out[0] = SHUFFLE(x, y, LANE_ZIP, 0), out[1] = SHUFFLE(x, y, LANE_ZIP, 1);
+    UNROLL for (int i = 0; i < 4; i += 2) {
+        const vec u = SHUFFLE(out[i], out[i + 1], LANE_UNZIP, 0), v = SHUFFLE(out[i], out[i + 1], LANE_UNZIP, 1);
+        const vec radius = V(sqrt)(V(abs)(-2 * V(log)(1 - u)));
+        const vec n = V(nearest)(4 * v), angle = (v - n * R(0.25)) * R(6.28318530717958647693);
+        const bits q = V(low_bits)(n);
+        const vec s = V(sin_reduced)(angle), c = V(cos_reduced)(angle);
+        const vec x = radius * V(flip)(V(select)(V(odd)(q), s, c), V(half_turn)(q + 1));
+        const vec y = radius * V(flip)(V(select)(V(odd)(q), c, s), V(half_turn)(q));
+        out[i] = SHUFFLE(x, y, LANE_ZIP, 0), out[i + 1] = SHUFFLE(x, y, LANE_ZIP, 1);
+    }
 }
 
 #define RANDOM_KERNEL(name)                                                                                            \
@@ -77,10 +84,10 @@ INLINE void V(normal_batch)(uint64_t key, uint64_t counter, uint64_t block, vec 
         real *d = dst;                                                                                                 \
         for (int64_t i = 0; i < n;) {                                                                                  \
             const int64_t skip = (first + i) % V(PER_BLOCK);                                                           \
-            vec x[2];                                                                                                  \
+            vec x[4];                                                                                                  \
             V(name##_batch)(key, counter, (uint64_t)((first + i) / V(PER_BLOCK)), x);                                  \
             if (skip == 0 && n - i >= V(BATCH)) {                                                                      \
-                V(store_loose)(d + i, x[0]), V(store_loose)(d + i + LANES, x[1]);                                      \
+                UNROLL for (int j = 0; j < 4; j++) V(store_loose)(d + i + j * LANES, x[j]);                            \
                 i += V(BATCH);                                                                                         \
                 continue;                                                                                              \
             }                                                                                                          \

@@ -8,6 +8,13 @@
 #define REDUCE_MAXIMUM(a, b) V(select)(V(ne)(a, a), a, V(max)(a, b))
 #define REDUCE_MINIMUM(a, b) V(select)(V(ne)(a, a), a, V(min)(a, b))
 
+/* All lanes of x into each of them. */
+#define REDUCE_FOLD(x, OP)                                                                                             \
+    if (LANES > 8) x = OP(x, SHUFFLE(x, x, LANE_DOWN, 8));                                                             \
+    if (LANES > 4) x = OP(x, SHUFFLE(x, x, LANE_DOWN, 4));                                                             \
+    if (LANES > 2) x = OP(x, SHUFFLE(x, x, LANE_DOWN, 2));                                                             \
+    x = OP(x, SHUFFLE(x, x, LANE_DOWN, 1));
+
 #define REDUCE_KERNEL(NAME, OP, neutral)                                                                               \
     static real V(reduce_row_##NAME)(const real *p, int64_t n) {                                                       \
         vec x[4] = {V(splat)(neutral), V(splat)(neutral), V(splat)(neutral), V(splat)(neutral)};                       \
@@ -18,10 +25,7 @@
         if (i < n) x[1] = OP(x[1], V(load_part)(p + i, n - i, neutral));                                               \
         x[0] = OP(x[0], x[2]), x[1] = OP(x[1], x[3]);                                                                  \
         x[0] = OP(x[0], x[1]);                                                                                         \
-        if (LANES > 8) x[0] = OP(x[0], SHUFFLE(x[0], x[0], LANE_DOWN, 8));                                             \
-        if (LANES > 4) x[0] = OP(x[0], SHUFFLE(x[0], x[0], LANE_DOWN, 4));                                             \
-        if (LANES > 2) x[0] = OP(x[0], SHUFFLE(x[0], x[0], LANE_DOWN, 2));                                             \
-        x[0] = OP(x[0], SHUFFLE(x[0], x[0], LANE_DOWN, 1));                                                            \
+        REDUCE_FOLD(x[0], OP)                                                                                          \
         return x[0][0];                                                                                                \
     }                                                                                                                  \
     static void V(reduce_##NAME)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns) {         \
@@ -34,35 +38,29 @@ REDUCE_KERNEL(PROD, REDUCE_MUL, 1)
 REDUCE_KERNEL(MAX, REDUCE_MAXIMUM, R(-INFINITY))
 REDUCE_KERNEL(MIN, REDUCE_MINIMUM, R(INFINITY))
 
-/* Each lane keeps its best and where that was; strictly better replaces, NaN beats all, an earlier NaN stays. */
-#define ARG_KERNEL(NAME, BETTER, neutral)                                                                              \
+/* Each lane keeps its best and where that was; strictly better replaces, NaN beats all, an earlier NaN stays.
+ * Then the first of the places that hold the best of all lanes. */
+#define ARG_KERNEL(NAME, BETTER, BEST, neutral)                                                                        \
     static real V(arg_row_##NAME)(const real *p, int64_t n) {                                                          \
-        vec best = V(splat)(neutral), place = V(splat)(-1), here;                                                      \
-        for (int j = 0; j < LANES; j++) here[j] = (real)j;                                                             \
+        vec best = V(splat)(neutral), place = V(splat)(0), here;                                                       \
+        UNROLL for (int j = 0; j < LANES; j++) here[j] = (real)j;                                                      \
         for (int64_t i = 0; i < n; i += LANES, here += LANES) {                                                        \
             const vec x = n - i >= LANES ? V(load_loose)(p + i) : V(load_part)(p + i, n - i, neutral);                 \
             const mask nan = V(both)(V(ne)(x, x), V(eq)(best, best));                                                  \
             const mask take = V(either)(BETTER(x, best), nan);                                                         \
             best = V(select)(take, x, best), place = V(select)(take, here, place);                                     \
         }                                                                                                              \
-        int at = -1;                                                                                                   \
-        for (int j = 0; j < LANES; j++) {                                                                              \
-            if (place[j] < 0) continue;                                                                                \
-            const bool nan = best[j] != best[j];                                                                       \
-            if (at < 0 || (nan ? best[at] == best[at] : BETTER##_SCALAR(best[j], best[at])) ||                         \
-                ((nan ? best[at] != best[at] : best[j] == best[at]) && place[j] < place[at]))                          \
-                at = j;                                                                                                \
-        }                                                                                                              \
-        return at < 0 ? 0 : place[at];                                                                                 \
+        vec all = best;                                                                                                \
+        REDUCE_FOLD(all, BEST)                                                                                         \
+        const mask hit = V(either)(V(eq)(best, all), V(both)(V(ne)(best, best), V(ne)(all, all)));                     \
+        place = V(select)(hit, place, V(splat)(R(INFINITY)));                                                          \
+        REDUCE_FOLD(place, V(min))                                                                                     \
+        return place[0];                                                                                               \
     }                                                                                                                  \
     static void V(reduce_##NAME)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns) {         \
         for (int64_t r = 0; r < rows; r++)                                                                             \
             ((real *)dst)[r] = V(arg_row_##NAME)((const real *)src + r * src_row, columns);                            \
     }
 #define ARG_GREATER(a, b) V(lt)(b, a)
-#define ARG_GREATER_SCALAR(a, b) ((a) > (b))
-#define ARG_LESS(a, b) V(lt)(a, b)
-#define ARG_LESS_SCALAR(a, b) ((a) < (b))
-ARG_KERNEL(ARGMAX, ARG_GREATER, R(-INFINITY))
-ARG_KERNEL(ARGMIN, ARG_LESS, R(INFINITY))
-
+ARG_KERNEL(ARGMAX, ARG_GREATER, REDUCE_MAXIMUM, R(-INFINITY))
+ARG_KERNEL(ARGMIN, V(lt), REDUCE_MINIMUM, R(INFINITY))

@@ -40,10 +40,6 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, i
     const char *base[3] = {a, (const char *)a + 5 * stride, (const char *)a + 10 * stride};
     const real *b = b_start;
     real *c = c_start;
-    /* C is asked for now, to be there when the sums are done. */
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int j = 0; j < vectors * VEC_BYTES; j += 64)
-            __builtin_prefetch((const char *)(c + i * c_row) + j, 1);
     int64_t left = k;
     for (; left >= chains; left -= chains) {
         UNROLL for (int q = 0; q < chains; q++) {

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "base/error.h"
 #include "base/memory.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 
 const soma_field layer_common_fields[] = {
     {.name = "name", .kind = SOMA_FIELD_STRING, .offset = offsetof(layer_options, name)},

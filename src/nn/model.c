@@ -6,7 +6,7 @@
 #include <soma/plan.h>
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 
 /* ---- life ---- */
 

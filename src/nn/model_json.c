@@ -3,7 +3,7 @@
  * first, then the result of each call. Everything read is checked before it is used. */
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "nn/model.h"
 
 /* ---- layers ---- */

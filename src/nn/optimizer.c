@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "tensor/node.h"
 
 const soma_optimizer_class *const optimizer_table[] = {

@@ -3,7 +3,7 @@
  * The walk is a loop with its own stack: a file or a program may chain as many layers as it likes. */
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "nn/model.h"
 
 enum { PROBE_BATCH = 2 }; /* an extent that a layer can't take for a broadcast one */

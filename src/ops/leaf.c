@@ -6,7 +6,7 @@
 
 #include <soma/ops.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "cpu/reference/element.h"
 #include "ops/build.h"
 #include "ops/random_key.h"

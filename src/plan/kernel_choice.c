@@ -1,6 +1,6 @@
 /* Which instruction set a context's kernels use: SOMA_ISA or the context's option, else the best the machine has.
  * Rests on cpu.h; kept with the context, chosen at first use. */
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "plan/passes.h"
 
 const cpu_kernels *plan_kernels(soma_context *context) {

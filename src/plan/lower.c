@@ -263,6 +263,8 @@ static void flatten_batch(contract *c) {
     c->batch_rank = 0;
 }
 
+enum { TILES_STACKED = 4 /* that share an epilogue: enough to pay for its start, few enough for L1 */ };
+
 static int64_t even_parts(int64_t n, int64_t most) {
     int64_t parts = (n + most - 1) / most;
     return parts ? (n + parts - 1) / parts : 1;
@@ -271,7 +273,9 @@ static int64_t even_parts(int64_t n, int64_t most) {
 /* Tiles as tall as the kernels have them, even over m; blocks in L2 for products that outgrow the caches. */
 static void set_tiles(contract *c, const cpu_real *real) {
     c->tile_rows = even_parts(c->m, real->rows);
-    c->block_m = c->tile_rows;
+    int64_t tiles = (c->m + c->tile_rows - 1) / c->tile_rows * ((c->n + c->width - 1) / c->width) * c->batch;
+    int64_t stacked = tiles >= 64 ? TILES_STACKED : tiles >= 32 ? 2 : 1;
+    c->block_m = stacked * c->tile_rows;
     c->block_n = c->width;
     c->block_k = c->k;
     bool large = c->k > 1024 || c->m * c->k > 200000;
@@ -301,7 +305,8 @@ static soma_status lower_contract(build *b, int index) {
     flatten_batch(&c);
     TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c.epilogue));
     set_tiles(&c, c.epilogue.real);
-    if (c.epilogue.block < c.tile_rows * c.width) c.epilogue.block = c.tile_rows * c.width;
+    int64_t tile = (c.pack_a ? c.tile_rows : c.block_m) * c.width;
+    if (c.epilogue.block < tile) c.epilogue.block = tile;
     c.direct = -1;
     if (c.epilogue.n_instructions == 1 && c.epilogue.instructions[0].kind == INSTRUCTION_STORE) {
         const tile_access *a = &c.epilogue.accesses[c.epilogue.instructions[0].access];

@@ -93,7 +93,13 @@ static bool make_access(emitter *e, int storage_index, soma_dtype dtype, const l
     for (int i = 0; i < e->rank; i++) out->row_strides[i] = e->shape[i] == 1 ? 0 : l->strides[i];
     out->width = storage_index >= 0 ? e->b->plan->storages[storage_index].width : 0;
     if (!classify(e, l, &out->kind)) return false;
-    if (out->width) out->kind = ACCESS_FULL;
+    if (out->width) {
+        const plan_storage *s = &e->b->plan->storages[storage_index];
+        out->kind = ACCESS_FULL;
+        out->matrix_rows = s->rows;
+        out->panels = (s->columns + s->width - 1) / s->width;
+        while (out->width >> out->width_shift > 1) out->width_shift++;
+    }
     return true;
 }
 
@@ -493,6 +499,8 @@ static bool finish(emitter *e, tile_program *p) {
     memcpy(p->instructions, e->instructions, (size_t)e->n_instructions * sizeof *p->instructions);
     for (int i = 0; i < e->n_instructions; i++)
         if (e->instructions[i].kind == INSTRUCTION_STORE) p->stores[p->n_stores++] = i;
+    for (int i = 0; i < e->n_instructions; i++)
+        if (e->instructions[i].kind == INSTRUCTION_LOAD && e->accesses[e->instructions[i].access].width) p->streams = true;
     p->block = p->n_slots > 6 ? 512 : 1024;
     if (p->whole_rows && p->space.columns > p->block) p->block = vector_pad(p->space.columns);
     return true;

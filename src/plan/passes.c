@@ -2,7 +2,7 @@
  * Rests on all passes. */
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "plan/passes.h"
 
 static void mark_used(build *b) {

@@ -136,7 +136,7 @@ typedef enum program_part { PART_WHOLE, PART_PRE, PART_POST } program_part;
 soma_status lower_program(build *b, int group, program_part part, const soma_tensor *preset,
                           const soma_tensor *reduced, int *result, tile_program *out);
 
-/* ---- memory.c, schedule.c, describe.c ---- */
+/* ---- placement.c, schedule.c, describe.c ---- */
 soma_status plan_order(build *b); /* of groups, so that each comes after what it needs */
 soma_status plan_memory(build *b);
 void plan_schedule(build *b);

@@ -2,7 +2,7 @@
  * Rests on build.c for making and on run_*.c for steps. A run allocates nothing: all threads walk the same list. */
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "plan/passes.h"
 
 soma_plan *soma_plan_create(soma_tensor *const *targets, int n, const soma_plan_options *options) {

@@ -58,22 +58,27 @@ static void epilogue(frame *f, char *tile, int64_t row, int64_t rows, int64_t co
                 minimum(f->c->width, f->c->n - column), f->c->width);
 }
 
-/* Whole k at once, A where it lies: one unit is one register tile. */
+/* Whole k at once, A where it lies: one unit is a few register tiles, one above the other, with one epilogue. */
 static void run_tiles(frame *f) {
     const contract *c = f->c;
     int mode = c->a_col == 1 ? CPU_A_ROWS : CPU_A_COLUMNS;
-    int64_t panels = (c->n + c->width - 1) / c->width, tiles = (c->m + c->tile_rows - 1) / c->tile_rows;
+    int64_t panels = (c->n + c->width - 1) / c->width, blocks = (c->m + c->block_m - 1) / c->block_m;
     int64_t first, last;
-    runner_share(f->runner, c->batch * panels * tiles, &first, &last);
+    runner_share(f->runner, c->batch * panels * blocks, &first, &last);
     for (int64_t u = first; u < last; u++) {
-        int64_t batch = u / (panels * tiles), panel = u / tiles % panels, row = u % tiles * c->tile_rows;
-        int64_t rows = minimum(c->tile_rows, c->m - row), c_row = c->width;
+        int64_t batch = u / (panels * blocks), panel = u / blocks % panels, row = u % blocks * c->block_m;
+        int64_t rows = minimum(c->block_m, c->m - row), c_row = c->width;
         const char *a = f->a + (batch_offset(c, c->a_batch, batch) + row * c->a_row) * f->size;
         const char *b = f->b + (batch_offset(c, c->b_batch, batch) + panel * c->k * c->width) * f->size;
         char *direct = direct_place(f, batch * c->m + row, panel * c->width, &c_row);
-        char *tile = direct ? direct : f->accumulators;
-        f->real->tile[mode][rows][c->vectors](c->k, a, c->a_row, c->a_col, b, c->width, tile, c_row, false);
-        if (!direct) epilogue(f, tile, batch * c->m + row, rows, panel * c->width);
+        char *block = direct ? direct : f->accumulators;
+        for (int64_t i = 0; i < rows; i += c->tile_rows) {
+            int64_t height = minimum(c->tile_rows, rows - i);
+            program_prefetch(&c->epilogue, f->runner, batch * c->m + row + i, height, panel * c->width);
+            f->real->tile[mode][height][c->vectors](c->k, a + i * c->a_row * f->size, c->a_row, c->a_col, b, c->width,
+                                                    block + i * c_row * f->size, c_row, false);
+        }
+        if (!direct) epilogue(f, block, batch * c->m + row, rows, panel * c->width);
     }
 }
 

@@ -11,6 +11,7 @@ typedef struct block {
     void **registers;
     int64_t row, rows, column, columns, ld;
     int64_t size; /* bytes of a register's element */
+    int *in_place; /* by register: the storage in which it is computed, -1 */
 } block;
 
 int64_t access_row_offset(const tile_access *access, const tile_space *space, int64_t row) {
@@ -24,24 +25,27 @@ int64_t access_row_offset(const tile_access *access, const tile_space *space, in
 }
 
 /* Element offset of (row, column) in panels. */
-static int64_t panel_offset(const tile_access *access, const plan_storage *storage, int64_t row, int64_t column) {
-    int64_t batch = row / storage->rows, panels = (storage->columns + access->width - 1) / access->width;
-    return access->offset +
-           ((batch * panels + column / access->width) * storage->rows + row % storage->rows) * access->width +
-           column % access->width;
+static int64_t panel_offset(const tile_access *access, const tile_space *space, int64_t row, int64_t column) {
+    int64_t panel = column >> access->width_shift;
+    if (access->matrix_rows != space->rows) {
+        panel += row / access->matrix_rows * access->panels;
+        row %= access->matrix_rows;
+    }
+    return access->offset + ((panel * access->matrix_rows + row) << access->width_shift) +
+           (column & (access->width - 1));
 }
 
 /* Where a full access' block lies if it lies as a register would and may be touched to whole vectors; else NULL. */
 static void *in_place(const block *b, const tile_access *access, bool write) {
     if (access->dtype != b->program->dtype || access->storage < 0) return NULL;
-    const plan_storage *storage = &b->runner->plan->storages[access->storage];
     char *base = b->runner->plan->bases[access->storage];
     int64_t n = b->rows * b->ld, offset;
     if (access->width) {
-        if (b->ld != access->width || b->column % access->width != 0 ||
-            b->row / storage->rows != (b->row + b->rows - 1) / storage->rows)
+        if (b->ld != access->width || (b->column & (access->width - 1)) != 0) return NULL;
+        if (access->matrix_rows != b->program->space.rows &&
+            b->row / access->matrix_rows != (b->row + b->rows - 1) / access->matrix_rows)
             return NULL;
-        offset = panel_offset(access, storage, b->row, b->column);
+        offset = panel_offset(access, &b->program->space, b->row, b->column);
     } else {
         if (access->column_stride != 1 && b->columns != 1) return NULL;
         if (b->rows > 1 && !(access->dense && b->ld == b->program->space.columns)) return NULL;
@@ -50,6 +54,7 @@ static void *in_place(const block *b, const tile_access *access, bool write) {
     }
     if (b->ld % b->program->real->lanes != 0) {
         /* Whole vectors reach beyond a row or the block: only at the end of memory that is ours. */
+        const plan_storage *storage = &b->runner->plan->storages[access->storage];
         bool owned = storage->kind == STORAGE_ARENA || storage->kind == STORAGE_VARIABLE;
         if (!owned || (write && offset + n < storage->elements)) return NULL;
     }
@@ -60,14 +65,13 @@ static void load_full_row(const block *b, const tile_access *access, int64_t row
     const soma_plan *plan = b->runner->plan;
     const cpu_real *real = b->program->real;
     if (access->width) {
-        const plan_storage *storage = &plan->storages[access->storage];
         const char *base = plan->bases[access->storage];
         int64_t size = (int64_t)soma_dtype_size(access->dtype);
         for (int64_t done = 0; done < b->columns;) {
             int64_t column = b->column + done, piece = access->width - column % access->width;
             if (piece > b->columns - done) piece = b->columns - done;
             real->load[access->dtype](dst + done * b->size,
-                                      base + panel_offset(access, storage, row, column) * size, 1, piece);
+                                      base + panel_offset(access, &b->program->space, row, column) * size, 1, piece);
             done += piece;
         }
         return;
@@ -134,8 +138,7 @@ static void store(const block *b, const tile_instruction *in) {
     int64_t size = (int64_t)soma_dtype_size(access->dtype);
     cpu_store_fn *put = b->program->real->store[access->dtype];
     if (access->kind == ACCESS_FULL) {
-        if (in->in_place && in_place(b, access, true) == src) return;
-        const plan_storage *storage = &plan->storages[access->storage];
+        if (in->in_place && b->in_place[in->arguments[0]] == access->storage) return;
         for (int64_t r = 0; r < b->rows; r++) {
             const char *row = src + r * b->ld * b->size;
             if (!access->width) {
@@ -147,7 +150,7 @@ static void store(const block *b, const tile_instruction *in) {
             for (int64_t done = 0; done < b->columns;) {
                 int64_t column = b->column + done, piece = access->width - column % access->width;
                 if (piece > b->columns - done) piece = b->columns - done;
-                put(base + panel_offset(access, storage, b->row + r, column) * size, 1, row + done * b->size, piece);
+                put(base + panel_offset(access, &b->program->space, b->row + r, column) * size, 1, row + done * b->size, piece);
                 done += piece;
             }
         }
@@ -201,14 +204,17 @@ static void random_numbers(const block *b, const tile_instruction *in) {
 
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
                  int64_t rows, int64_t column, int64_t columns, int64_t ld) {
-    block b = {program, runner, registers, row, rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4};
+    int bound[PROGRAM_MAX_REGISTERS];
+    block b = {program, runner, registers, row, rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4, bound};
+    const int64_t slot_bytes = program->block * b.size + PROGRAM_PAD;
     for (int i = 0; i < program->n_registers; i++)
-        if (program->slots[i] >= 0)
-            registers[i] = scratch + program->slots[i] * (program->block * b.size + PROGRAM_PAD);
+        if (program->slots[i] >= 0) registers[i] = scratch + program->slots[i] * slot_bytes;
     for (int i = 0; i < program->n_stores; i++) {
         const tile_instruction *in = &program->instructions[program->stores[i]];
         if (!in->in_place) continue;
-        void *there = in_place(&b, &program->accesses[in->access], true);
+        const tile_access *access = &program->accesses[in->access];
+        void *there = in_place(&b, access, true);
+        bound[in->arguments[0]] = there ? access->storage : -1;
         if (there) registers[in->arguments[0]] = there;
     }
     for (int i = 0; i < program->n_instructions; i++) {
@@ -231,6 +237,20 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
             random_numbers(&b, in);
             break;
         }
+    }
+}
+
+void program_prefetch(const tile_program *program, const plan_runner *runner, int64_t row, int64_t rows,
+                      int64_t column) {
+    if (!program->streams) return;
+    int64_t size = program->dtype == SOMA_F64 ? 8 : 4;
+    for (int i = 0; i < program->n_instructions; i++) {
+        const tile_instruction *in = &program->instructions[i];
+        if (in->kind != INSTRUCTION_LOAD || !program->accesses[in->access].width) continue;
+        const tile_access *access = &program->accesses[in->access];
+        const char *from = (const char *)runner->plan->bases[access->storage] +
+                           panel_offset(access, &program->space, row, column) * size;
+        for (int64_t k = 0; k < rows * access->width * size; k += 64) __builtin_prefetch(from + k, 1);
     }
 }
 

@@ -1,5 +1,5 @@
 /* What a compiled plan is made of: storages, tile programs and steps, as the run reads them.
- * Rests on cpu.h for kernels and on the team for threads. Filled by lower.c, memory.c and schedule.c; never changed by a
+ * Rests on cpu.h for kernels and on the team for threads. filled by lower.c, placement.c and schedule.c; never changed by a
  * run, but for pointers of inputs and variables. */
 #ifndef PLAN_STEPS_H
 #define PLAN_STEPS_H
@@ -40,6 +40,8 @@ typedef struct tile_access {
     int64_t row_strides[SOMA_MAX_RANK]; /* over the space's row axes */
     int64_t column_stride;
     int64_t width; /* of panels: then the access is the whole matrix stack, row r of batch b */
+    int64_t matrix_rows, panels; /* of each matrix in panels */
+    int width_shift;             /* width == 1 << width_shift */
     bool dense;    /* rows follow each other without gap in the space's own order */
 } tile_access;
 
@@ -91,6 +93,7 @@ typedef struct tile_program {
     int n_stores;         /* stores come first in `stores`, by instruction */
     int *stores;
     int64_t block;        /* elements of a slot */
+    bool streams;         /* reads whole panels in place: worth asking for early */
     bool whole_rows;      /* has reductions: a block holds whole rows */
 } tile_program;
 
@@ -208,6 +211,8 @@ typedef struct plan_runner {
  * registers. registers[0] must be set when the program reads it; registers has PROGRAM_MAX_REGISTERS entries. */
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
                  int64_t rows, int64_t column, int64_t columns, int64_t ld);
+/* Asks the caches for what the program will read in place of a block, while something else is computed. */
+void program_prefetch(const tile_program *program, const plan_runner *runner, int64_t row, int64_t rows, int64_t column);
 /* Scratch a program needs. */
 size_t program_scratch(const tile_program *program);
 /* Element offset of row `row` for an access that is not in panels. */

@@ -3,7 +3,7 @@
  * The default graph hangs on its context and is made when first asked for. */
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "tensor/node.h"
 
 soma_graph *soma_graph_create(soma_context *context) {

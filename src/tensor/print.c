@@ -3,9 +3,10 @@
  * format (digits before and after the point, scientific or not), a second one writes. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "cpu/reference/element.h"
 #include "cpu/reference/half.h"
 #include "tensor/node.h"
@@ -210,11 +211,13 @@ static int word(const printer *p, int64_t at, char *buffer, size_t size) {
     }
     double value = element_get(dtype, p->data, at);
     if (!isfinite(value)) return number_format(buffer, size, "%*s", p->left + p->right + 1, special(value));
-    if (p->scientific) {
-        parts part = split_scientific(dtype, value, PRECISION);
-        int zeros = p->fraction - (int)strlen(part.fraction);
-        return number_format(buffer, size, "%*s.%s%.*se%+0*d", p->left, part.whole, part.fraction, zeros, "00000000",
-                             p->exponent + 1, part.exponent);
+    if (p->scientific) { /* all with as many digits as the longest, exact ones where the shortest would do with fewer */
+        char exact[40];
+        number_format(exact, sizeof exact, "%.*e", p->fraction, value);
+        char *e = strchr(exact, 'e');
+        int exponent = atoi(e + 1), point = (int)strcspn(exact, ".e");
+        return number_format(buffer, size, "%*.*s.%.*se%+0*d", p->left, point, exact, p->fraction,
+                             p->fraction > 0 ? exact + point + 1 : "", p->exponent + 1, exponent);
     }
     parts part = split_positional(dtype, value, PRECISION);
     return number_format(buffer, size, "%*s.%-*s", p->left, part.whole, p->right, part.fraction);

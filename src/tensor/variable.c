@@ -3,7 +3,7 @@
  * setting and getting are always row-major, so nobody else needs to know. */
 #include <string.h>
 
-#include "base/context.h"
+#include "base/context_internal.h"
 #include "tensor/node.h"
 
 enum { SLACK = 64 }; /* kernels read whole vectors: so much may be read behind the last element */

@@ -183,8 +183,8 @@ static soma_status run_epoch(fitting *f, int64_t epoch) {
     RUN_HOOKS(f->o->callbacks, on_epoch_begin, f->model, &f->logs);
     progress_begin(&f->progress, epoch, f->epochs, f->n_batches, f->epoch_start);
     TRY(train_epoch(f));
-    double trained = run_seconds();
-    progress_step(&f->progress, f->n_batches, trained, f->names, f->values, f->logs.n);
+    int64_t done = f->logs.batch < f->n_batches ? f->logs.batch + 1 : f->n_batches;
+    progress_step(&f->progress, done, run_seconds(), f->names, f->values, f->logs.n);
     if (validates) TRY(validate(f));
     collect(f, validates);
     double now = run_seconds();

@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if ((status == SOMA_OK) != (e.data != NULL) || (status == SOMA_OK) != (soma_last_status(NULL) == SOMA_OK)) abort();
     if (status == SOMA_OK) {
         size_t bytes = soma_dtype_size(e.dtype);
-        for (int i = 0; i < e.rank; i++) bytes *= (size_t)e.shape[i];
+        for (int i = 0; i < e.rank; i++)
+            bytes *= (size_t)e.shape[i];
         if (bytes != e.bytes || bytes > size) abort();
     }
     elements_free(&e);

@@ -1,6 +1,6 @@
 /* Fuzz target: the safetensors reader on bytes in memory.
- * Rests on libFuzzer's entry point, or on replay.c. Where opening succeeds, every array lies inside of the input, end to
- * end, and every name is found again. */
+ * Rests on libFuzzer's entry point, or on replay.c. Where opening succeeds, every array lies inside of the input, end
+ * to end, and every name is found again. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -45,8 +45,8 @@ static void *allocate(void *user, void *pointer, size_t old_size, size_t new_siz
 
 soma_context *failing_context(failing *f, int threads) {
     *f = (failing){.refuse = -1};
-    soma_context *c = soma_context_create(
-        &(soma_context_options){.allocate = allocate, .allocate_user = f, .threads = threads});
+    soma_context *c =
+        soma_context_create(&(soma_context_options){.allocate = allocate, .allocate_user = f, .threads = threads});
     assert(c);
     f->requests = f->blocks = f->bytes = 0;
     return c;

@@ -1,8 +1,8 @@
 /* The context from inside: what soma_context holds, and how the floors above hang their own things on it.
  * Rests on nothing but libc and pthreads; every other file of this floor asks it for memory, errors and log.
  * Only src/base looks into the struct; other floors use the functions. */
-#ifndef BASE_CONTEXT_H
-#define BASE_CONTEXT_H
+#ifndef BASE_CONTEXT_INTERNAL_H
+#define BASE_CONTEXT_INTERNAL_H
 
 #include <pthread.h>
 #include <stdbool.h>

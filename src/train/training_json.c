@@ -1,0 +1,182 @@
+/* Training configuration, labels and history as JSON, in files and from people.
+ * Rests on training_json.h. Losses and metrics go by the names of the tables, or by the names that the user gives his own.
+ * Numbers are written with the fewest digits that read back as the same, so a file that is saved again is the same. */
+#include "train/training_json.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "nn/names.h"
+
+/* ---- how it was compiled ---- */
+
+static const char *loss_name(const field_names *names, soma_loss_fn *loss) {
+    const char *name = name_for(&metric_names, names->custom, (soma_function *)loss);
+    return name ? name : name_for(&loss_names, names->custom, (soma_function *)loss);
+}
+
+soma_status training_write_json(text *out, const field_names *names, const soma_model *model) {
+    const training *t = model->training;
+    const char *name = loss_name(names, t->loss);
+    RETURN_IF(names->context, !name, SOMA_INVALID,
+              "[save] the loss has no name: give it one by .custom = {{\"name\", (soma_function *)function}}");
+    text_append(out, "{\"optimizer\": ");
+    TRY(optimizer_write_json(out, names, t->optimizer));
+    text_append(out, ", \"loss\": ");
+    json_write_string(out, name);
+    text_append(out, ", \"metrics\": [");
+    for (int i = 0; i < t->n_metrics; i++) {
+        name = loss_name(names, t->metrics[i]);
+        RETURN_IF(names->context, !name, SOMA_INVALID,
+                  "[save] metric %d has no name: give it one by .custom = {{\"name\", (soma_function *)function}}", i);
+        if (i) text_append(out, ", ");
+        json_write_string(out, name);
+    }
+    text_printf(out, "], \"epochs\": %lld}", (long long)t->epochs_done);
+    return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
+}
+
+/* A loss by name, for metrics also one of theirs. */
+static soma_loss_fn *read_loss(const field_names *names, const json_node *node, bool metric) {
+    const char *name = json_node_string(node);
+    RETURN_NULL_IF(names->context, !name, SOMA_INVALID, "[compile] %s must be a name", metric ? "a metric" : "the loss");
+    const name_entry *entry = metric ? name_find(&loss_names, name) : NULL;
+    if (entry) return (soma_loss_fn *)entry->function;
+    return (soma_loss_fn *)name_resolve(names->context, metric ? &metric_names : &loss_names, names->custom, name,
+                                        &entry);
+}
+
+static soma_status read_metrics(const field_names *names, const json_node *list, soma_compile_options *options,
+                                const char **given) {
+    if (!list || json_node_kind(list) == JSON_IS_NULL) return SOMA_OK;
+    int64_t n = json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : 1;
+    RETURN_IF(names->context, n > SOMA_MAX_METRICS, SOMA_INVALID, "[compile] %lld metrics: %d are possible",
+              (long long)n, SOMA_MAX_METRICS);
+    for (int64_t i = 0; i < n; i++) {
+        const json_node *node = json_node_kind(list) == JSON_IS_ARRAY ? json_node_at(list, i) : list;
+        options->metrics[i] = read_loss(names, node, true);
+        given[i] = json_node_string(node);
+        if (!options->metrics[i]) return SOMA_NOT_FOUND;
+    }
+    return SOMA_OK;
+}
+
+static soma_status check_keys(const field_names *names, const json_node *node) {
+    static const char *const known[] = {"optimizer", "loss", "metrics", "epochs", NULL};
+    RETURN_IF(names->context, json_node_kind(node) != JSON_IS_OBJECT, SOMA_INVALID,
+              "[compile] optimizer, loss and metrics must be given by name");
+    void *cursor = NULL;
+    const char *key;
+    const json_node *value;
+    while (json_node_next(node, &cursor, &key, &value)) {
+        int i = 0;
+        while (known[i] && strcmp(known[i], key) != 0) i++;
+        if (!known[i]) return name_unknown(names->context, "option of compile", key, known);
+    }
+    return SOMA_OK;
+}
+
+soma_status training_read_json(const field_names *names, soma_model *model, const json_node *node) {
+    TRY(check_keys(names, node));
+    soma_compile_options options = {.loss = read_loss(names, json_node_find(node, "loss"), false)};
+    const char *given[SOMA_MAX_METRICS] = {NULL};
+    if (!options.loss) return training_failure(model);
+    TRY(read_metrics(names, json_node_find(node, "metrics"), &options, given));
+    const json_node *optimizer = json_node_find(node, "optimizer"), *epochs = json_node_find(node, "epochs");
+    int64_t done = 0;
+    RETURN_IF(names->context, epochs && (!json_node_integer(epochs, &done) || done < 0), SOMA_FORMAT,
+              "[compile] epochs must be a whole number");
+    if (optimizer) {
+        options.optimizer = optimizer_from_json_node(names, optimizer);
+        if (!options.optimizer) return training_failure(model);
+    }
+    TRY(training_compile(model, &options, given, names->custom));
+    if (epochs) ((training *)model->training)->epochs_done = done;
+    return SOMA_OK;
+}
+
+soma_status soma_model_compile_json(soma_model *model, const char *json) {
+    RETURN_IF(NULL, !model || !json, SOMA_INVALID, "[compile] no model or no JSON given");
+    field_names names = {.context = model->context};
+    json_document *document;
+    TRY(json_document_parse(model->context, "JSON", 0, json, strlen(json), &document));
+    soma_status status = training_read_json(&names, model, json_document_root(document));
+    json_document_free(document);
+    return status;
+}
+
+/* ---- history ---- */
+
+soma_status history_write_json(text *out, const soma_model *model) {
+    const training *t = model->training;
+    bool first = true;
+    text_append(out, "{");
+    for (int k = 0; k < t->n_keys; k++) {
+        if (t->keys[k].validation && !t->history.validation) continue;
+        if (!first) text_append(out, ", ");
+        first = false;
+        json_write_string(out, t->keys[k].name);
+        text_append(out, ": [");
+        for (int64_t epoch = 0; epoch < t->history.epochs; epoch++) {
+            if (epoch) text_append(out, ", ");
+            json_write_number(out, t->history.rows[epoch * t->n_keys + k]);
+        }
+        text_append(out, "]");
+    }
+    text_append(out, "}");
+    return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
+}
+
+soma_status history_read_json(const field_names *names, soma_model *model, const json_node *node) {
+    const training *t = model->training;
+    int64_t epochs = 0;
+    bool validation = false;
+    for (int k = 0; k < t->n_keys; k++) {
+        const json_node *column = json_node_find(node, t->keys[k].name);
+        if (!column) continue;
+        validation = validation || t->keys[k].validation;
+        int64_t n = json_node_kind(column) == JSON_IS_ARRAY ? json_node_count(column) : -1;
+        RETURN_IF(names->context, n < 0 || (epochs > 0 && n != epochs), SOMA_FORMAT,
+                  "[load] the history's column '%s' is not a list as long as the others", t->keys[k].name);
+        epochs = n;
+    }
+    TRY(history_begin(model, false, epochs, validation));
+    for (int64_t epoch = 0; epoch < epochs; epoch++) {
+        double row[TRAINING_KEYS];
+        for (int k = 0; k < t->n_keys; k++) {
+            row[k] = (double)NAN;
+            (void)json_node_number(json_node_at(json_node_find(node, t->keys[k].name), epoch), &row[k]);
+        }
+        history_add(model, row);
+    }
+    return SOMA_OK;
+}
+
+/* ---- labels ---- */
+
+soma_status labels_write_json(text *out, const soma_model *model) {
+    const training *t = model->training;
+    text_append(out, "[");
+    for (int i = 0; i < t->n_labels; i++) {
+        if (i) text_append(out, ", ");
+        json_write_string(out, t->labels[i]);
+    }
+    text_append(out, "]");
+    return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
+}
+
+soma_status labels_read_json(const field_names *names, soma_model *model, const json_node *node) {
+    int64_t n = json_node_kind(node) == JSON_IS_ARRAY ? json_node_count(node) : -1;
+    RETURN_IF(names->context, n < 0 || n > INT32_MAX, SOMA_FORMAT, "[load] labels must be a list");
+    size_t bytes = (size_t)n * sizeof(char *);
+    const char **labels = mem_alloc(names->context, bytes);
+    if (!labels) return SOMA_NO_MEMORY;
+    soma_status status = SOMA_OK;
+    for (int64_t i = 0; i < n && status == SOMA_OK; i++) {
+        labels[i] = json_node_string(json_node_at(node, i));
+        if (!labels[i]) status = error_set(names->context, SOMA_FORMAT, "[load] a label is not a string");
+    }
+    if (status == SOMA_OK) status = training_set_labels(model, labels, (int)n);
+    mem_free(names->context, labels, bytes);
+    return status;
+}
