@@ -15,15 +15,21 @@
 
 typedef long double wide;
 
-static const cpu_real *real_of(const cpu_kernels *k, int bits) { return bits == 32 ? &k->f32 : &k->f64; }
+static const cpu_real *real_of(const cpu_kernels *k, int bits) {
+    return bits == 32 ? &k->f32 : &k->f64;
+}
 static double get(int bits, const void *p, int64_t i) {
     return bits == 32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
 }
 static void put(int bits, void *p, int64_t i, double x) {
-    if (bits == 32) ((float *)p)[i] = (float)x;
-    else ((double *)p)[i] = x;
+    if (bits == 32)
+        ((float *)p)[i] = (float)x;
+    else
+        ((double *)p)[i] = x;
 }
-static double epsilon(int bits) { return bits == 32 ? (double)FLT_EPSILON : DBL_EPSILON; }
+static double epsilon(int bits) {
+    return bits == 32 ? (double)FLT_EPSILON : DBL_EPSILON;
+}
 
 #define EACH_LEVEL(k, bits)                                                                                            \
     for (int level_ = 0; level_ < 8; level_++)                                                                         \
@@ -61,15 +67,20 @@ static double ulps(int bits, double got, wide want) {
 
 /* ---- tiles ---- */
 
-static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int vectors, int64_t depth, bool accumulate) {
+static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int vectors, int64_t depth,
+                       bool accumulate) {
     const cpu_real *r = real_of(k, bits);
     const int64_t columns = (int64_t)vectors * r->lanes, b_row = columns + r->lanes, c_row = columns + 3;
     const int64_t a_row = mode == CPU_A_ROWS ? depth + 5 : 1, a_col = mode == CPU_A_ROWS ? 1 : rows + 2;
     const int64_t a_size = (rows + 2) * (depth + 5);
-    void *a = buffer((size_t)a_size), *b = buffer((size_t)((depth + 1) * b_row)), *c = buffer((size_t)(rows * c_row + 1));
-    for (int64_t i = 0; i < a_size; i++) put(bits, a, i, random_between(-1, 1));
-    for (int64_t i = 0; i < (depth + 1) * b_row; i++) put(bits, b, i, random_between(-1, 1));
-    for (int64_t i = 0; i <= rows * c_row; i++) put(bits, c, i, (double)(i % 7) - 3);
+    void *a = buffer((size_t)a_size), *b = buffer((size_t)((depth + 1) * b_row)),
+         *c = buffer((size_t)(rows * c_row + 1));
+    for (int64_t i = 0; i < a_size; i++)
+        put(bits, a, i, random_between(-1, 1));
+    for (int64_t i = 0; i < (depth + 1) * b_row; i++)
+        put(bits, b, i, random_between(-1, 1));
+    for (int64_t i = 0; i <= rows * c_row; i++)
+        put(bits, c, i, (double)(i % 7) - 3);
     r->tile[mode][rows][vectors](depth, a, a_row, a_col, b, b_row, (char *)c + bits / 8, c_row, accumulate);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < c_row; j++) {
@@ -111,34 +122,49 @@ static wide ref_mod(wide a, wide b) {
     const wide r = fmodl(a, b);
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
-static wide ref_sign(wide a) { return isnan(a) ? a : a > 0 ? 1 : a < 0 ? -1 : 0; }
-static wide ref_max(wide a, wide b) { return isnan(a) || isnan(b) ? (wide)NAN : a > b ? a : b; }
-static wide ref_min(wide a, wide b) { return isnan(a) || isnan(b) ? (wide)NAN : a < b ? a : b; }
-static wide ref_sigmoid(wide a) { return a < 0 ? expl(a) / (1 + expl(a)) : 1 / (1 + expl(-a)); }
+static wide ref_sign(wide a) {
+    return isnan(a) ? a : a > 0 ? 1 : a < 0 ? -1 : 0;
+}
+static wide ref_max(wide a, wide b) {
+    return isnan(a) || isnan(b) ? (wide)NAN : a > b ? a : b;
+}
+static wide ref_min(wide a, wide b) {
+    return isnan(a) || isnan(b) ? (wide)NAN : a < b ? a : b;
+}
+static wide ref_sigmoid(wide a) {
+    return a < 0 ? expl(a) / (1 + expl(a)) : 1 / (1 + expl(-a));
+}
 
 /* X(name, bound in ulps, reference of a, b, c) */
 #define REFERENCES(X)                                                                                                  \
-    X(COPY, 0, a) X(NEG, 0, -a) X(ABS, 0, fabsl(a)) X(SIGN, 0, ref_sign(a)) X(SQUARE, .51, a *a)                       \
-    X(SQRT, .51, sqrtl(a)) X(RSQRT, 2, 1 / sqrtl(a)) X(RECIPROCAL, .51, 1 / a) X(EXP, 2, expl(a))                      \
-    X(EXPM1, 3, expm1l(a)) X(LOG, 2, logl(a)) X(LOG1P, 3, log1pl(a)) X(SIN, 2.5, sinl(a)) X(COS, 2.5, cosl(a))             \
-    X(TAN, 3.5, tanl(a)) X(TANH, 3, tanhl(a)) X(SIGMOID, 3, ref_sigmoid(a)) X(ERF, 3, erfl(a)) X(FLOOR, 0, floorl(a))    \
-    X(CEIL, 0, ceill(a)) X(ROUND, 0, rintl(a)) X(TRUNC, 0, truncl(a)) X(ISNAN, 0, isnan(a) ? 1 : 0)                    \
-    X(ISFINITE, 0, isfinite(a) ? 1 : 0) X(NOT, 0, a == 0 ? 1 : 0) X(ADD, .51, a + b) X(SUB, .51, a - b)                \
-    X(MUL, .51, a *b) X(DIV, .51, a / b) X(MOD, .51, ref_mod(a, b)) X(POW, 3, powl(a, b)) X(ATAN2, 3, atan2l(a, b))    \
-    X(MAXIMUM, 0, ref_max(a, b)) X(MINIMUM, 0, ref_min(a, b)) X(EQUAL, 0, a == b ? 1 : 0)                              \
-    X(NOT_EQUAL, 0, a != b ? 1 : 0) X(LESS, 0, a < b ? 1 : 0) X(LESS_EQUAL, 0, a <= b ? 1 : 0)                         \
-    X(GREATER, 0, a > b ? 1 : 0) X(GREATER_EQUAL, 0, a >= b ? 1 : 0) X(AND, 0, a != 0 && b != 0 ? 1 : 0)               \
-    X(OR, 0, a != 0 || b != 0 ? 1 : 0) X(XOR, 0, (a != 0) != (b != 0) ? 1 : 0) X(WHERE, 0, a != 0 ? b : c)             \
-    X(FMA, 1, a *b + c) X(FNMA, 1, c - a * b) X(MUL_RSQRT, 2.6, a / sqrtl(b))
+    X(COPY, 0, a)                                                                                                      \
+    X(NEG, 0, -a) X(ABS, 0, fabsl(a)) X(SIGN, 0, ref_sign(a)) X(SQUARE, .51, a *a) X(SQRT, .51, sqrtl(a))              \
+        X(RSQRT, 2, 1 / sqrtl(a)) X(RECIPROCAL, .51, 1 / a) X(EXP, 2, expl(a)) X(EXPM1, 3, expm1l(a))                  \
+            X(LOG, 2, logl(a)) X(LOG1P, 3, log1pl(a)) X(SIN, 2.5, sinl(a)) X(COS, 2.5, cosl(a)) X(TAN, 3.5, tanl(a))   \
+                X(TANH, 3, tanhl(a)) X(SIGMOID, 3, ref_sigmoid(a)) X(ERF, 3, erfl(a)) X(FLOOR, 0, floorl(a))           \
+                    X(CEIL, 0, ceill(a)) X(ROUND, 0, rintl(a)) X(TRUNC, 0, truncl(a)) X(ISNAN, 0, isnan(a) ? 1 : 0)    \
+                        X(ISFINITE, 0, isfinite(a) ? 1 : 0) X(NOT, 0, a == 0 ? 1 : 0) X(ADD, .51, a + b)               \
+                            X(SUB, .51, a - b) X(MUL, .51, a *b) X(DIV, .51, a / b) X(MOD, .51, ref_mod(a, b))         \
+                                X(POW, 3, powl(a, b)) X(ATAN2, 3, atan2l(a, b)) X(MAXIMUM, 0, ref_max(a, b))           \
+                                    X(MINIMUM, 0, ref_min(a, b)) X(EQUAL, 0, a == b ? 1 : 0)                           \
+                                        X(NOT_EQUAL, 0, a != b ? 1 : 0) X(LESS, 0, a < b ? 1 : 0) X(LESS_EQUAL, 0,     \
+                                                                                                    a <= b ? 1 : 0)    \
+                                            X(GREATER, 0, a > b ? 1 : 0) X(GREATER_EQUAL, 0, a >= b ? 1 : 0)           \
+                                                X(AND, 0, a != 0 && b != 0 ? 1 : 0) X(OR, 0, a != 0 || b != 0 ? 1 : 0) \
+                                                    X(XOR, 0, (a != 0) != (b != 0) ? 1 : 0)                            \
+                                                        X(WHERE, 0, a != 0 ? b : c) X(FMA, 1, a *b + c)                \
+                                                            X(FNMA, 1, c - a * b) X(MUL_RSQRT, 2.6, a / sqrtl(b))
 
 static wide reference(cpu_map op, wide a, wide b, wide c) {
     (void)b, (void)c;
     switch (op) {
 #define CASE(name, bound, formula)                                                                                     \
-    case CPU_##name: return formula;
+    case CPU_##name:                                                                                                   \
+        return formula;
         REFERENCES(CASE)
 #undef CASE
-    default: break;
+    default:
+        break;
     }
     fail_msg("no reference for map %d", (int)op);
     return 0;
@@ -167,10 +193,61 @@ static void check_value(const cpu_kernels *k, int bits, cpu_map op, double got, 
     if (error > worst[bits == 64][op]) worst[bits == 64][op] = error;
 }
 
-static const double specials[] = {0.0, -0.0, 1, -1, 0.5, -0.5, 2, -2, 3, -3, 2.5, -2.5, 1.5, -1.5, 1e-3, -1e-3, 10, -10, 87.3, 88.7,
-                                  -87.4, -103.9, 89.5, -104.5, 709.7, -745.1, 710, -746, 1e5, -1e5, 123456.75, 8388609, 16777216, -16777215, 3e9,
-                                  0x1p-126, 0x1p-149, 0x1p-127, 0x1p127, -0x1p127, 0x1.fffffep127, 1e-8, -1e-8, 0.25, 100, 0.99999994, 1.0000001,
-                                  0x1p-1022, 0x1p-1074, 0x1.fffffffffffffp1023, -0x1p1023, 0x1p53, INFINITY, -INFINITY, NAN};
+static const double specials[] = {0.0,
+                                  -0.0,
+                                  1,
+                                  -1,
+                                  0.5,
+                                  -0.5,
+                                  2,
+                                  -2,
+                                  3,
+                                  -3,
+                                  2.5,
+                                  -2.5,
+                                  1.5,
+                                  -1.5,
+                                  1e-3,
+                                  -1e-3,
+                                  10,
+                                  -10,
+                                  87.3,
+                                  88.7,
+                                  -87.4,
+                                  -103.9,
+                                  89.5,
+                                  -104.5,
+                                  709.7,
+                                  -745.1,
+                                  710,
+                                  -746,
+                                  1e5,
+                                  -1e5,
+                                  123456.75,
+                                  8388609,
+                                  16777216,
+                                  -16777215,
+                                  3e9,
+                                  0x1p-126,
+                                  0x1p-149,
+                                  0x1p-127,
+                                  0x1p127,
+                                  -0x1p127,
+                                  0x1.fffffep127,
+                                  1e-8,
+                                  -1e-8,
+                                  0.25,
+                                  100,
+                                  0.99999994,
+                                  1.0000001,
+                                  0x1p-1022,
+                                  0x1p-1074,
+                                  0x1.fffffffffffffp1023,
+                                  -0x1p1023,
+                                  0x1p53,
+                                  INFINITY,
+                                  -INFINITY,
+                                  NAN};
 enum { SPECIALS = sizeof(specials) / sizeof(*specials) };
 
 /* Every pair of special values, in every op, with a third that differs from both. */
@@ -178,7 +255,8 @@ static void test_map_specials(void **state) {
     (void)state;
     const int64_t n = SPECIALS * SPECIALS;
     void *x[3], *out = buffer((size_t)n + 64);
-    for (int j = 0; j < 3; j++) x[j] = buffer((size_t)n + 64);
+    for (int j = 0; j < 3; j++)
+        x[j] = buffer((size_t)n + 64);
     EACH_LEVEL(k, bits) {
         for (int64_t i = 0; i < n + 64; i++) {
             put(bits, x[0], i, specials[i % SPECIALS]), put(bits, x[1], i, specials[i / SPECIALS % SPECIALS]);
@@ -187,26 +265,30 @@ static void test_map_specials(void **state) {
         for (cpu_map op = 0; op < CPU_MAP_COUNT; op++) {
             real_of(k, bits)->map[op][0](out, x[0], x[1], x[2], n);
             for (int64_t i = 0; i < n; i++) {
-                const double a = get(bits, x[0], i), b = get(bits, x[1], i), c = get(bits, x[2], i), y = get(bits, out, i);
+                const double a = get(bits, x[0], i), b = get(bits, x[1], i), c = get(bits, x[2], i),
+                             y = get(bits, out, i);
                 if (op == CPU_FMA || op == CPU_FNMA) /* overflow of the product is the level's own affair */
                     if (!isfinite((float)(a * b)) || fabs(a * b) > 0x1p1000) continue;
                 check_value(k, bits, op, y, a, b, c);
             }
         }
     }
-    for (int j = 0; j < 3; j++) free(x[j]);
+    for (int j = 0; j < 3; j++)
+        free(x[j]);
     free(out);
 }
 
 /* Signs of zero where C's functions keep them. */
 static void test_map_zeros(void **state) {
     (void)state;
-    const cpu_map odd[] = {CPU_SQRT, CPU_EXPM1, CPU_LOG1P, CPU_SIN, CPU_TAN, CPU_TANH, CPU_ERF, CPU_FLOOR, CPU_CEIL, CPU_ROUND, CPU_TRUNC};
+    const cpu_map odd[] = {CPU_SQRT, CPU_EXPM1, CPU_LOG1P, CPU_SIN,   CPU_TAN,  CPU_TANH,
+                           CPU_ERF,  CPU_FLOOR, CPU_CEIL,  CPU_ROUND, CPU_TRUNC};
     EACH_LEVEL(k, bits) {
         double in[8] __attribute__((aligned(64))), out[8] __attribute__((aligned(64)));
         for (size_t t = 0; t < sizeof(odd) / sizeof(*odd); t++)
             for (int negative = 0; negative < 2; negative++) {
-                for (int i = 0; i < 64 / (bits / 8); i++) put(bits, in, i, negative ? -0.0 : 0.0);
+                for (int i = 0; i < 64 / (bits / 8); i++)
+                    put(bits, in, i, negative ? -0.0 : 0.0);
                 real_of(k, bits)->map[odd[t]][0](out, in, NULL, NULL, real_of(k, bits)->lanes);
                 const double y = get(bits, out, 0);
                 if (y != 0 || !signbit(y) != !negative)
@@ -228,7 +310,8 @@ static double sample(int bits, cpu_map op, int input) {
                 const uint32_t u = (uint32_t)w;
                 float f;
                 memcpy(&f, &u, 4), x = (double)f;
-            } else memcpy(&x, &w, 8);
+            } else
+                memcpy(&x, &w, 8);
         } while (!isfinite(x));
         return x;
     }
@@ -243,12 +326,14 @@ static void test_map_values(void **state) {
     (void)state;
     enum { N = 4096, ROUNDS = 12 };
     void *x[3], *out = buffer(N);
-    for (int j = 0; j < 3; j++) x[j] = buffer(N);
+    for (int j = 0; j < 3; j++)
+        x[j] = buffer(N);
     EACH_LEVEL(k, bits) {
         for (cpu_map op = 0; op < CPU_MAP_COUNT; op++)
             for (int round = 0; round < ROUNDS; round++) {
                 for (int j = 0; j < 3; j++)
-                    for (int i = 0; i < N; i++) put(bits, x[j], i, sample(bits, op, j));
+                    for (int i = 0; i < N; i++)
+                        put(bits, x[j], i, sample(bits, op, j));
                 real_of(k, bits)->map[op][0](out, x[0], x[1], x[2], N);
                 for (int i = 0; i < N; i++) {
                     const double a = get(bits, x[0], i), b = get(bits, x[1], i), c = get(bits, x[2], i);
@@ -257,8 +342,10 @@ static void test_map_values(void **state) {
             }
     }
     for (cpu_map op = 0; op < CPU_MAP_COUNT; op++)
-        if (bounds[op] > 0) print_message("%-10s f32 %.2f ulp, f64 %.2f ulp\n", map_names[op], worst[0][op], worst[1][op]);
-    for (int j = 0; j < 3; j++) free(x[j]);
+        if (bounds[op] > 0)
+            print_message("%-10s f32 %.2f ulp, f64 %.2f ulp\n", map_names[op], worst[0][op], worst[1][op]);
+    for (int j = 0; j < 3; j++)
+        free(x[j]);
     free(out);
 }
 
@@ -267,10 +354,22 @@ static void test_map_variants(void **state) {
     (void)state;
     enum { SPACE = 128 };
     void *x[3], *full[3], *out = buffer(SPACE), *want = buffer(SPACE);
-    for (int j = 0; j < 3; j++) x[j] = buffer(SPACE), full[j] = buffer(SPACE);
+    for (int j = 0; j < 3; j++)
+        x[j] = buffer(SPACE), full[j] = buffer(SPACE);
     EACH_LEVEL(k, bits) {
         const cpu_real *r = real_of(k, bits);
-        const int lanes = r->lanes, sizes[] = {0, 1, 2, lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes, 2 * lanes + 1, 3 * lanes - 1, 3 * lanes, 3 * lanes + 1};
+        const int lanes = r->lanes, sizes[] = {0,
+                                               1,
+                                               2,
+                                               lanes - 1,
+                                               lanes,
+                                               lanes + 1,
+                                               2 * lanes - 1,
+                                               2 * lanes,
+                                               2 * lanes + 1,
+                                               3 * lanes - 1,
+                                               3 * lanes,
+                                               3 * lanes + 1};
         for (cpu_map op = 0; op < CPU_MAP_COUNT; op++)
             for (int variant = 0; variant < 1 << map_inputs[op]; variant++)
                 for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++)
@@ -282,19 +381,27 @@ static void test_map_variants(void **state) {
                                 put(bits, x[j], i, random_between(0.1, 4));
                                 put(bits, full[j], i, get(bits, x[j], variant >> j & 1 ? 0 : i));
                             }
-                        for (int i = 0; i < SPACE; i++) put(bits, out, i, 77), put(bits, want, i, 77);
+                        for (int i = 0; i < SPACE; i++)
+                            put(bits, out, i, 77), put(bits, want, i, 77);
                         r->map[op][0](want, full[0], full[1], full[2], n);
                         void *dst = out;
-                        if (in_place >= 0) dst = x[in_place];
-                        else for (int i = whole; i < SPACE; i++) assert_true(get(bits, want, i) == 77);
-                        r->map[op][variant](dst, x[0], map_inputs[op] > 1 ? x[1] : NULL, map_inputs[op] > 2 ? x[2] : NULL, n);
+                        if (in_place >= 0)
+                            dst = x[in_place];
+                        else
+                            for (int i = whole; i < SPACE; i++)
+                                assert_true(get(bits, want, i) == 77);
+                        r->map[op][variant](dst, x[0], map_inputs[op] > 1 ? x[1] : NULL,
+                                            map_inputs[op] > 2 ? x[2] : NULL, n);
                         if (memcmp(dst, want, (size_t)(whole * bits / 8)))
-                            fail_msg("%s f%d %s variant %d, n %d, in place %d differs", k->name, bits, map_names[op], variant, n, in_place);
+                            fail_msg("%s f%d %s variant %d, n %d, in place %d differs", k->name, bits, map_names[op],
+                                     variant, n, in_place);
                         if (in_place < 0)
-                            for (int i = whole; i < SPACE; i++) assert_true(get(bits, out, i) == 77);
+                            for (int i = whole; i < SPACE; i++)
+                                assert_true(get(bits, out, i) == 77);
                     }
     }
-    for (int j = 0; j < 3; j++) free(x[j]), free(full[j]);
+    for (int j = 0; j < 3; j++)
+        free(x[j]), free(full[j]);
     free(out), free(want);
 }
 
@@ -307,7 +414,7 @@ static void check_reduce(const cpu_kernels *k, int bits, int rows, int columns, 
     x += bits / 8; /* alignment of one element only */
     for (int i = 0; i < rows * stride; i++) {
         double v = random_between(-2, 2);
-        if (kind == 1) v = (double)(int)(random_word() % 3);              /* ties */
+        if (kind == 1) v = (double)(int)(random_word() % 3); /* ties */
         if (kind == 2 && random_word() % 5 == 0) v = NAN;
         if (kind == 3) v = random_word() % 2 ? INFINITY : -INFINITY;
         if (kind == 4) v = -INFINITY;
@@ -328,10 +435,14 @@ static void check_reduce(const cpu_kernels *k, int bits, int rows, int columns, 
             }
             if (nan >= 0) highest = lowest = NAN, high = low = nan;
             const wide want[] = {sum, product, highest, lowest, high, low};
-            const wide bound[] = {size * epsilon(bits) * (columns / 8 + 4), fabsl(product) * epsilon(bits) * columns, 0, 0, 0, 0};
+            const wide bound[] = {
+                size * epsilon(bits) * (columns / 8 + 4), fabsl(product) * epsilon(bits) * columns, 0, 0, 0, 0};
             const wide got = get(bits, out, r), w = want[op];
-            if (isnan(w) ? !isnan(got) : isinf(w) ? got != w : !(fabsl(got - w) <= bound[op] + (op == CPU_REDUCE_PROD ? 1e-30L : 0)))
-                fail_msg("%s f%d reduce %d of %d x %d, kind %d: row %d is %Lg, not %Lg", k->name, bits, (int)op, rows, columns, kind, r, got, w);
+            if (isnan(w)   ? !isnan(got)
+                : isinf(w) ? got != w
+                           : !(fabsl(got - w) <= bound[op] + (op == CPU_REDUCE_PROD ? 1e-30L : 0)))
+                fail_msg("%s f%d reduce %d of %d x %d, kind %d: row %d is %Lg, not %Lg", k->name, bits, (int)op, rows,
+                         columns, kind, r, got, w);
         }
     }
     free(x - bits / 8), free(out);
@@ -340,10 +451,11 @@ static void check_reduce(const cpu_kernels *k, int bits, int rows, int columns, 
 static void test_reductions(void **state) {
     (void)state;
     EACH_LEVEL(k, bits)
-        for (int kind = 0; kind < 5; kind++) {
-            for (int columns = 0; columns <= 70; columns++) check_reduce(k, bits, 3, columns, kind);
-            check_reduce(k, bits, 2, 1000, kind);
-        }
+    for (int kind = 0; kind < 5; kind++) {
+        for (int columns = 0; columns <= 70; columns++)
+            check_reduce(k, bits, 3, columns, kind);
+        check_reduce(k, bits, 2, 1000, kind);
+    }
 }
 
 /* ---- loads and stores ---- */
@@ -374,11 +486,14 @@ static uint16_t nearest_code(double x, float value(uint16_t), uint16_t infinity)
     uint16_t low = 0, high = infinity;
     while (high - low > 1) {
         const uint16_t middle = (uint16_t)((low + high) / 2);
-        if ((double)value(middle) <= a) low = middle;
-        else high = middle;
+        if ((double)value(middle) <= a)
+            low = middle;
+        else
+            high = middle;
     }
     const double below = (double)value(low);
-    const double step = below - (double)value((uint16_t)(low ? low - 1 : low)), above = high == infinity ? below + step : (double)value(high);
+    const double step = below - (double)value((uint16_t)(low ? low - 1 : low)),
+                 above = high == infinity ? below + step : (double)value(high);
     if ((double)value(high) <= a) return sign | high;
     const double middle = below + (above - below) / 2;
     return (uint16_t)(sign | (a < middle || (a == middle && low % 2 == 0) ? low : high));
@@ -389,72 +504,94 @@ static void test_sixteen_bits(void **state) {
     enum { ALL = 65536 };
     uint16_t *codes = buffer(ALL), *back = buffer(ALL);
     void *x = buffer(ALL);
-    for (int i = 0; i < ALL; i++) codes[i] = (uint16_t)i;
+    for (int i = 0; i < ALL; i++)
+        codes[i] = (uint16_t)i;
     EACH_LEVEL(k, bits)
-        for (int brain = 0; brain < 2; brain++) {
-            const soma_dtype dtype = brain ? SOMA_BF16 : SOMA_F16;
-            real_of(k, bits)->load[dtype](x, codes, 1, ALL);
-            real_of(k, bits)->store[dtype](back, 1, x, ALL);
-            for (int i = 0; i < ALL; i++) {
-                const double want = (double)(brain ? brain_value(codes[i]) : half_value(codes[i])), got = get(bits, x, i);
-                if (isnan(want)) {
-                    const float again = brain ? brain_value(back[i]) : half_value(back[i]);
-                    assert_true(isnan(got) && isnan(again));
-                } else if (got != want || back[i] != codes[i] || !signbit(got) != !signbit(want))
-                    fail_msg("%s f%d %s %04x: %g, back %04x", k->name, bits, dtype_names[dtype], i, got, back[i]);
-            }
-            /* between neighbours: just below, at and just above the middle */
-            for (int i = 0; i < ALL; i++) {
-                const uint16_t c = (uint16_t)(i & (brain ? 0x7f7f : 0x7bff));
-                const double low = (double)(brain ? brain_value(c) : half_value(c));
-                const double up = (double)(brain ? brain_value((uint16_t)(c + 1)) : half_value((uint16_t)(c + 1)));
-                double middle = isinf(up) ? (brain ? 0x1.ffp127 : 65520.0) : low + (up - low) / 2;
-                const double tiny = bits == 64 ? 1e-9 : 1e-6;
-                if (i % 3) middle *= i % 3 == 1 ? 1 - tiny : 1 + tiny;
-                put(bits, x, i, i % 2 ? -middle : middle);
-            }
-            real_of(k, bits)->store[dtype](back, 1, x, ALL);
-            for (int i = 0; i < ALL; i++) {
-                const uint16_t want = brain ? nearest_code(get(bits, x, i), brain_value, 0x7f80) : nearest_code(get(bits, x, i), half_value, 0x7c00);
-                if (back[i] != want)
-                    fail_msg("%s f%d %.20g to %s: %04x, not %04x", k->name, bits, get(bits, x, i), dtype_names[dtype], back[i], want);
-            }
+    for (int brain = 0; brain < 2; brain++) {
+        const soma_dtype dtype = brain ? SOMA_BF16 : SOMA_F16;
+        real_of(k, bits)->load[dtype](x, codes, 1, ALL);
+        real_of(k, bits)->store[dtype](back, 1, x, ALL);
+        for (int i = 0; i < ALL; i++) {
+            const double want = (double)(brain ? brain_value(codes[i]) : half_value(codes[i])), got = get(bits, x, i);
+            if (isnan(want)) {
+                const float again = brain ? brain_value(back[i]) : half_value(back[i]);
+                assert_true(isnan(got) && isnan(again));
+            } else if (got != want || back[i] != codes[i] || !signbit(got) != !signbit(want))
+                fail_msg("%s f%d %s %04x: %g, back %04x", k->name, bits, dtype_names[dtype], i, got, back[i]);
         }
+        /* between neighbours: just below, at and just above the middle */
+        for (int i = 0; i < ALL; i++) {
+            const uint16_t c = (uint16_t)(i & (brain ? 0x7f7f : 0x7bff));
+            const double low = (double)(brain ? brain_value(c) : half_value(c));
+            const double up = (double)(brain ? brain_value((uint16_t)(c + 1)) : half_value((uint16_t)(c + 1)));
+            double middle = isinf(up) ? (brain ? 0x1.ffp127 : 65520.0) : low + (up - low) / 2;
+            const double tiny = bits == 64 ? 1e-9 : 1e-6;
+            if (i % 3) middle *= i % 3 == 1 ? 1 - tiny : 1 + tiny;
+            put(bits, x, i, i % 2 ? -middle : middle);
+        }
+        real_of(k, bits)->store[dtype](back, 1, x, ALL);
+        for (int i = 0; i < ALL; i++) {
+            const uint16_t want = brain ? nearest_code(get(bits, x, i), brain_value, 0x7f80)
+                                        : nearest_code(get(bits, x, i), half_value, 0x7c00);
+            if (back[i] != want)
+                fail_msg("%s f%d %.20g to %s: %04x, not %04x", k->name, bits, get(bits, x, i), dtype_names[dtype],
+                         back[i], want);
+        }
+    }
     free(codes), free(back), free(x);
 }
 
 static double element(soma_dtype dtype, const void *p, int64_t i) {
     switch (dtype) {
-    case SOMA_F32: return (double)((const float *)p)[i];
-    case SOMA_F64: return ((const double *)p)[i];
-    case SOMA_F16: return (double)half_value(((const uint16_t *)p)[i]);
-    case SOMA_BF16: return (double)brain_value(((const uint16_t *)p)[i]);
-    case SOMA_I8: return ((const int8_t *)p)[i];
-    case SOMA_I16: return ((const int16_t *)p)[i];
-    case SOMA_I32: return ((const int32_t *)p)[i];
-    case SOMA_I64: return (double)((const int64_t *)p)[i];
-    default: return ((const uint8_t *)p)[i];
+    case SOMA_F32:
+        return (double)((const float *)p)[i];
+    case SOMA_F64:
+        return ((const double *)p)[i];
+    case SOMA_F16:
+        return (double)half_value(((const uint16_t *)p)[i]);
+    case SOMA_BF16:
+        return (double)brain_value(((const uint16_t *)p)[i]);
+    case SOMA_I8:
+        return ((const int8_t *)p)[i];
+    case SOMA_I16:
+        return ((const int16_t *)p)[i];
+    case SOMA_I32:
+        return ((const int32_t *)p)[i];
+    case SOMA_I64:
+        return (double)((const int64_t *)p)[i];
+    default:
+        return ((const uint8_t *)p)[i];
     }
 }
 /* What storing x gives when looked at again. */
 static double stored(soma_dtype dtype, double x) {
-    const double low[] = {[SOMA_I8] = -128, [SOMA_I16] = -32768, [SOMA_I32] = -0x1p31, [SOMA_I64] = -0x1p63, [SOMA_U8] = 0};
-    const double high[] = {[SOMA_I8] = 127, [SOMA_I16] = 32767, [SOMA_I32] = 0x1p31 - 1, [SOMA_I64] = 0x1p63, [SOMA_U8] = 255};
+    const double low[] = {
+        [SOMA_I8] = -128, [SOMA_I16] = -32768, [SOMA_I32] = -0x1p31, [SOMA_I64] = -0x1p63, [SOMA_U8] = 0};
+    const double high[] = {
+        [SOMA_I8] = 127, [SOMA_I16] = 32767, [SOMA_I32] = 0x1p31 - 1, [SOMA_I64] = 0x1p63, [SOMA_U8] = 255};
     switch (dtype) {
-    case SOMA_F32: return (double)(float)x;
-    case SOMA_F64: return x;
-    case SOMA_F16: return (double)half_value(nearest_code(x, half_value, 0x7c00));
-    case SOMA_BF16: return (double)brain_value(nearest_code(x, brain_value, 0x7f80));
-    case SOMA_BOOL: return x != 0;
-    default: return isnan(x) ? 0 : x <= low[dtype] ? low[dtype] : x >= high[dtype] ? high[dtype] : trunc(x);
+    case SOMA_F32:
+        return (double)(float)x;
+    case SOMA_F64:
+        return x;
+    case SOMA_F16:
+        return (double)half_value(nearest_code(x, half_value, 0x7c00));
+    case SOMA_BF16:
+        return (double)brain_value(nearest_code(x, brain_value, 0x7f80));
+    case SOMA_BOOL:
+        return x != 0;
+    default:
+        return isnan(x) ? 0 : x <= low[dtype] ? low[dtype] : x >= high[dtype] ? high[dtype] : trunc(x);
     }
 }
 
 static void check_conversion(const cpu_kernels *k, int bits, soma_dtype dtype, int64_t step, int64_t n) {
     const cpu_real *r = real_of(k, bits);
     const int64_t span = (n - 1) * (step < 0 ? -step : step) + 1, bytes = dtype_bytes[dtype];
-    const double pool[] = {0, -0.0, 1, -1, 0.9, -0.9, 1.5, 127.5, 128, -128.9, 255, 256, 300, -300, 32767.4, 40000, -40000,
-                           65504, 65520, 1e6, 2147483520, 2147483647, 2147483648, -2147483648, -3e9, 1e18, 9.3e18, -9.3e18, 1e30, -1e30, 1e-30, NAN, INFINITY, -INFINITY};
+    const double pool[] = {0,       -0.0, 1,          -1,         0.9,        -0.9,        1.5,      127.5,  128,
+                           -128.9,  255,  256,        300,        -300,       32767.4,     40000,    -40000, 65504,
+                           65520,   1e6,  2147483520, 2147483647, 2147483648, -2147483648, -3e9,     1e18,   9.3e18,
+                           -9.3e18, 1e30, -1e30,      1e-30,      NAN,        INFINITY,    -INFINITY};
     char *x = buffer((size_t)n + 1), *y = buffer((size_t)n + 1), *mem = buffer((size_t)span + 2);
     x += bits / 8, y += bits / 8; /* no alignment but one element's */
     for (int64_t i = 0; i < n; i++) {
@@ -464,20 +601,23 @@ static void check_conversion(const cpu_kernels *k, int bits, soma_dtype dtype, i
     memset(mem, 0x5a, (size_t)((span + 2) * bytes));
     char *first = mem + bytes + (step < 0 ? (span - 1) * bytes : 0);
     r->store[dtype](first, step, x, n);
-    for (int i = 0; i < bytes; i++) assert_true(mem[i] == 0x5a && mem[(span + 1) * bytes + i] == 0x5a);
+    for (int i = 0; i < bytes; i++)
+        assert_true(mem[i] == 0x5a && mem[(span + 1) * bytes + i] == 0x5a);
     for (int64_t i = 0; i < n && step != 0; i++) {
         const double got = element(dtype, first + i * step * bytes, 0), want = stored(dtype, get(bits, x, i));
         if (isnan(want) ? !isnan(got) : got != want)
-            fail_msg("%s f%d store %s step %d: %.20g became %.20g, not %.20g", k->name, bits, dtype_names[dtype], (int)step,
-                     get(bits, x, i), got, want);
+            fail_msg("%s f%d store %s step %d: %.20g became %.20g, not %.20g", k->name, bits, dtype_names[dtype],
+                     (int)step, get(bits, x, i), got, want);
     }
     put(bits, y, n, 77);
     r->load[dtype](y, first, step, n);
     assert_true(get(bits, y, n) == 77);
     for (int64_t i = 0; i < n; i++) {
-        const double v = element(dtype, first + i * step * bytes, 0), want = bits == 32 ? (double)(float)v : v, got = get(bits, y, i);
+        const double v = element(dtype, first + i * step * bytes, 0), want = bits == 32 ? (double)(float)v : v,
+                     got = get(bits, y, i);
         if (isnan(want) ? !isnan(got) : got != want)
-            fail_msg("%s f%d load %s step %d: %.20g became %.20g", k->name, bits, dtype_names[dtype], (int)step, want, got);
+            fail_msg("%s f%d load %s step %d: %.20g became %.20g", k->name, bits, dtype_names[dtype], (int)step, want,
+                     got);
     }
     free(x - bits / 8), free(y - bits / 8), free(mem);
 }
@@ -486,18 +626,21 @@ static void test_conversions(void **state) {
     (void)state;
     const int64_t steps[] = {1, 2, 7, -1, -3};
     EACH_LEVEL(k, bits)
-        for (soma_dtype dtype = 0; dtype < SOMA_DTYPE_COUNT; dtype++)
-            for (size_t s = 0; s < sizeof(steps) / sizeof(*steps); s++) {
-                for (int64_t n = 1; n <= 70; n++) check_conversion(k, bits, dtype, steps[s], n);
-                check_conversion(k, bits, dtype, steps[s], 1000);
-            }
+    for (soma_dtype dtype = 0; dtype < SOMA_DTYPE_COUNT; dtype++)
+        for (size_t s = 0; s < sizeof(steps) / sizeof(*steps); s++) {
+            for (int64_t n = 1; n <= 70; n++)
+                check_conversion(k, bits, dtype, steps[s], n);
+            check_conversion(k, bits, dtype, steps[s], 1000);
+        }
     EACH_LEVEL(k, bits) { /* one element for all; booleans other than 0 and 1 */
         const uint8_t seven = 7;
         double out[64];
         real_of(k, bits)->load[SOMA_BOOL](out, &seven, 0, 50);
-        for (int i = 0; i < 50; i++) assert_true(get(bits, out, i) == 1);
+        for (int i = 0; i < 50; i++)
+            assert_true(get(bits, out, i) == 1);
         real_of(k, bits)->load[SOMA_U8](out, &seven, 0, 50);
-        for (int i = 0; i < 50; i++) assert_true(get(bits, out, i) == 7);
+        for (int i = 0; i < 50; i++)
+            assert_true(get(bits, out, i) == 7);
     }
 }
 
@@ -507,8 +650,10 @@ static void check_pack(const cpu_kernels *k, int bits, int64_t rows, int64_t col
     const int64_t across = transposed ? rows : columns, along = transposed ? columns : rows;
     const int64_t panels = (across + width - 1) / width, panel = along * width + 8, stride = columns + 1;
     void *src = buffer((size_t)(rows * stride)), *dst = buffer((size_t)(panels * panel));
-    for (int64_t i = 0; i < rows * stride; i++) put(bits, src, i, (double)(i + 1));
-    for (int64_t i = 0; i < panels * panel; i++) put(bits, dst, i, -1);
+    for (int64_t i = 0; i < rows * stride; i++)
+        put(bits, src, i, (double)(i + 1));
+    for (int64_t i = 0; i < panels * panel; i++)
+        put(bits, dst, i, -1);
     const cpu_real *r = real_of(k, bits);
     (transposed ? r->pack_transposed : r->pack)(dst, panel, width, src, stride, rows, columns);
     for (int64_t p = 0; p < panels; p++)
@@ -533,7 +678,8 @@ static void test_packs(void **state) {
         const int64_t widths[] = {1, 3, r->rows, r->lanes, 2 * r->lanes};
         for (int i = 0; i < SIZES; i++)
             for (int j = 0; j < SIZES; j++)
-                for (int w = 0; w < 10; w++) check_pack(k, bits, sizes[i], sizes[j], widths[w / 2], w % 2);
+                for (int w = 0; w < 10; w++)
+                    check_pack(k, bits, sizes[i], sizes[j], widths[w / 2], w % 2);
     }
 }
 
@@ -544,7 +690,8 @@ static void philox(uint64_t key, uint64_t counter, uint64_t block, uint32_t out[
     uint32_t k[2] = {(uint32_t)key, (uint32_t)(key >> 32)};
     for (int round = 0; round < 10; round++) {
         const uint64_t p = UINT64_C(0xD2511F53) * x[0], q = UINT64_C(0xCD9E8D57) * x[2];
-        const uint32_t y[4] = {(uint32_t)(q >> 32) ^ x[1] ^ k[0], (uint32_t)q, (uint32_t)(p >> 32) ^ x[3] ^ k[1], (uint32_t)p};
+        const uint32_t y[4] = {(uint32_t)(q >> 32) ^ x[1] ^ k[0], (uint32_t)q, (uint32_t)(p >> 32) ^ x[3] ^ k[1],
+                               (uint32_t)p};
         memcpy(x, y, sizeof(x));
         k[0] += 0x9E3779B9u, k[1] += 0xBB67AE85u;
     }
@@ -568,30 +715,33 @@ static void test_random(void **state) {
     const int64_t firsts[] = {0, 1, 2, 3, 5, 31, 64, 1001, INT64_C(0x3fffffff0), INT64_C(1) << 40};
     const uint64_t key = UINT64_C(0x0123456789abcdef), counter = UINT64_C(0xfedcba9876543210);
     EACH_LEVEL(k, bits)
-        for (size_t f = 0; f < sizeof(firsts) / sizeof(*firsts); f++)
-            for (int n = 0; n < 100; n += n < 40 ? 1 : 13) {
-                double u[101], z[101];
-                put(bits, u, n, 77), put(bits, z, n, 77);
-                real_of(k, bits)->uniform(u, key, counter, firsts[f], n);
-                real_of(k, bits)->normal(z, key, counter, firsts[f], n);
-                assert_true(get(bits, u, n) == 77 && get(bits, z, n) == 77);
-                for (int i = 0; i < n; i++) {
-                    const int64_t at = firsts[f] + i;
-                    if (get(bits, u, i) != uniform_at(bits, key, counter, at))
-                        fail_msg("%s f%d uniform %lld of %d from %lld: %.17g", k->name, bits, (long long)at, n, (long long)firsts[f], get(bits, u, i));
-                    const wide p = uniform_at(bits, key, counter, at & ~INT64_C(1)), q = uniform_at(bits, key, counter, at | 1);
-                    const wide turn = 6.283185307179586476925286766559L * q, radius = sqrtl(-2 * log1pl(-p));
-                    const wide want = radius * (at % 2 ? sinl(turn) : cosl(turn));
-                    if (fabsl(get(bits, z, i) - want) > 4 * (wide)epsilon(bits) * (fabsl(want) + 0.01L * radius))
-                        fail_msg("%s f%d normal %lld: %.17g, not %.17Lg", k->name, bits, (long long)at, get(bits, z, i), want);
-                }
-                /* the same element whatever the start */
-                double one[2];
-                if (n > 0) {
-                    real_of(k, bits)->normal(one, key, counter, firsts[f] + n - 1, 1);
-                    assert_true(get(bits, one, 0) == get(bits, z, n - 1));
-                }
+    for (size_t f = 0; f < sizeof(firsts) / sizeof(*firsts); f++)
+        for (int n = 0; n < 100; n += n < 40 ? 1 : 13) {
+            double u[101], z[101];
+            put(bits, u, n, 77), put(bits, z, n, 77);
+            real_of(k, bits)->uniform(u, key, counter, firsts[f], n);
+            real_of(k, bits)->normal(z, key, counter, firsts[f], n);
+            assert_true(get(bits, u, n) == 77 && get(bits, z, n) == 77);
+            for (int i = 0; i < n; i++) {
+                const int64_t at = firsts[f] + i;
+                if (get(bits, u, i) != uniform_at(bits, key, counter, at))
+                    fail_msg("%s f%d uniform %lld of %d from %lld: %.17g", k->name, bits, (long long)at, n,
+                             (long long)firsts[f], get(bits, u, i));
+                const wide p = uniform_at(bits, key, counter, at & ~INT64_C(1)),
+                           q = uniform_at(bits, key, counter, at | 1);
+                const wide turn = 6.283185307179586476925286766559L * q, radius = sqrtl(-2 * log1pl(-p));
+                const wide want = radius * (at % 2 ? sinl(turn) : cosl(turn));
+                if (fabsl(get(bits, z, i) - want) > 4 * (wide)epsilon(bits) * (fabsl(want) + 0.01L * radius))
+                    fail_msg("%s f%d normal %lld: %.17g, not %.17Lg", k->name, bits, (long long)at, get(bits, z, i),
+                             want);
             }
+            /* the same element whatever the start */
+            double one[2];
+            if (n > 0) {
+                real_of(k, bits)->normal(one, key, counter, firsts[f] + n - 1, 1);
+                assert_true(get(bits, one, 0) == get(bits, z, n - 1));
+            }
+        }
     EACH_LEVEL(k, bits) { /* moments of many */
         enum { N = 100000 };
         void *z = buffer(N);
@@ -611,7 +761,8 @@ static void test_random(void **state) {
 static void test_levels(void **state) {
     (void)state;
     int count = 0;
-    while (cpu_level(count)) count++;
+    while (cpu_level(count))
+        count++;
     assert_true(count >= 1);
     assert_ptr_equal(cpu_find(NULL), cpu_level(count - 1));
     assert_null(cpu_find("mmx"));
@@ -625,10 +776,10 @@ static void test_levels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),       cmocka_unit_test(test_tiles),         cmocka_unit_test(test_map_specials),
-        cmocka_unit_test(test_map_zeros),    cmocka_unit_test(test_map_values),    cmocka_unit_test(test_map_variants),
-        cmocka_unit_test(test_reductions),   cmocka_unit_test(test_sixteen_bits),  cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_packs),        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_levels),     cmocka_unit_test(test_tiles),        cmocka_unit_test(test_map_specials),
+        cmocka_unit_test(test_map_zeros),  cmocka_unit_test(test_map_values),   cmocka_unit_test(test_map_variants),
+        cmocka_unit_test(test_reductions), cmocka_unit_test(test_sixteen_bits), cmocka_unit_test(test_conversions),
+        cmocka_unit_test(test_packs),      cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

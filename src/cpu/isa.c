@@ -26,7 +26,9 @@ static bool has_features(unsigned ecx, unsigned ebx) {
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & ecx) != ecx) return false;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & ebx) == ebx;
 }
-static bool cpu_has_baseline(void) { return true; }
+static bool cpu_has_baseline(void) {
+    return true;
+}
 static bool cpu_has_avx2(void) {
     const unsigned fma = 1u << 12, avx = 1u << 28, f16c = 1u << 29, avx2 = 1u << 5, registers = 0x6;
     return has_features(fma | avx | f16c, avx2) && (saved_registers() & registers) == registers;
@@ -40,13 +42,17 @@ static bool cpu_has_avx512(void) {
 #define CPU_ON_x86(x)
 #define CPU_ON_arm(x) x
 #define CPU_ON_other(x)
-static bool cpu_has_neon(void) { return true; }
+static bool cpu_has_neon(void) {
+    return true;
+}
 
 #else
 #define CPU_ON_x86(x)
 #define CPU_ON_arm(x)
 #define CPU_ON_other(x) x
-static bool cpu_has_baseline(void) { return true; }
+static bool cpu_has_baseline(void) {
+    return true;
+}
 #endif
 
 #define CPU_LEVEL(processor, name, flags) CPU_ON_##processor(extern const cpu_kernels cpu_kernels_##name;)

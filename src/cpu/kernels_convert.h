@@ -1,6 +1,7 @@
 /* Between the storage dtypes and the real type: the loads and stores of a tile.
  * Rests on vec.h. Contiguous loops are plain C that compilers vectorize; only f16 has instructions they don't reach.
- * f16 and bf16 round to nearest even, straight from f64 too: f64 goes to f32 by rounding to odd, which loses nothing. */
+ * f16 and bf16 round to nearest even, straight from f64 too: f64 goes to f32 by rounding to odd, which loses nothing.
+ */
 
 #ifndef KERNELS_CONVERT_ONCE
 #define KERNELS_CONVERT_ONCE
@@ -32,7 +33,9 @@ INLINE uint16_t half_of_float(float f) {
     const uint32_t large = x > 0x7f800000u ? 0x7e00u | (x >> 13 & 0x3ffu) : 0x7c00u;
     return (uint16_t)((x < 0x38800000u ? small : x < 0x477ff000u ? normal : large) | (all >> 16 & 0x8000u));
 }
-INLINE float float_of_brain(uint16_t b) { return float_of_bits((uint32_t)b << 16); }
+INLINE float float_of_brain(uint16_t b) {
+    return float_of_bits((uint32_t)b << 16);
+}
 INLINE uint16_t brain_of_float(float f) {
     const uint32_t x = bits_of_float(f);
     const uint32_t rounded = (x + 0x7fffu + (x >> 16 & 1)) >> 16;
@@ -46,7 +49,8 @@ static void floats_of_halves(float *restrict dst, const uint16_t *restrict src, 
         const __m128i h = _mm_loadu_si128((const __m128i *)(const void *)(src + i));
         _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(h));
 #else
-        for (int j = 0; j < 8; j++) dst[i + j] = float_of_half(src[i + j]);
+        for (int j = 0; j < 8; j++)
+            dst[i + j] = float_of_half(src[i + j]);
 #endif
     }
 }
@@ -56,7 +60,8 @@ static void halves_of_floats(uint16_t *restrict dst, const float *restrict src, 
         const __m128i h = _mm256_cvtps_ph(_mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT);
         _mm_storeu_si128((__m128i *)(void *)(dst + i), h);
 #else
-        for (int j = 0; j < 8; j++) dst[i + j] = half_of_float(src[i + j]);
+        for (int j = 0; j < 8; j++)
+            dst[i + j] = half_of_float(src[i + j]);
 #endif
     }
 }
@@ -84,7 +89,8 @@ INLINE float V(to_float)(real x) {
         real *restrict d = dst;                                                                                        \
         const type *restrict s = src;                                                                                  \
         if (step == 1) {                                                                                               \
-            for (int64_t i = 0; i < n; i++) d[i] = (real)VALUE(s[i]);                                                  \
+            for (int64_t i = 0; i < n; i++)                                                                            \
+                d[i] = (real)VALUE(s[i]);                                                                              \
             return;                                                                                                    \
         }                                                                                                              \
         for (int64_t i = 0; i < n; i++, s += step) {                                                                   \
@@ -97,7 +103,8 @@ INLINE float V(to_float)(real x) {
         type *restrict d = dst;                                                                                        \
         const real *restrict s = src;                                                                                  \
         if (step == 1) {                                                                                               \
-            for (int64_t i = 0; i < n; i++) d[i] = (type)VALUE(s[i]);                                                  \
+            for (int64_t i = 0; i < n; i++)                                                                            \
+                d[i] = (type)VALUE(s[i]);                                                                              \
             return;                                                                                                    \
         }                                                                                                              \
         for (int64_t i = 0; i < n; i++, d += step) {                                                                   \
@@ -164,9 +171,11 @@ static void V(load_SOMA_F16)(void *dst, const void *src, int64_t step, int64_t n
         float f[V(HALF_CHUNK)];
         const bool direct = step == 1 && count == V(HALF_CHUNK);
         if (!direct)
-            for (int64_t j = 0; j < count; j++) h[j] = s[(i + j) * step];
+            for (int64_t j = 0; j < count; j++)
+                h[j] = s[(i + j) * step];
         floats_of_halves(f, direct ? s + i : h, whole);
-        for (int64_t j = 0; j < count; j++) d[i + j] = (real)f[j];
+        for (int64_t j = 0; j < count; j++)
+            d[i + j] = (real)f[j];
     }
 }
 static void V(store_SOMA_F16)(void *dst, int64_t step, const void *src, int64_t n) {
@@ -176,10 +185,12 @@ static void V(store_SOMA_F16)(void *dst, int64_t step, const void *src, int64_t 
         const int64_t count = n - i < V(HALF_CHUNK) ? n - i : V(HALF_CHUNK), whole = (count + 7) / 8 * 8;
         float f[V(HALF_CHUNK)] = {0};
         uint16_t h[V(HALF_CHUNK)];
-        for (int64_t j = 0; j < count; j++) f[j] = V(to_float)(s[i + j]);
+        for (int64_t j = 0; j < count; j++)
+            f[j] = V(to_float)(s[i + j]);
         const bool direct = step == 1 && count == V(HALF_CHUNK);
         halves_of_floats(direct ? d + i : h, f, whole);
         if (!direct)
-            for (int64_t j = 0; j < count; j++) d[(i + j) * step] = h[j];
+            for (int64_t j = 0; j < count; j++)
+                d[(i + j) * step] = h[j];
     }
 }

@@ -71,20 +71,18 @@ INLINE void V(map)(vec op(vec, vec, vec), int inputs, int one, void *dst, const 
                    int64_t n) {
     const real *in[3] = {a, b, c};
     vec x[3] = {{0}}, y[3] = {{0}};
-    UNROLL for (int j = 0; j < inputs; j++)
-        if (one >> j & 1) x[j] = y[j] = V(splat)(*in[j]);
+    UNROLL for (int j = 0; j < inputs; j++) if (one >> j & 1) x[j] = y[j] = V(splat)(*in[j]);
     real *out = dst;
     int64_t i = 0;
     for (; i + LANES < n; i += 2 * LANES) {
-        UNROLL for (int j = 0; j < inputs; j++)
-            if (!(one >> j & 1)) x[j] = V(load_loose)(in[j] + i), y[j] = V(load_loose)(in[j] + i + LANES);
+        UNROLL for (int j = 0; j < inputs; j++) if (!(one >> j & 1)) x[j] = V(load_loose)(in[j] + i),
+                                                                     y[j] = V(load_loose)(in[j] + i + LANES);
         const vec first = op(x[0], x[1], x[2]), second = op(y[0], y[1], y[2]);
         V(store_loose)(out + i, first);
         V(store_loose)(out + i + LANES, second);
     }
     if (i >= n) return;
-    UNROLL for (int j = 0; j < inputs; j++)
-        if (!(one >> j & 1)) x[j] = V(load_loose)(in[j] + i);
+    UNROLL for (int j = 0; j < inputs; j++) if (!(one >> j & 1)) x[j] = V(load_loose)(in[j] + i);
     V(store_loose)(out + i, op(x[0], x[1], x[2]));
 }
 
@@ -95,7 +93,8 @@ static void V(map_fill)(cpu_map_fn *kernel, void *dst, const void *a, const void
     if (b) y = V(splat)(*(const real *)b);
     if (c) z = V(splat)(*(const real *)c);
     kernel(&x, &x, &y, &z, LANES);
-    for (int64_t i = 0; i < n; i += LANES) V(store_loose)((real *)dst + i, x);
+    for (int64_t i = 0; i < n; i += LANES)
+        V(store_loose)((real *)dst + i, x);
 }
 
 #define MAP_KERNEL(name, inputs, one)                                                                                  \
@@ -111,18 +110,25 @@ static void V(map_fill)(cpu_map_fn *kernel, void *dst, const void *a, const void
 #define MAP_KERNELS_2(name)                                                                                            \
     MAP_KERNEL(name, 2, 0) MAP_KERNEL(name, 2, 1) MAP_KERNEL(name, 2, 2) MAP_FILL(name, 3, y, NULL)
 #define MAP_KERNELS_3(name)                                                                                            \
-    MAP_KERNEL(name, 3, 0) MAP_KERNEL(name, 3, 1) MAP_KERNEL(name, 3, 2) MAP_KERNEL(name, 3, 3)                        \
-    MAP_KERNEL(name, 3, 4) MAP_KERNEL(name, 3, 5) MAP_KERNEL(name, 3, 6) MAP_FILL(name, 7, y, z)
+    MAP_KERNEL(name, 3, 0)                                                                                             \
+    MAP_KERNEL(name, 3, 1) MAP_KERNEL(name, 3, 2) MAP_KERNEL(name, 3, 3) MAP_KERNEL(name, 3, 4) MAP_KERNEL(name, 3, 5) \
+        MAP_KERNEL(name, 3, 6) MAP_FILL(name, 7, y, z)
 #define MAP_KERNELS(name, inputs, formula) MAP_KERNELS_##inputs(name)
 CPU_MAP_LIST(MAP_KERNELS)
 
 /* The table's rows; bits of a variant beyond the op's inputs don't matter. */
 #define MAP_ENTRY_1(name)                                                                                              \
-    {V(map_##name##_0), V(map_##name##_1), V(map_##name##_0), V(map_##name##_1),                                       \
-     V(map_##name##_0), V(map_##name##_1), V(map_##name##_0), V(map_##name##_1)}
+    {                                                                                                                  \
+        V(map_##name##_0), V(map_##name##_1), V(map_##name##_0), V(map_##name##_1), V(map_##name##_0),                 \
+            V(map_##name##_1), V(map_##name##_0), V(map_##name##_1)                                                    \
+    }
 #define MAP_ENTRY_2(name)                                                                                              \
-    {V(map_##name##_0), V(map_##name##_1), V(map_##name##_2), V(map_##name##_3),                                       \
-     V(map_##name##_0), V(map_##name##_1), V(map_##name##_2), V(map_##name##_3)}
+    {                                                                                                                  \
+        V(map_##name##_0), V(map_##name##_1), V(map_##name##_2), V(map_##name##_3), V(map_##name##_0),                 \
+            V(map_##name##_1), V(map_##name##_2), V(map_##name##_3)                                                    \
+    }
 #define MAP_ENTRY_3(name)                                                                                              \
-    {V(map_##name##_0), V(map_##name##_1), V(map_##name##_2), V(map_##name##_3),                                       \
-     V(map_##name##_4), V(map_##name##_5), V(map_##name##_6), V(map_##name##_7)}
+    {                                                                                                                  \
+        V(map_##name##_0), V(map_##name##_1), V(map_##name##_2), V(map_##name##_3), V(map_##name##_4),                 \
+            V(map_##name##_5), V(map_##name##_6), V(map_##name##_7)                                                    \
+    }

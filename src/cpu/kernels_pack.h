@@ -10,7 +10,8 @@ static void V(pack)(void *dst, int64_t panel, int64_t width, const void *src, in
         const int64_t have = columns - c < width ? columns - c : width;
         for (int64_t r = 0; r < rows; r++, d += width, s += src_row) {
             int64_t i = 0;
-            for (; i + LANES <= have; i += LANES) V(store_loose)(d + i, V(load_loose)(s + i));
+            for (; i + LANES <= have; i += LANES)
+                V(store_loose)(d + i, V(load_loose)(s + i));
             for (; i < width; i += LANES) {
                 const int64_t some = have - i < 0 ? 0 : have - i < LANES ? have - i : LANES;
                 V(store_part)(d + i, V(load_part)(s + i, some, 0), width - i < LANES ? width - i : LANES);
@@ -20,13 +21,11 @@ static void V(pack)(void *dst, int64_t panel, int64_t width, const void *src, in
 }
 
 #define TRANSPOSE_STAGE(w)                                                                                             \
-    if (LANES > (w))                                                                                                   \
-        UNROLL for (int i = 0; i < LANES; i++)                                                                         \
-            if (!(i & (w))) {                                                                                          \
-                const vec a = x[i], b = x[(i + (w)) % LANES];                                                          \
-                x[i] = SHUFFLE(a, b, LANE_SWAP_LOW, (w) % LANES);                                                      \
-                x[(i + (w)) % LANES] = SHUFFLE(a, b, LANE_SWAP_HIGH, (w) % LANES);                                     \
-            }
+    if (LANES > (w)) UNROLL for (int i = 0; i < LANES; i++) if (!(i & (w))) {                                          \
+            const vec a = x[i], b = x[(i + (w)) % LANES];                                                              \
+            x[i] = SHUFFLE(a, b, LANE_SWAP_LOW, (w) % LANES);                                                          \
+            x[(i + (w)) % LANES] = SHUFFLE(a, b, LANE_SWAP_HIGH, (w) % LANES);                                         \
+        }
 INLINE void V(transpose)(vec x[LANES]) {
     TRANSPOSE_STAGE(8)
     TRANSPOSE_STAGE(4)
@@ -42,14 +41,19 @@ static void V(pack_strip)(real *d, int64_t width, const real *s, int64_t src_row
         const int64_t some = columns - c < LANES ? columns - c : LANES;
         vec x[LANES];
         for (int r = 0; r < LANES; r++) {
-            if (r >= rows) x[r] = (vec){0};
-            else if (some == LANES) x[r] = V(load_loose)(s + r * src_row + c);
-            else x[r] = V(load_part)(s + r * src_row + c, some, 0);
+            if (r >= rows)
+                x[r] = (vec){0};
+            else if (some == LANES)
+                x[r] = V(load_loose)(s + r * src_row + c);
+            else
+                x[r] = V(load_part)(s + r * src_row + c, some, 0);
         }
         V(transpose)(x);
         for (int64_t i = 0; i < some; i++) {
-            if (lanes == LANES) V(store_loose)(d + (c + i) * width, x[i]);
-            else V(store_part)(d + (c + i) * width, x[i], lanes);
+            if (lanes == LANES)
+                V(store_loose)(d + (c + i) * width, x[i]);
+            else
+                V(store_part)(d + (c + i) * width, x[i], lanes);
         }
     }
 }
@@ -60,8 +64,9 @@ static void V(pack_transposed)(void *dst, int64_t panel, int64_t width, const vo
         const int64_t have = rows - r < width ? rows - r : width;
         for (int64_t i = 0; i < width; i += LANES) {
             const int64_t some = have - i < 0 ? 0 : have - i < LANES ? have - i : LANES;
-            V(pack_strip)(d + i, width, (const real *)src + (r + i) * src_row, src_row, some,
-                          width - i < LANES ? width - i : LANES, columns);
+            V(pack_strip)
+            (d + i, width, (const real *)src + (r + i) * src_row, src_row, some, width - i < LANES ? width - i : LANES,
+             columns);
         }
     }
 }

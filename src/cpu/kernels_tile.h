@@ -2,15 +2,13 @@
  * Rests on vec.h. One function, inlined with constant extents for each entry of the table, so that the sums stay in
  * registers; A's rows are reached from three base pointers, since fourteen would not fit the integer registers. */
 
-
 /* Small tiles split k over several sums, or each fma would wait for the one before: about eight chains in all.
  * A function of the tile's shape only, so the order of every sum is too. */
 #define TILE_CHAINS(rows, vectors)                                                                                     \
     ((rows) * (vectors) == 1 ? 8 : (rows) * (vectors) <= 3 ? 4 : (rows) * (vectors) <= 6 ? 2 : 1)
 
 /* Element (i,k) of A with its rows contiguous: base[i/5] points to row i - i%5. */
-#define TILE_ROW(base, stride, i)                                                                                      \
-    ((const real *)(const void *)((base)[(i) / 5] + (i) % 5 * (stride)))
+#define TILE_ROW(base, stride, i) ((const real *)(const void *)((base)[(i) / 5] + (i) % 5 * (stride)))
 
 /* One step of k: chain sums += column of A times row of B. */
 INLINE void V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VECTORS], const char *const base[3],
@@ -32,9 +30,8 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, i
     enum { BYTES = sizeof(real) };
     const int chains = TILE_CHAINS(rows, vectors);
     vec sum[8][CPU_MAX_ROWS][CPU_MAX_VECTORS];
-    UNROLL for (int q = 0; q < chains; q++)
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int j = 0; j < vectors; j++) sum[q][i][j] = (vec){0};
+    UNROLL for (int q = 0; q < chains; q++) UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < vectors; j++) sum[q][i][j] = (vec){0};
 
     const int64_t stride = a_stride * BYTES;
     const char *base[3] = {a, (const char *)a + 5 * stride, (const char *)a + 10 * stride};
@@ -48,7 +45,8 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, i
             if (mode == CPU_A_COLUMNS) base[0] += stride;
         }
         if (mode == CPU_A_ROWS)
-            for (int i = 0; i < 3; i++) base[i] += chains * BYTES;
+            for (int i = 0; i < 3; i++)
+                base[i] += chains * BYTES;
     }
     UNROLL for (int q = 0; q < chains - 1; q++) {
         if (q >= left) break;
@@ -56,17 +54,14 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, i
         b += b_row;
         if (mode == CPU_A_COLUMNS) base[0] += stride;
     }
-    UNROLL for (int w = chains / 2; w > 0; w /= 2)
-        UNROLL for (int q = 0; q < w; q++)
-            UNROLL for (int i = 0; i < rows; i++)
-                UNROLL for (int j = 0; j < vectors; j++) sum[q][i][j] += sum[q + w][i][j];
+    UNROLL for (int w = chains / 2; w > 0; w /= 2) UNROLL for (int q = 0; q < w; q++)
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[q][i][j] += sum[q + w][i][j];
 
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int j = 0; j < vectors; j++) {
-            real *p = c + i * c_row + j * LANES;
-            if (accumulate) sum[0][i][j] += V(load_loose)(p);
-            V(store_loose)(p, sum[0][i][j]);
-        }
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) {
+        real *p = c + i * c_row + j * LANES;
+        if (accumulate) sum[0][i][j] += V(load_loose)(p);
+        V(store_loose)(p, sum[0][i][j]);
+    }
 }
 
 #define TILE_KERNELS(rows, vectors)                                                                                    \

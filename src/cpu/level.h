@@ -38,8 +38,7 @@
 #endif
 
 /* The register tiles: X(rows, vectors). */
-#define TILE_LIST_6(X)                                                                                                 \
-    X(1, 1) X(1, 2) X(2, 1) X(2, 2) X(3, 1) X(3, 2) X(4, 1) X(4, 2) X(5, 1) X(5, 2) X(6, 1) X(6, 2)
+#define TILE_LIST_6(X) X(1, 1) X(1, 2) X(2, 1) X(2, 2) X(3, 1) X(3, 2) X(4, 1) X(4, 2) X(5, 1) X(5, 2) X(6, 1) X(6, 2)
 #define TILE_LIST_12(X)                                                                                                \
     TILE_LIST_6(X) X(7, 1) X(7, 2) X(8, 1) X(8, 2) X(9, 1) X(9, 2) X(10, 1) X(10, 2) X(11, 1) X(11, 2) X(12, 1) X(12, 2)
 #if TILE_ROWS == 6
@@ -62,13 +61,12 @@
 #define TABLE_TEXT(level) TABLE_TEXT2(level)
 
 extern const cpu_kernels TABLE_NAME(LEVEL);
-const cpu_kernels TABLE_NAME(LEVEL) = {
-    .name = TABLE_TEXT(LEVEL),
-    .f32 =
+const cpu_kernels TABLE_NAME(LEVEL) = {.name = TABLE_TEXT(LEVEL),
+                                       .f32 =
 #include "cpu/table.h"
 #undef REAL_BITS
 #define REAL_BITS 64
 #include "cpu/real.h"
-    .f64 =
+                                           .f64 =
 #include "cpu/table.h"
 };

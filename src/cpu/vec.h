@@ -17,107 +17,217 @@ typedef __mmask16 V(mask);
 typedef __mmask8 V(mask);
 #endif
 
-INLINE vec V(splat)(real x) { return x - (vec){0}; }
-INLINE vec V(load)(const real *p) { return *(const vec *)(const void *)p; }
-INLINE vec V(load_loose)(const real *p) { return *(const V(loose) *)(const void *)p; }
-INLINE void V(store)(real *p, vec x) { *(vec *)(void *)p = x; }
-INLINE void V(store_loose)(real *p, vec x) { *(V(loose) *)(void *)p = x; }
+INLINE vec V(splat)(real x) {
+    return x - (vec){0};
+}
+INLINE vec V(load)(const real *p) {
+    return *(const vec *)(const void *)p;
+}
+INLINE vec V(load_loose)(const real *p) {
+    return *(const V(loose) *)(const void *)p;
+}
+INLINE void V(store)(real *p, vec x) {
+    *(vec *)(void *)p = x;
+}
+INLINE void V(store_loose)(real *p, vec x) {
+    *(V(loose) *)(void *)p = x;
+}
 
 /* ---- bits ---- */
 
-INLINE vec V(abs)(vec x) { return (vec)((bits)x & ~SIGN_BIT); }
-INLINE vec V(flip)(vec x, bits sign) { return (vec)((bits)x ^ sign); }
-INLINE bits V(sign_of)(vec x) { return (bits)x & SIGN_BIT; }
-INLINE vec V(copysign)(vec x, vec sign) { return (vec)(((bits)x & ~SIGN_BIT) | V(sign_of)(sign)); }
+INLINE vec V(abs)(vec x) {
+    return (vec)((bits)x & ~SIGN_BIT);
+}
+INLINE vec V(flip)(vec x, bits sign) {
+    return (vec)((bits)x ^ sign);
+}
+INLINE bits V(sign_of)(vec x) {
+    return (bits)x & SIGN_BIT;
+}
+INLINE vec V(copysign)(vec x, vec sign) {
+    return (vec)(((bits)x & ~SIGN_BIT) | V(sign_of)(sign));
+}
 
 /* ---- what the levels do differently: fma, compare, select, round ---- */
 
 #if VEC_BYTES == 64 || (VEC_BYTES == 32 && defined(__FMA__))
-INLINE vec V(fma)(vec a, vec b, vec c) { return (vec)X86(fmadd)(a, b, c); }   /* a*b + c */
-INLINE vec V(fnma)(vec a, vec b, vec c) { return (vec)X86(fnmadd)(a, b, c); } /* c - a*b */
+INLINE vec V(fma)(vec a, vec b, vec c) {
+    return (vec)X86(fmadd)(a, b, c);
+} /* a*b + c */
+INLINE vec V(fnma)(vec a, vec b, vec c) {
+    return (vec)X86(fnmadd)(a, b, c);
+} /* c - a*b */
 #define VEC_HAS_FMA 1
 #elif defined(__aarch64__)
-INLINE vec V(fma)(vec a, vec b, vec c) { return (vec)NEON(vfma)(c, a, b); }
-INLINE vec V(fnma)(vec a, vec b, vec c) { return (vec)NEON(vfms)(c, a, b); }
+INLINE vec V(fma)(vec a, vec b, vec c) {
+    return (vec)NEON(vfma)(c, a, b);
+}
+INLINE vec V(fnma)(vec a, vec b, vec c) {
+    return (vec)NEON(vfms)(c, a, b);
+}
 #define VEC_HAS_FMA 1
 #else
-INLINE vec V(fma)(vec a, vec b, vec c) { return a * b + c; }
-INLINE vec V(fnma)(vec a, vec b, vec c) { return c - a * b; }
+INLINE vec V(fma)(vec a, vec b, vec c) {
+    return a * b + c;
+}
+INLINE vec V(fnma)(vec a, vec b, vec c) {
+    return c - a * b;
+}
 #define VEC_HAS_FMA 0
 #endif
 
 #if VEC_BYTES == 64
-INLINE mask V(lt)(vec a, vec b) { return REAL_PASTE(X86(cmp), _mask)(a, b, _CMP_LT_OQ); }
-INLINE mask V(le)(vec a, vec b) { return REAL_PASTE(X86(cmp), _mask)(a, b, _CMP_LE_OQ); }
-INLINE mask V(eq)(vec a, vec b) { return REAL_PASTE(X86(cmp), _mask)(a, b, _CMP_EQ_OQ); }
-INLINE mask V(ne)(vec a, vec b) { return REAL_PASTE(X86(cmp), _mask)(a, b, _CMP_NEQ_UQ); }
-INLINE vec V(select)(mask m, vec a, vec b) { return (vec)X86(mask_blend)(m, b, a); } /* m ? a : b */
-INLINE vec V(keep)(mask m, vec a) { return (vec)X86(maskz_mov)(m, a); }                      /* m ? a : 0 */
-INLINE bool V(any)(mask m) { return m != 0; }
+INLINE mask V(lt)(vec a, vec b) {
+    return REAL_PASTE(X86(cmp), _mask)(a, b, _CMP_LT_OQ);
+}
+INLINE mask V(le)(vec a, vec b) {
+    return REAL_PASTE(X86(cmp), _mask)(a, b, _CMP_LE_OQ);
+}
+INLINE mask V(eq)(vec a, vec b) {
+    return REAL_PASTE(X86(cmp), _mask)(a, b, _CMP_EQ_OQ);
+}
+INLINE mask V(ne)(vec a, vec b) {
+    return REAL_PASTE(X86(cmp), _mask)(a, b, _CMP_NEQ_UQ);
+}
+INLINE vec V(select)(mask m, vec a, vec b) {
+    return (vec)X86(mask_blend)(m, b, a);
+} /* m ? a : b */
+INLINE vec V(keep)(mask m, vec a) {
+    return (vec)X86(maskz_mov)(m, a);
+} /* m ? a : 0 */
+INLINE bool V(any)(mask m) {
+    return m != 0;
+}
 #if REAL_BITS == 32
-INLINE mask V(odd)(bits x) { return _mm512_test_epi32_mask((__m512i)x, _mm512_set1_epi32(1)); }
+INLINE mask V(odd)(bits x) {
+    return _mm512_test_epi32_mask((__m512i)x, _mm512_set1_epi32(1));
+}
 #else
-INLINE mask V(odd)(bits x) { return _mm512_test_epi64_mask((__m512i)x, _mm512_set1_epi64(1)); }
+INLINE mask V(odd)(bits x) {
+    return _mm512_test_epi64_mask((__m512i)x, _mm512_set1_epi64(1));
+}
 #endif
 #else
-INLINE mask V(lt)(vec a, vec b) { return (mask)(a < b); }
-INLINE mask V(le)(vec a, vec b) { return (mask)(a <= b); }
-INLINE mask V(eq)(vec a, vec b) { return (mask)(a == b); }
-INLINE mask V(ne)(vec a, vec b) { return (mask)(a != b); }
+INLINE mask V(lt)(vec a, vec b) {
+    return (mask)(a < b);
+}
+INLINE mask V(le)(vec a, vec b) {
+    return (mask)(a <= b);
+}
+INLINE mask V(eq)(vec a, vec b) {
+    return (mask)(a == b);
+}
+INLINE mask V(ne)(vec a, vec b) {
+    return (mask)(a != b);
+}
 #if VEC_BYTES == 32
-INLINE vec V(select)(mask m, vec a, vec b) { return (vec)X86(blendv)(b, a, (vec)m); }
+INLINE vec V(select)(mask m, vec a, vec b) {
+    return (vec)X86(blendv)(b, a, (vec)m);
+}
 #else
-INLINE vec V(select)(mask m, vec a, vec b) { return (vec)((m & (bits)a) | (~m & (bits)b)); }
+INLINE vec V(select)(mask m, vec a, vec b) {
+    return (vec)((m & (bits)a) | (~m & (bits)b));
+}
 #endif
-INLINE vec V(keep)(mask m, vec a) { return (vec)(m & (bits)a); }
-INLINE mask V(odd)(bits x) { return (mask)((x & 1) == 1); }
+INLINE vec V(keep)(mask m, vec a) {
+    return (vec)(m & (bits)a);
+}
+INLINE mask V(odd)(bits x) {
+    return (mask)((x & 1) == 1);
+}
 #if VEC_BYTES == 32 || defined(__SSE2__)
-INLINE bool V(any)(mask m) { return X86(movemask)((vec)m) != 0; }
+INLINE bool V(any)(mask m) {
+    return X86(movemask)((vec)m) != 0;
+}
 #else
 INLINE bool V(any)(mask m) {
     V(word) all = 0;
-    for (int i = 0; i < LANES; i++) all |= m[i];
+    for (int i = 0; i < LANES; i++)
+        all |= m[i];
     return all != 0;
 }
 #endif
 #endif
-INLINE mask V(both)(mask a, mask b) { return (mask)(a & b); }
-INLINE mask V(either)(mask a, mask b) { return (mask)(a | b); }
-INLINE mask V(differ)(mask a, mask b) { return (mask)(a ^ b); }
+INLINE mask V(both)(mask a, mask b) {
+    return (mask)(a & b);
+}
+INLINE mask V(either)(mask a, mask b) {
+    return (mask)(a | b);
+}
+INLINE mask V(differ)(mask a, mask b) {
+    return (mask)(a ^ b);
+}
 
 /* The greater (lesser) of a and b; b when either is NaN. */
 #if VEC_BYTES > 16 || defined(__SSE2__)
-INLINE vec V(max)(vec a, vec b) { return (vec)X86(max)(a, b); }
-INLINE vec V(min)(vec a, vec b) { return (vec)X86(min)(a, b); }
-INLINE vec V(sqrt)(vec x) { return (vec)X86(sqrt)(x); }
+INLINE vec V(max)(vec a, vec b) {
+    return (vec)X86(max)(a, b);
+}
+INLINE vec V(min)(vec a, vec b) {
+    return (vec)X86(min)(a, b);
+}
+INLINE vec V(sqrt)(vec x) {
+    return (vec)X86(sqrt)(x);
+}
 #else
-INLINE vec V(max)(vec a, vec b) { return V(select)(V(lt)(b, a), a, b); }
-INLINE vec V(min)(vec a, vec b) { return V(select)(V(lt)(a, b), a, b); }
+INLINE vec V(max)(vec a, vec b) {
+    return V(select)(V(lt)(b, a), a, b);
+}
+INLINE vec V(min)(vec a, vec b) {
+    return V(select)(V(lt)(a, b), a, b);
+}
 #if defined(__aarch64__)
-INLINE vec V(sqrt)(vec x) { return (vec)NEON(vsqrt)(x); }
+INLINE vec V(sqrt)(vec x) {
+    return (vec)NEON(vsqrt)(x);
+}
 #else
 INLINE vec V(sqrt)(vec x) {
-    for (int i = 0; i < LANES; i++) x[i] = (real)sqrt((double)x[i]);
+    for (int i = 0; i < LANES; i++)
+        x[i] = (real)sqrt((double)x[i]);
     return x;
 }
 #endif
 #endif
 
 #if VEC_BYTES == 64
-INLINE vec V(rint)(vec x) { return (vec)X86(roundscale)(x, 8); }
-INLINE vec V(floor)(vec x) { return (vec)X86(roundscale)(x, 9); }
-INLINE vec V(ceil)(vec x) { return (vec)X86(roundscale)(x, 10); }
-INLINE vec V(trunc)(vec x) { return (vec)X86(roundscale)(x, 11); }
+INLINE vec V(rint)(vec x) {
+    return (vec)X86(roundscale)(x, 8);
+}
+INLINE vec V(floor)(vec x) {
+    return (vec)X86(roundscale)(x, 9);
+}
+INLINE vec V(ceil)(vec x) {
+    return (vec)X86(roundscale)(x, 10);
+}
+INLINE vec V(trunc)(vec x) {
+    return (vec)X86(roundscale)(x, 11);
+}
 #elif VEC_BYTES == 32
-INLINE vec V(rint)(vec x) { return (vec)X86(round)(x, 8); }
-INLINE vec V(floor)(vec x) { return (vec)X86(round)(x, 9); }
-INLINE vec V(ceil)(vec x) { return (vec)X86(round)(x, 10); }
-INLINE vec V(trunc)(vec x) { return (vec)X86(round)(x, 11); }
+INLINE vec V(rint)(vec x) {
+    return (vec)X86(round)(x, 8);
+}
+INLINE vec V(floor)(vec x) {
+    return (vec)X86(round)(x, 9);
+}
+INLINE vec V(ceil)(vec x) {
+    return (vec)X86(round)(x, 10);
+}
+INLINE vec V(trunc)(vec x) {
+    return (vec)X86(round)(x, 11);
+}
 #elif defined(__aarch64__)
-INLINE vec V(rint)(vec x) { return (vec)NEON(vrndn)(x); }
-INLINE vec V(floor)(vec x) { return (vec)NEON(vrndm)(x); }
-INLINE vec V(ceil)(vec x) { return (vec)NEON(vrndp)(x); }
-INLINE vec V(trunc)(vec x) { return (vec)NEON(vrnd)(x); }
+INLINE vec V(rint)(vec x) {
+    return (vec)NEON(vrndn)(x);
+}
+INLINE vec V(floor)(vec x) {
+    return (vec)NEON(vrndm)(x);
+}
+INLINE vec V(ceil)(vec x) {
+    return (vec)NEON(vrndp)(x);
+}
+INLINE vec V(trunc)(vec x) {
+    return (vec)NEON(vrnd)(x);
+}
 #else
 /* Adding and taking away 2^MANTISSA leaves the nearest integer; beyond it every number is one. */
 INLINE vec V(rint)(vec x) {
@@ -128,8 +238,12 @@ INLINE vec V(floor)(vec x) {
     const vec r = V(rint)(x);
     return r - V(keep)(V(lt)(x, r), V(splat)(1));
 }
-INLINE vec V(ceil)(vec x) { return V(flip)(V(floor)(-x), SIGN_BIT - (bits){0}); }
-INLINE vec V(trunc)(vec x) { return V(copysign)(V(floor)(V(abs)(x)), x); }
+INLINE vec V(ceil)(vec x) {
+    return V(flip)(V(floor)(-x), SIGN_BIT - (bits){0});
+}
+INLINE vec V(trunc)(vec x) {
+    return V(copysign)(V(floor)(V(abs)(x)), x);
+}
 #endif
 
 /* The nearest integer of a small x, |x| < 2^(MANTISSA-1). */
@@ -142,9 +256,13 @@ INLINE vec V(nearest)(vec x) {
 #endif
 }
 /* The integer n of a small whole x, modulo 2^(MANTISSA-1), in the low bits. */
-INLINE bits V(low_bits)(vec n) { return (bits)(n + (real)(BITS_C(3) << (MANTISSA - 1))); }
+INLINE bits V(low_bits)(vec n) {
+    return (bits)(n + (real)(BITS_C(3) << (MANTISSA - 1)));
+}
 /* 2^n for whole n in the range of normal numbers. */
-INLINE vec V(pow2)(vec n) { return (vec)(V(low_bits)(n + (real)BIAS) << MANTISSA); }
+INLINE vec V(pow2)(vec n) {
+    return (vec)(V(low_bits)(n + (real)BIAS) << MANTISSA);
+}
 /* x * 2^n for whole n of up to twice the exponent's range, rounded once, with gradual underflow. */
 INLINE vec V(ldexp)(vec x, vec n) {
 #if VEC_BYTES == 64
@@ -213,11 +331,12 @@ INLINE vec V(product_error)(vec a, vec b, vec p) {
 }
 /* SHUFFLE(a, b, X, w): lane i is lane X(w, i) of a and b, counted on through b; w must be a literal. */
 #define SHUFFLE(a, b, X, w) __builtin_shufflevector(a, b, EACH_LANE(X, w))
-#define LANE_DOWN(w, i) (((i) + (w)) % LANES)                        /* lane i + w of a, around */
-#define LANE_ZIP(half, i) ((i) / 2 + (i) % 2 * LANES + (half) * LANES / 2) /* a's and b's in turn; lower or upper half */
-#define LANE_UNZIP(odd, i) (2 * (i) + (odd))                         /* a's then b's even or odd lanes */
-#define LANE_SWAP_LOW(w, i) ((i) & (w) ? LANES + (i) - (w) : (i))    /* of two rows of a transpose: a's even blocks */
-#define LANE_SWAP_HIGH(w, i) ((i) & (w) ? LANES + (i) : (i) + (w))   /* of w lanes and b's, then the odd ones */
+#define LANE_DOWN(w, i) (((i) + (w)) % LANES)                            /* lane i + w of a, around */
+#define LANE_ZIP(half, i) ((i) / 2 + (i) % 2 * LANES + (half)*LANES / 2) /* a's and b's in turn; lower or upper half   \
+                                                                          */
+#define LANE_UNZIP(odd, i) (2 * (i) + (odd))                             /* a's then b's even or odd lanes */
+#define LANE_SWAP_LOW(w, i) ((i) & (w) ? LANES + (i) - (w) : (i))  /* of two rows of a transpose: a's even blocks */
+#define LANE_SWAP_HIGH(w, i) ((i) & (w) ? LANES + (i) : (i) + (w)) /* of w lanes and b's, then the odd ones */
 
 /* The first n elements at p and then rest; the first n lanes to p. */
 INLINE vec V(load_part)(const real *p, int64_t n, real rest) {
@@ -225,7 +344,8 @@ INLINE vec V(load_part)(const real *p, int64_t n, real rest) {
     return (vec)X86(mask_loadu)(V(splat)(rest), (mask)((1u << n) - 1), p);
 #else
     real x[LANES];
-    for (int i = 0; i < LANES; i++) x[i] = i < n ? p[i] : rest;
+    for (int i = 0; i < LANES; i++)
+        x[i] = i < n ? p[i] : rest;
     return V(load_loose)(x);
 #endif
 }

@@ -51,7 +51,9 @@ INLINE vec V(expm1_unsigned)(vec x) {
     const vec s = V(pow2)(n - 1); /* half, so that the largest n does not overflow early */
     return 2 * V(fma)(e, s, s - R(0.5));
 }
-INLINE vec V(expm1)(vec x) { return V(select)(V(eq)(x, V(splat)(0)), x, V(expm1_unsigned)(x)); }
+INLINE vec V(expm1)(vec x) {
+    return V(select)(V(eq)(x, V(splat)(0)), x, V(expm1_unsigned)(x));
+}
 
 INLINE vec V(tanh)(vec x) {
     const vec e = V(expm1_unsigned)(-2 * V(abs)(x));
@@ -163,8 +165,8 @@ INLINE vec V(pow_positive)(vec a, vec b) {
         half_f32 half[2];
     } x = {a}, y = {b};
     for (int i = 0; i < 2; i++) {
-        const vec_f64 e = __builtin_convertvector(y.half[i], vec_f64) *
-                          log_f64(__builtin_convertvector(x.half[i], vec_f64));
+        const vec_f64 e =
+            __builtin_convertvector(y.half[i], vec_f64) * log_f64(__builtin_convertvector(x.half[i], vec_f64));
         x.half[i] = __builtin_convertvector(exp_f64(e), half_f32);
     }
     return x.whole;
@@ -200,7 +202,7 @@ static __attribute__((noinline)) vec V(mod)(vec a, vec b) {
     const vec q = V(floor)(a / b), p = q * b;
     vec r = (a - p) - V(product_error)(q, b, p);
     const vec size = V(abs)(b), zero = V(splat)(0);
-    r = V(flip)(r, V(sign_of)(b)); /* as if b were positive */
+    r = V(flip)(r, V(sign_of)(b));              /* as if b were positive */
     r = V(select)(V(lt)(r, zero), r + size, r); /* the quotient was rounded up to a whole number */
     r = V(flip)(r, V(sign_of)(b));
     const real limit = (real)(BITS_C(1) << (MANTISSA - 2));

@@ -24,7 +24,8 @@ INLINE bits V(reduce)(vec x, vec *r) {
     const real parts[] = {HALF_PI_PARTS};
     const vec n = V(nearest)(x * R(0.63661977236758134308));
     *r = x;
-    for (int i = 0; i < COUNT(parts); i++) *r = V(fnma)(n, V(splat)(parts[i]), *r);
+    for (int i = 0; i < COUNT(parts); i++)
+        *r = V(fnma)(n, V(splat)(parts[i]), *r);
     return V(low_bits)(n);
 }
 /* sin and cos of |r| <= pi/4 */
@@ -49,7 +50,9 @@ INLINE vec V(cos_reduced)(vec r) {
     return V(fma)(z, V(fma)(z, p, V(splat)(R(-0.5))), V(splat)(1));
 }
 /* Bit 1 of the quadrant as a sign. */
-INLINE bits V(half_turn)(bits quadrant) { return (quadrant << (REAL_BITS - 2)) & SIGN_BIT; }
+INLINE bits V(half_turn)(bits quadrant) {
+    return (quadrant << (REAL_BITS - 2)) & SIGN_BIT;
+}
 
 /* Replaces the lanes of y whose x is beyond the vector path (infinite and NaN too). */
 INLINE vec V(mend)(vec y, vec x, float f32(float), double f64(double)) {
@@ -99,7 +102,8 @@ static __attribute__((noinline)) vec V(atan2)(vec y, vec x) {
     const vec ay = V(abs)(y), ax = V(abs)(x);
     const mask steep = V(lt)(ax, ay);
     vec small = V(min)(ax, ay), large = V(max)(ax, ay);
-    const mask infinite = V(eq)(small, infinity), huge = V(lt)(V(splat)(REAL_BITS == 32 ? R(0x1p126) : R(0x1p1022)), large);
+    const mask infinite = V(eq)(small, infinity),
+               huge = V(lt)(V(splat)(REAL_BITS == 32 ? R(0x1p126) : R(0x1p1022)), large);
     small = V(select)(infinite, one, V(select)(huge, small * R(0.25), small));
     large = V(select)(infinite, one, V(select)(huge, large * R(0.25), large));
     /* atan(s/l) = pi/4 + atan((s-l)/(s+l)): one division either way */

@@ -2,9 +2,10 @@
  * Rests on tensor/node.h and on cpu.h's codes. The compiler knows ops by kind and code only, never by name.
  *
  * What the builders in ops/ guarantee, so that the compiler may rely on it:
- * - map: all inputs have the shape of the result (builders insert expand) and, casts apart, dtypes are already promoted;
- *   comparisons and logic give bool; code is the cpu_map (cast and stop_gradient: CPU_COPY).
- * - reduce: axes in attributes.axes, result keeps rank with extent 1 (builders reshape it away); code is the cpu_reduce.
+ * - map: all inputs have the shape of the result (builders insert expand) and, casts apart, dtypes are already
+ * promoted; comparisons and logic give bool; code is the cpu_map (cast and stop_gradient: CPU_COPY).
+ * - reduce: axes in attributes.axes, result keeps rank with extent 1 (builders reshape it away); code is the
+ * cpu_reduce.
  * - matmul: both inputs have equal rank >= 2 and equal leading axes (builders insert expand, reshape, permute).
  * - reshape, permute, expand, slice move elements only; expand may add leading axes and stretches extents of 1. */
 #ifndef OPS_OP_H
@@ -35,15 +36,20 @@ typedef struct op_sample {
     /* Builds the op on its inputs xs[0..n-1] (made by the harness with the shapes and dtypes below). */
     soma_tensor *(*build)(soma_tensor *const *xs);
     int n;
-    struct { soma_dtype dtype; int rank; int64_t shape[SOMA_MAX_RANK]; double low, high; } inputs[4];
+    struct {
+        soma_dtype dtype;
+        int rank;
+        int64_t shape[SOMA_MAX_RANK];
+        double low, high;
+    } inputs[4];
 } op_sample;
 
 struct op {
-    const char *name;               /* as in error texts: "matmul" */
-    const char *doc;                /* one line with the formula */
+    const char *name; /* as in error texts: "matmul" */
+    const char *doc;  /* one line with the formula */
     op_kind kind;
-    int code;                       /* cpu_map or cpu_reduce, for those kinds */
-    int min_inputs, max_inputs;     /* max -1: any number */
+    int code;                   /* cpu_map or cpu_reduce, for those kinds */
+    int min_inputs, max_inputs; /* max -1: any number */
     /* The only place that rejects: fills dtype, rank and shape of the result. */
     soma_status (*infer)(soma_graph *graph, const op *self, soma_tensor *const *inputs, int n,
                          const op_attributes *attributes, soma_dtype *dtype, int *rank, int64_t *shape);
@@ -53,8 +59,8 @@ struct op {
     /* Plain and in double (integers in int64): the oracle, and the kernel of kinds without a faster one.
      * output is dense row-major. step counts runs for random ops without a step input. */
     soma_status (*reference)(const soma_tensor *node, const op_view *inputs, op_view *output);
-    const char *onnx;               /* "Add-14"; NULL: none */
-    const op_sample *samples;       /* ends with name NULL */
+    const char *onnx;         /* "Add-14"; NULL: none */
+    const op_sample *samples; /* ends with name NULL */
 };
 
 #define OP(name) extern const op op_##name;

@@ -66,7 +66,8 @@ soma_dtype node_real(const soma_tensor *t) {
         soma_dtype from = t->inputs[0]->dtype;
         if (is_real(t->dtype)) return from == SOMA_F64 ? SOMA_F64 : t->dtype;
         if (is_real(from)) return from;
-        if (dtype_is_integer(t->dtype) && is_small(t)) return SOMA_F32;
+        bool widens = t->dtype == SOMA_I32 || t->dtype == SOMA_I64 || from == SOMA_BOOL; /* narrower ones wrap around */
+        if (dtype_is_integer(t->dtype) && widens && is_small(t->inputs[0])) return SOMA_F32;
         if (from == t->dtype) /* a copy: exact in registers or not at all */
             return from == SOMA_I64 ? SOMA_DTYPE_COUNT : from == SOMA_I32 ? SOMA_F64 : SOMA_F32;
         return SOMA_DTYPE_COUNT;
@@ -221,7 +222,7 @@ static bool add_needs(build *b, int g, const soma_tensor *t) {
 /* All inputs from g meet it; no other source group needs g. */
 static bool may_join(build *b, int g, const soma_tensor *t, const sources *from, bool per_row) {
     group *into = &b->groups[g];
-    if (into->n_members >= GROUP_MEMBERS_MAX || into->dtype != node_real(t)) return false;
+    if (into->sealed || into->n_members >= GROUP_MEMBERS_MAX || into->dtype != node_real(t)) return false;
     for (int i = 0; i < t->n_inputs; i++) {
         chain c;
         if (!chain_find(b, t->inputs[i], &c)) return false;
@@ -254,7 +255,7 @@ static bool merges_per_row(const group *into, const group *from) {
 static bool may_merge(build *b, int g, int h) {
     group *into = &b->groups[g], *from = &b->groups[h];
     bool per_row = merges_per_row(into, from);
-    if (from->kind != GROUP_MAP || into->kind == GROUP_KERNEL || from->dtype != into->dtype) return false;
+    if (from->kind != GROUP_MAP || from->sealed || into->kind == GROUP_KERNEL || from->dtype != into->dtype) return false;
     if (from->size != (into->kind == GROUP_REDUCE ? into->post_size : per_row ? into->row_size : into->size)) return false;
     if (from->size == 1) return false;
     if (from->n_members + into->n_members > GROUP_MEMBERS_MAX) return false;
@@ -316,7 +317,9 @@ static bool merge(build *b, int g, int h) {
 
 static bool place_map(build *b, const soma_tensor *t) {
     sources from;
+    bool sealed = b->infos[t->id].forced;
     if (!find_sources(b, t, &from)) return false;
+    if (sealed) from.n = 0;
     int64_t size = shape_size(t->rank, t->shape);
     int best = -1;
     bool best_per_row = false;
@@ -335,6 +338,7 @@ static bool place_map(build *b, const soma_tensor *t) {
     if (best < 0) {
         group *g = group_new(b, GROUP_MAP, t, node_real(t));
         if (!g) return false;
+        g->sealed = sealed;
         best = (int)(g - b->groups);
     }
     if (!join(b, best, t, best_per_row)) return false;

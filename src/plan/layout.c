@@ -49,8 +49,8 @@ static void wish_right(wish *w, const chain *c, const soma_tensor *y) {
     if (shared && s->shape[0] == rows && s->shape[1] == columns && l.strides[y->rank - 1] == 1 &&
         (rows == 1 || l.strides[y->rank - 2] == columns))
         w->wanted = true;
-    else if (!(shared && s->shape[0] == columns && s->shape[1] == rows && columns > 1 && rows > 1 &&
-               l.strides[y->rank - 1] == rows && l.strides[y->rank - 2] == 1))
+    else if (!(shared && s->shape[0] == columns && s->shape[1] == rows &&
+               (columns == 1 || l.strides[y->rank - 1] == rows) && (rows == 1 || l.strides[y->rank - 2] == 1)))
         w->refused = true;
 }
 

@@ -31,6 +31,7 @@ typedef enum group_kind { GROUP_MAP, GROUP_ROW, GROUP_REDUCE, GROUP_CONTRACT, GR
 typedef struct group {
     group_kind kind;
     bool gone;                    /* merged into another */
+    bool sealed;                  /* a copy that others could not walk by strides: stays alone */
     soma_dtype dtype;             /* of its registers */
     const soma_tensor *root;      /* matmul, long reduction, kernel node */
     int rank;                     /* the space; for a reduction what is reduced */

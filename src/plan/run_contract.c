@@ -42,6 +42,12 @@ static int64_t batch_offset(const contract *c, const int64_t *strides, int64_t b
     return offset;
 }
 
+/* Vectors of a panel that hold columns of C: the last panel may need fewer. */
+static int64_t vectors_at(const frame *f, int64_t column) {
+    int64_t needed = (f->c->n - column + f->real->lanes - 1) / f->real->lanes;
+    return minimum(needed, f->c->vectors);
+}
+
 /* The only store's row-major place for a tile, when whole tiles may be written there at once; else NULL. */
 static char *direct_place(const frame *f, int64_t row, int64_t column, int64_t *c_row) {
     const contract *c = f->c;
@@ -72,11 +78,12 @@ static void run_tiles(frame *f) {
         const char *b = f->b + (batch_offset(c, c->b_batch, batch) + panel * c->k * c->width) * f->size;
         char *direct = direct_place(f, batch * c->m + row, panel * c->width, &c_row);
         char *block = direct ? direct : f->accumulators;
+        int64_t vectors = vectors_at(f, panel * c->width);
         for (int64_t i = 0; i < rows; i += c->tile_rows) {
             int64_t height = minimum(c->tile_rows, rows - i);
             program_prefetch(&c->epilogue, f->runner, batch * c->m + row + i, height, panel * c->width);
-            f->real->tile[mode][height][c->vectors](c->k, a + i * c->a_row * f->size, c->a_row, c->a_col, b, c->width,
-                                                    block + i * c_row * f->size, c_row, false);
+            f->real->tile[mode][height][vectors](c->k, a + i * c->a_row * f->size, c->a_row, c->a_col, b, c->width,
+                                                 block + i * c_row * f->size, c_row, false);
         }
         if (!direct) epilogue(f, block, batch * c->m + row, rows, panel * c->width);
     }
@@ -90,7 +97,7 @@ static void pack_a(const frame *f, const char *a, int64_t rows, int64_t k) {
         f->real->pack(f->packed, k * c->tile_rows, c->tile_rows, a, c->a_col, k, rows);
 }
 
-/* One block of C: A packed block by block of k, tiles gathered in L2 until the last. */
+/* One block of C: A packed block by block of k; tiles gathered in L2 until the last, or in place where they may be. */
 static void run_block(frame *f, int64_t batch, int64_t row, int64_t column) {
     const contract *c = f->c;
     int64_t rows = minimum(c->block_m, c->m - row), columns = minimum(c->block_n, c->n - column);
@@ -99,18 +106,24 @@ static void run_block(frame *f, int64_t batch, int64_t row, int64_t column) {
     for (int64_t k = 0; k < c->k || k == 0; k += c->block_k) {
         int64_t depth = minimum(c->block_k, c->k - k);
         pack_a(f, a + k * c->a_col * f->size, rows, depth);
-        for (int64_t j = 0; j < columns; j += c->width)
-            for (int64_t i = 0; i < rows; i += c->tile_rows) {
-                char *tile = f->accumulators + (j * c->block_m + i * c->width) * f->size;
-                f->real->tile[CPU_A_COLUMNS][minimum(c->tile_rows, rows - i)][c->vectors](
+        for (int64_t j = 0; j < columns; j += c->width) {
+            int64_t c_row = c->width, vectors = vectors_at(f, column + j);
+            char *panel = direct_place(f, batch * c->m + row, column + j, &c_row);
+            if (!panel) panel = f->accumulators + j * c->block_m * f->size;
+            for (int64_t i = 0; i < rows; i += c->tile_rows)
+                f->real->tile[CPU_A_COLUMNS][minimum(c->tile_rows, rows - i)][vectors](
                     depth, f->packed + i * depth * f->size, 1, c->tile_rows,
-                    b + ((column + j) * c->k + k * c->width) * f->size, c->width, tile, c->width, k > 0);
-            }
+                    b + ((column + j) * c->k + k * c->width) * f->size, c->width, panel + i * c_row * f->size, c_row,
+                    k > 0);
+        }
     }
-    for (int64_t j = 0; j < columns; j += c->width)
+    for (int64_t j = 0; j < columns; j += c->width) {
+        int64_t c_row;
+        if (direct_place(f, batch * c->m + row, column + j, &c_row)) continue;
         for (int64_t i = 0; i < rows; i += c->tile_rows)
             epilogue(f, f->accumulators + (j * c->block_m + i * c->width) * f->size, batch * c->m + row + i,
                      minimum(c->tile_rows, rows - i), column + j);
+    }
 }
 
 void contract_run(const contract *c, const plan_runner *runner) {

@@ -10,13 +10,14 @@
 
 typedef struct op op;
 
-/* Every attribute an op may have, in one plain struct, so that nodes compare and hash as bytes (zero what is unused). */
+/* Every attribute an op may have, in one plain struct, so that nodes compare and hash as bytes (zero what is unused).
+ */
 typedef struct op_attributes {
-    soma_dtype dtype;             /* of the result, for casts and leaves */
-    int axis;                     /* gather, concat, cumsum, iota */
-    uint32_t axes;                /* reductions: bit i set when axis i is reduced */
-    bool exclusive, reverse;      /* cumsum */
-    int rank;                     /* reshape, expand, leaves, scatter-add: the result's rank and shape */
+    soma_dtype dtype;        /* of the result, for casts and leaves */
+    int axis;                /* gather, concat, cumsum, iota */
+    uint32_t axes;           /* reductions: bit i set when axis i is reduced */
+    bool exclusive, reverse; /* cumsum */
+    int rank;                /* reshape, expand, leaves, scatter-add: the result's rank and shape */
     int64_t shape[SOMA_MAX_RANK];
     int64_t start[SOMA_MAX_RANK]; /* slice: first index; pad: elements before; permute: source axis of each axis */
     int64_t step[SOMA_MAX_RANK];  /* slice: step, may be negative */
@@ -31,13 +32,13 @@ struct soma_tensor {
     int n_inputs;
     int rank;
     soma_dtype dtype;
-    int64_t id;                    /* position in the graph: inputs have lower ids */
+    int64_t id; /* position in the graph: inputs have lower ids */
     int64_t shape[SOMA_MAX_RANK];
     op_attributes attributes;
-    soma_variable *variable;       /* read and assign */
-    const void *data;              /* constants: row-major elements; any node: its elements once evaluated */
-    const char *name;              /* inputs; else NULL */
-    soma_tensor *logits;           /* softmax and sigmoid results: what they were computed from; else NULL */
+    soma_variable *variable; /* read and assign */
+    const void *data;        /* constants: row-major elements; any node: its elements once evaluated */
+    const char *name;        /* inputs; else NULL */
+    soma_tensor *logits;     /* softmax and sigmoid results: what they were computed from; else NULL */
 };
 
 struct soma_graph {
@@ -45,7 +46,7 @@ struct soma_graph {
     arena arena;
     soma_tensor **nodes; /* by id */
     int64_t n_nodes, capacity;
-    uint64_t next_key;   /* for random ops */
+    uint64_t next_key; /* for random ops */
 };
 
 /* How a variable's elements lie. Weights may live in panels: [columns/width][rows][width], zero-padded to whole panels;
@@ -56,12 +57,12 @@ struct soma_variable {
     soma_dtype dtype;
     int rank;
     int64_t shape[SOMA_MAX_RANK];
-    int64_t size;        /* elements */
-    int64_t width;       /* of the panels, 0 when row-major */
-    size_t bytes;        /* allocated, padding included */
+    int64_t size;  /* elements */
+    int64_t width; /* of the panels, 0 when row-major */
+    size_t bytes;  /* allocated, padding included */
     void *data;
-    bool trainable;      /* default true; layers clear it for statistics and counters */
-    void *user;          /* the owner's */
+    bool trainable; /* default true; layers clear it for statistics and counters */
+    void *user;     /* the owner's */
 };
 
 /* A node without checks: shape and dtype as given, attributes copied (NULL: zeros). NULL when out of memory. */

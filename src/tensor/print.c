@@ -88,9 +88,10 @@ static parts split_positional(soma_dtype dtype, double value, int precision) {
     } else if (d.exponent <= 0) {
         number_format(p.whole, sizeof p.whole, "%s0", sign);
         number_format(p.fraction, sizeof p.fraction, "%.*s%s", -d.exponent, "00000000", d.digits);
+    } else if (precision >= 0 && d.n <= d.exponent) { /* an array's integers are exact, a scalar's padded with zeros */
+        number_format(p.whole, sizeof p.whole, "%s%.0f", sign, fabs(value));
     } else if (d.n <= d.exponent) {
         number_format(p.whole, sizeof p.whole, "%s%s%.*s", sign, d.digits, d.exponent - d.n, "0000000000000000");
-        if (value == 0) p.fraction[0] = '\0';
     } else {
         number_format(p.whole, sizeof p.whole, "%s%.*s", sign, d.exponent, d.digits);
         number_format(p.fraction, sizeof p.fraction, "%s", d.digits + d.exponent);

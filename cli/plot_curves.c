@@ -1,0 +1,163 @@
+/* What was measured over the epochs: a panel for each quantity, training and validation in one.
+ * Rests on plots.h.
+ * Lines are named where they end, so no legend has to be looked up; the axes have round numbers only. */
+#include <math.h>
+#include <string.h>
+
+#include "plots.h"
+
+static const double panel_width = 330, panel_height = 240, left_room = 58, right_room = 96, bottom_room = 50;
+
+typedef struct panel {
+    cli *c;
+    canvas *page;
+    double x, y; /* upper left corner of the plotted area */
+    ticks epochs, values;
+} panel;
+
+static double place_x(const panel *p, double epoch) {
+    return p->x + (epoch - p->epochs.low) / (p->epochs.high - p->epochs.low) * panel_width;
+}
+
+static double place_y(const panel *p, double value) {
+    return p->y + panel_height - (value - p->values.low) / (p->values.high - p->values.low) * panel_height;
+}
+
+static void widen(const double *values, int64_t n, double *low, double *high) {
+    for (int64_t i = 0; values && i < n; i++) {
+        if (isnan(values[i])) continue;
+        *low = fmin(*low, values[i]);
+        *high = fmax(*high, values[i]);
+    }
+}
+
+static void draw_axes(panel *p, const char *name) {
+    char *title = cli_text(p->c, "%s", name);
+    for (char *letter = title; *letter; letter++) {
+        if (*letter == '_') *letter = ' ';
+    }
+    canvas_text(p->page, p->x, p->y - 12, ANCHOR_LEFT, 12, true, COLOUR_INK, title);
+    for (int i = 0; i < p->values.n; i++) {
+        const double value = ticks_at(&p->values, i), y = place_y(p, value);
+        canvas_line(p->page, p->x, y, p->x + panel_width, y, 0.8, COLOUR_GRID);
+        canvas_text(p->page, p->x - 8, y + 3.5, ANCHOR_RIGHT, 10, false, COLOUR_SOFT, ticks_text(p->c, &p->values, value));
+    }
+    const double bottom = p->y + panel_height;
+    canvas_line(p->page, p->x, bottom, p->x + panel_width, bottom, 1, COLOUR_FAINT);
+    for (int i = 0; i < p->epochs.n; i++) {
+        const double epoch = ticks_at(&p->epochs, i), x = place_x(p, epoch);
+        if (epoch > p->epochs.high + 1e-9) break;
+        canvas_line(p->page, x, bottom, x, bottom + 4, 1, COLOUR_FAINT);
+        canvas_text(p->page, x, bottom + 17, ANCHOR_MIDDLE, 10, false, COLOUR_SOFT, ticks_text(p->c, &p->epochs, epoch));
+    }
+    canvas_text(p->page, p->x + panel_width / 2, bottom + 36, ANCHOR_MIDDLE, 10.5, false, COLOUR_SOFT, "epoch");
+}
+
+static void draw_line(panel *p, int64_t n, const double *values, colour ink) {
+    double *x = cli_alloc(p->c, (size_t)n, sizeof *x), *y = cli_alloc(p->c, (size_t)n, sizeof *y);
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = place_x(p, (double)(i + 1));
+        y[i] = isnan(values[i]) ? NAN : place_y(p, values[i]);
+    }
+    canvas_curve(p->page, (int)n, x, y, 2, ink);
+    for (int64_t i = 0; i < n && n <= 40; i++) {
+        if (isnan(y[i])) continue;
+        canvas_disc(p->page, x[i], y[i], 4.2, COLOUR_PAPER);
+        canvas_disc(p->page, x[i], y[i], 3, ink);
+    }
+}
+
+/* The text at a line's end. */
+typedef struct end_label {
+    double y;
+    colour ink;
+    const char *name, *value;
+} end_label;
+
+static void add_label(panel *p, end_label *labels, int *n, const char *name, double value, colour ink) {
+    if (isnan(value)) return;
+    labels[(*n)++] = (end_label){place_y(p, value), ink, name, cli_text(p->c, "%.4g", value)};
+}
+
+static double last_of(const double *values, int64_t n) {
+    while (values && n > 0) {
+        if (!isnan(values[n - 1])) return values[n - 1];
+        n--;
+    }
+    return NAN;
+}
+
+/* From top to bottom, no two nearer than a text is high. */
+static void draw_labels(panel *p, end_label *labels, int n) {
+    const double room = 27;
+    for (int i = 1; i < n; i++) {
+        for (int k = i; k > 0 && labels[k].y < labels[k - 1].y; k--) {
+            const end_label swapped = labels[k];
+            labels[k] = labels[k - 1];
+            labels[k - 1] = swapped;
+        }
+    }
+    double middle = 0, average = 0;
+    for (int i = 0; i < n; i++) average += labels[i].y / n;
+    bool crowded = false;
+    for (int i = 1; i < n; i++) crowded |= labels[i].y - labels[i - 1].y < room;
+    for (int i = 0; i < n; i++) {
+        middle = crowded ? average + (i - (n - 1) / 2.0) * room : labels[i].y;
+        const double lowest = p->y + panel_height - (n - 1 - i) * room, highest = p->y + 8 + i * room;
+        const double y = fmin(fmax(middle, highest), lowest), x = p->x + panel_width + 14;
+        canvas_text(p->page, x, y - 1, ANCHOR_LEFT, 10.5, true, labels[i].ink, labels[i].name);
+        canvas_text(p->page, x, y + 11, ANCHOR_LEFT, 10, false, labels[i].ink, labels[i].value);
+    }
+}
+
+static void draw_panel(panel *p, int64_t n, const curve *k) {
+    double low = INFINITY, high = -INFINITY;
+    widen(k->train, n, &low, &high);
+    widen(k->validation, n, &low, &high);
+    widen(&k->test, 1, &low, &high);
+    p->values = ticks_choose(low, high, 5);
+    draw_axes(p, k->name);
+    end_label labels[3];
+    int count = 0;
+    if (!isnan(k->test)) {
+        canvas_dashes(p->page, p->x, place_y(p, k->test), p->x + panel_width, place_y(p, k->test), 1.4, COLOUR_GREEN);
+        add_label(p, labels, &count, "test", k->test, COLOUR_GREEN);
+    }
+    if (k->validation) {
+        draw_line(p, n, k->validation, COLOUR_ORANGE);
+        add_label(p, labels, &count, "validation", last_of(k->validation, n), COLOUR_ORANGE);
+    }
+    if (k->train) {
+        draw_line(p, n, k->train, COLOUR_BLUE);
+        add_label(p, labels, &count, "training", last_of(k->train, n), COLOUR_BLUE);
+    }
+    draw_labels(p, labels, count);
+}
+
+/* Whole epochs only, from the first to the last. */
+static ticks epoch_ticks(int64_t epochs) {
+    ticks t = ticks_choose(epochs > 1 ? 1 : 0, epochs > 1 ? (double)epochs : 2, epochs < 10 ? (int)epochs : 8);
+    if (t.step < 1) t.step = 1;
+    t.decimals = 0;
+    if (epochs <= 12) {
+        t.step = 1;
+        t.low = epochs > 1 ? 1 : 0;
+    } else {
+        t.low = 0;
+    }
+    t.high = epochs > 1 ? (double)epochs : 2;
+    t.n = (int)((t.high - t.low) / t.step + 1e-9) + 1;
+    return t;
+}
+
+int plot_curves(cli *c, const char *path, const char *title, int64_t epochs, int n, const curve *curves) {
+    const double margin = 28, whole = left_room + panel_width + right_room;
+    canvas *page = canvas_create(c, path, 2 * margin + n * whole, 2 * margin + 28 + 24 + panel_height + bottom_room);
+    if (!page) return EXIT_FAILED;
+    const double top = margin + plot_title(page, margin, margin, title, NULL);
+    for (int i = 0; i < n; i++) {
+        panel p = {.c = c, .page = page, .x = margin + left_room + i * whole, .y = top + 24, .epochs = epoch_ticks(epochs)};
+        draw_panel(&p, epochs, &curves[i]);
+    }
+    return canvas_finish(page);
+}

@@ -1,0 +1,324 @@
+/* Finds data sets and opens them.
+ * Rests on sources.h. Names are looked up in SOMA_DATA, in ./data and in the data folder beside the build.
+ * Labels are checked before training: what a wrong one would do deep inside, a message says here, with file and byte. */
+#include "sources.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- folders ---- */
+
+static bool is_folder(const char *path) {
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+const char *const *data_folders(cli *c) {
+    const char **folders = cli_alloc(c, 4, sizeof *folders);
+    int n = 0;
+    const char *chosen = getenv("SOMA_DATA");
+    if (chosen && *chosen) {
+        folders[n++] = chosen;
+        return folders;
+    }
+    folders[n++] = "data";
+    char self[4096];
+    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length > 0) {
+        self[length] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash) *slash = '\0';
+        folders[n] = cli_text(c, "%s/../data", self);
+        if (is_folder(folders[n]) && !is_folder("data")) n++;
+    }
+    folders[n] = NULL;
+    return folders;
+}
+
+static const known_data *known(const char *name) {
+    for (const known_data *k = known_datasets; k->name; k++) {
+        if (strcmp(k->name, name) == 0) return k;
+    }
+    return NULL;
+}
+
+const char *data_find(cli *c, const char *name) {
+    if (strchr(name, '/') == NULL) {
+        for (const char *const *folder = data_folders(c); *folder; folder++) {
+            const char *path = cli_text(c, "%s/%s", *folder, name);
+            if (is_folder(path)) return path;
+        }
+    }
+    return is_folder(name) && !known(name) ? name : NULL;
+}
+
+/* ---- IDX pairs ---- */
+
+/* The file of a pair in one of its spellings; NULL when there is none. */
+static const char *idx_path(cli *c, const char *prefix, const char *kind, int rank) {
+    for (int form = 0; form < 4; form++) {
+        const char *path = cli_text(c, "%s-%s%cidx%d-ubyte%s", prefix, kind, form % 2 ? '.' : '-', rank,
+                                    form < 2 ? "" : ".gz");
+        if (access(path, F_OK) == 0) return path;
+    }
+    return NULL;
+}
+
+static int missing(cli *c, const char *name) {
+    const known_data *k = known(name);
+    if (!k) {
+        const char *names[16];
+        int n = 0;
+        for (const known_data *one = known_datasets; one->name; one++) names[n++] = one->name;
+        names[n] = NULL;
+        const int code = cli_fail(c, EXIT_INPUT, "there is no data set, folder or IDX files '%s'", name);
+        const char *near = nearest_name(name, names);
+        if (near) cli_hint("Did you mean '%s'?", near);
+        return code;
+    }
+    const int code = cli_fail(c, EXIT_INPUT, "data set '%s' is not in %s/%s", name, data_folders(c)[0], name);
+    cli_hint("Fetch it by 'scripts/get-data.sh %s', or name the folder that it lies in: SOMA_DATA=FOLDER.", name);
+    return code;
+}
+
+static int open_pair(cli *c, const char *prefix, const char *images, data_source *out) {
+    soma_context *context = cli_context(c);
+    if (!context) return EXIT_FAILED;
+    const char *labels = idx_path(c, prefix, "labels", 1);
+    if (!labels) return cli_fail(c, EXIT_INPUT, "%s-labels-idx1-ubyte: there is no such file beside %s", prefix, images);
+    out->data = soma_idx_open(context, images, labels);
+    if (!out->data) return cli_fail_status(c, EXIT_INPUT);
+    if (soma_dataset_y(out->data).rank != 1) {
+        source_close(out);
+        return cli_fail(c, EXIT_INPUT, "%s: byte 3: labels must have 1 axis", labels);
+    }
+    out->labels_path = labels;
+    return EXIT_DONE;
+}
+
+static int name_classes(cli *c, const char *name, data_source *out) {
+    const known_data *k = known(name);
+    if (!k) return EXIT_DONE;
+    int n = 0;
+    while (k->classes[n]) n++;
+    if (soma_dataset_set_class_names(out->data, k->classes, n) == SOMA_OK) return EXIT_DONE;
+    source_close(out);
+    return cli_fail_status(c, EXIT_FAILED);
+}
+
+int source_open(cli *c, const char *dataset, const char *part, bool required, data_source *out) {
+    *out = (data_source){.name = dataset};
+    const char *images = idx_path(c, dataset, "images", 3);
+    if (images) return required ? open_pair(c, dataset, images, out) : EXIT_DONE;
+    const char *folder = data_find(c, dataset);
+    if (!folder) return missing(c, dataset);
+    const bool test = strcmp(part, "test") == 0;
+    const char *prefix = cli_text(c, "%s/%s", folder, test ? "t10k" : part);
+    images = idx_path(c, prefix, "images", 3);
+    if (!images && test) {
+        const char *other = cli_text(c, "%s/test", folder);
+        images = idx_path(c, other, "images", 3);
+        if (images) prefix = other;
+    }
+    if (!images && !required) return EXIT_DONE;
+    if (!images) return cli_fail(c, EXIT_INPUT, "%s-images-idx3-ubyte: there is no such file, plain or as .gz", prefix);
+    const int code = open_pair(c, prefix, images, out);
+    if (code != EXIT_DONE) return code;
+    const char *slash = strrchr(folder, '/');
+    out->name = slash ? slash + 1 : folder;
+    return name_classes(c, out->name, out);
+}
+
+/* ---- arrays ---- */
+
+soma_dataset *source_read_array(cli *c, const char *path) {
+    soma_context *context = cli_context(c);
+    if (!context) return NULL;
+    soma_dataset *data = NULL;
+    if (text_ends_with(path, ".npy")) {
+        soma_graph *graph = soma_graph_create(context);
+        soma_tensor *t = soma_npy_load(graph, path);
+        const void *elements = t ? soma_data(t) : NULL;
+        if (elements && soma_ndim(t) == 0) {
+            (void)cli_fail(c, EXIT_INPUT, "%s: a single number: an array is expected", path);
+            soma_graph_destroy(graph);
+            return NULL;
+        }
+        if (elements) {
+            const soma_array_data x = {soma_tensor_dtype(t), soma_ndim(t), soma_shape(t), elements};
+            data = soma_dataset_from_arrays(context, x, (soma_array_data){.data = NULL}, false);
+        }
+        soma_graph_destroy(graph);
+    } else {
+        data = soma_idx_open(context, path, NULL);
+    }
+    if (!data) (void)cli_fail_status(c, EXIT_INPUT);
+    return data;
+}
+
+/* A list, or lists in a list and so on, of numbers: all of the same lengths. */
+typedef struct inline_array {
+    int rank;
+    int64_t shape[SOMA_MAX_RANK];
+    float *elements;
+    int64_t n;
+} inline_array;
+
+static bool read_inline(const config_node *node, int axis, inline_array *a) {
+    double number;
+    if (node->kind == CONFIG_WORD) {
+        if (axis != a->rank || !config_number(node, &number)) return false;
+        a->elements[a->n++] = (float)number;
+        return true;
+    }
+    if (node->kind != CONFIG_LIST || axis >= a->rank || node->n != a->shape[axis]) return false;
+    for (const config_node *member = node->first; member; member = member->next) {
+        if (!read_inline(member, axis + 1, a)) return false;
+    }
+    return true;
+}
+
+static int64_t count_words(const config_node *node) {
+    if (node->kind == CONFIG_WORD) return 1;
+    int64_t n = 0;
+    for (const config_node *member = node->first; member; member = member->next) n += count_words(member);
+    return n;
+}
+
+static int read_list(cli *c, const config_node *node, const char *what, inline_array *a) {
+    for (const config_node *inner = node; inner && inner->kind == CONFIG_LIST; inner = inner->first) {
+        if (a->rank == SOMA_MAX_RANK) return cli_fail(c, EXIT_INPUT, "%s: line %d: too many axes", what, node->line);
+        a->shape[a->rank++] = inner->n;
+    }
+    a->elements = cli_alloc(c, (size_t)count_words(node) + 1, sizeof *a->elements);
+    if (read_inline(node, 0, a)) return EXIT_DONE;
+    return cli_fail(c, EXIT_INPUT, "%s: line %d: a list must hold numbers, or lists of one length", what, node->line);
+}
+
+/* One of the arrays; a file's stays in *file, which the caller destroys. */
+static int read_any(cli *c, const config_node *node, const char *what, soma_dataset **file, inline_array *list,
+                    soma_array_data *out) {
+    if (!node) return EXIT_DONE;
+    if (node->kind == CONFIG_WORD) {
+        *file = source_read_array(c, node->word);
+        if (!*file) return EXIT_INPUT;
+        *out = soma_dataset_x(*file);
+        return EXIT_DONE;
+    }
+    if (node->kind == CONFIG_MAP)
+        return cli_fail(c, EXIT_INPUT, "%s: line %d: expected a file or a list, not a map", what, node->line);
+    const int code = read_list(c, node, what, list);
+    *out = (soma_array_data){SOMA_F32, list->rank, list->shape, list->elements};
+    return code;
+}
+
+int source_open_arrays(cli *c, const config_node *x, const config_node *y, const char *what, data_source *out) {
+    soma_context *context = cli_context(c);
+    if (!context) return EXIT_FAILED;
+    *out = (data_source){.name = what};
+    soma_dataset *files[2] = {NULL, NULL};
+    inline_array lists[2] = {{0}, {0}};
+    soma_array_data arrays[2] = {{.data = NULL}, {.data = NULL}};
+    int code = read_any(c, x, cli_text(c, "%s: x", what), &files[0], &lists[0], &arrays[0]);
+    if (code == EXIT_DONE) code = read_any(c, y, cli_text(c, "%s: y", what), &files[1], &lists[1], &arrays[1]);
+    if (code == EXIT_DONE && y && arrays[0].shape[0] != arrays[1].shape[0])
+        code = cli_fail(c, EXIT_INPUT, "x has %lld samples, y has %lld", (long long)arrays[0].shape[0],
+                        (long long)arrays[1].shape[0]);
+    if (code == EXIT_DONE) {
+        out->data = soma_dataset_from_arrays(context, arrays[0], arrays[1], false);
+        if (!out->data) code = cli_fail_status(c, EXIT_INPUT);
+    }
+    soma_dataset_destroy(files[0]);
+    soma_dataset_destroy(files[1]);
+    return code;
+}
+
+void source_close(data_source *source) {
+    soma_dataset_destroy(source->data);
+    source->data = NULL;
+}
+
+int source_limit(cli *c, data_source *source, int64_t n) {
+    if (!n || !source->data || soma_dataset_samples(source->data) <= n) return EXIT_DONE;
+    soma_dataset *part = soma_dataset_slice(source->data, 0, n);
+    if (!part) return cli_fail_status(c, EXIT_FAILED);
+    soma_dataset_destroy(source->data);
+    source->data = part;
+    return EXIT_DONE;
+}
+
+/* ---- labels ---- */
+
+double array_item(soma_array_data array, int64_t i) {
+    switch (array.dtype) {
+    case SOMA_F32: return ((const float *)array.data)[i];
+    case SOMA_F64: return ((const double *)array.data)[i];
+    case SOMA_I8: return ((const int8_t *)array.data)[i];
+    case SOMA_I16: return ((const int16_t *)array.data)[i];
+    case SOMA_I32: return ((const int32_t *)array.data)[i];
+    case SOMA_I64: return (double)((const int64_t *)array.data)[i];
+    case SOMA_U8: return ((const uint8_t *)array.data)[i];
+    case SOMA_BOOL: return ((const uint8_t *)array.data)[i] != 0;
+    default: return NAN;
+    }
+}
+
+int64_t array_sample_size(soma_array_data array) {
+    int64_t size = 1;
+    for (int i = 1; i < array.rank; i++) size *= array.shape[i];
+    return size;
+}
+
+static bool is_integer(soma_dtype dtype) {
+    return dtype == SOMA_U8 || dtype == SOMA_I8 || dtype == SOMA_I16 || dtype == SOMA_I32 || dtype == SOMA_I64;
+}
+
+int64_t source_classes(const soma_dataset *data) {
+    const soma_array_data y = soma_dataset_y(data);
+    if (!y.data || !is_integer(y.dtype) || array_sample_size(y) != 1) return 0;
+    int64_t largest = -1;
+    for (int64_t i = 0; i < y.shape[0]; i++) {
+        const int64_t label = (int64_t)array_item(y, i);
+        if (label > largest) largest = label;
+    }
+    return largest + 1;
+}
+
+int64_t source_label(const soma_dataset *data, int64_t i) {
+    const soma_array_data y = soma_dataset_y(data);
+    if (!y.data) return -1;
+    const int64_t n = array_sample_size(y);
+    if (n == 1) {
+        const double label = array_item(y, i);
+        return label >= 0 && label == trunc(label) ? (int64_t)label : -1;
+    }
+    int64_t best = 0;
+    for (int64_t k = 1; k < n; k++) {
+        if (array_item(y, i * n + k) > array_item(y, i * n + best)) best = k;
+    }
+    return best;
+}
+
+int source_check_labels(cli *c, const data_source *source, int64_t classes) {
+    const soma_array_data y = soma_dataset_y(source->data);
+    if (!y.data || !is_integer(y.dtype) || array_sample_size(y) != 1) return EXIT_DONE;
+    for (int64_t i = 0; i < y.shape[0]; i++) {
+        const int64_t label = (int64_t)array_item(y, i);
+        if (label >= 0 && label < classes) continue;
+        const char *where = source->name;
+        if (source->labels_path) where = cli_text(c, "%s: byte %lld", source->labels_path, (long long)(8 + i * (int64_t)soma_dtype_size(y.dtype)));
+        return cli_fail(c, EXIT_INPUT, "%s: label %lld of sample %lld is out of range: the model has classes 0 to %lld",
+                        where, (long long)label, (long long)i, (long long)classes - 1);
+    }
+    return EXIT_DONE;
+}
+
+const char *class_name(cli *c, const soma_model *model, const soma_dataset *data, int64_t i) {
+    const char *name = NULL;
+    if (model && i >= 0 && i < INT32_MAX) name = soma_model_label(model, (int)i);
+    if (!name && data && i >= 0 && i < INT32_MAX) name = soma_dataset_class_name(data, (int)i);
+    return name ? name : cli_text(c, "%lld", (long long)i);
+}
