@@ -70,10 +70,9 @@ int canvas_finish(canvas *page) {
     cairo_surface_finish(page->surface);
     if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(page->surface);
     cairo_surface_destroy(page->surface);
-    const int code = status == CAIRO_STATUS_SUCCESS
-                         ? file_out_write(page->c, page->path, page->bytes, page->n)
-                         : cli_fail(page->c, EXIT_FAILED, "%s: cannot be drawn: %s", page->path,
-                                    cairo_status_to_string(status));
+    const int code = status == CAIRO_STATUS_SUCCESS ? file_out_write(page->c, page->path, page->bytes, page->n)
+                                                    : cli_fail(page->c, EXIT_FAILED, "%s: cannot be drawn: %s",
+                                                               page->path, cairo_status_to_string(status));
     free(page->bytes);
     return code;
 }

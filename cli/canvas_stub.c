@@ -12,7 +12,9 @@ canvas *canvas_create(cli *c, const char *path, double width, double height) {
     return NULL;
 }
 
-int canvas_finish(canvas *page) { return page ? EXIT_DONE : EXIT_FAILED; }
+int canvas_finish(canvas *page) {
+    return page ? EXIT_DONE : EXIT_FAILED;
+}
 
 /* Every argument is used, and nothing happens. */
 #define NOTHING(...) ((void)sizeof((const double[]){__VA_ARGS__}))

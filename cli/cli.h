@@ -24,7 +24,8 @@ enum {
 typedef struct pool_block pool_block;
 
 typedef struct cli {
-    const char *verb; /* "train"; NULL until it is known */
+    const char *verb;   /* "train"; NULL until it is known */
+    char *const *words; /* the command line as it was given, NULL-ended */
     pool_block *pool;
     soma_context *context; /* by cli_context */
     bool utf8;             /* what stdout may be given */

@@ -3,7 +3,9 @@
  * Mixed in sRGB: shades of one hue on white look even enough, and the numbers stay those of the palette. */
 #include "canvas.h"
 
-static double part(colour c, int shift) { return (double)(c >> shift & 0xff); }
+static double part(colour c, int shift) {
+    return (double)(c >> shift & 0xff);
+}
 
 colour colour_mix(colour a, colour b, double share) {
     colour mixed = 0;

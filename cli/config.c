@@ -48,7 +48,8 @@ char *read_whole_file(cli *c, const char *path, size_t limit, size_t *n) {
     buffer b = {.c = c};
     char block[1 << 14];
     size_t got;
-    while ((got = fread(block, 1, sizeof block, file)) > 0 && b.n <= limit) buffer_add(&b, block, got);
+    while ((got = fread(block, 1, sizeof block, file)) > 0 && b.n <= limit)
+        buffer_add(&b, block, got);
     const int reason = ferror(file) ? errno : 0;
     if (!standard) (void)fclose(file);
     if (reason || b.n > limit) {

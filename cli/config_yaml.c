@@ -16,7 +16,9 @@ typedef struct reader {
     bool has_event;
 } reader;
 
-static int line_of(yaml_mark_t mark) { return (int)mark.line + 1; }
+static int line_of(yaml_mark_t mark) {
+    return (int)mark.line + 1;
+}
 
 static void complain(reader *r, int line, const char *text) {
     (void)cli_fail(r->c, EXIT_INPUT, "%s:%d: %s", r->name, line, text);
@@ -85,10 +87,18 @@ static config_node *read_node(reader *r, int depth) {
             return NULL;
         }
         return node;
-    case YAML_SEQUENCE_START_EVENT: node->kind = CONFIG_LIST; break;
-    case YAML_MAPPING_START_EVENT: node->kind = CONFIG_MAP; break;
-    case YAML_ALIAS_EVENT: complain(r, node->line, "aliases (*name) are not supported"); return NULL;
-    default: complain(r, node->line, "a value is missing"); return NULL;
+    case YAML_SEQUENCE_START_EVENT:
+        node->kind = CONFIG_LIST;
+        break;
+    case YAML_MAPPING_START_EVENT:
+        node->kind = CONFIG_MAP;
+        break;
+    case YAML_ALIAS_EVENT:
+        complain(r, node->line, "aliases (*name) are not supported");
+        return NULL;
+    default:
+        complain(r, node->line, "a value is missing");
+        return NULL;
     }
     const bool map = node->kind == CONFIG_MAP;
     return read_members(r, node, map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth) ? node : NULL;

@@ -157,7 +157,8 @@ char *text_bytes(cli *c, double bytes) {
 
 char *text_shape(cli *c, int rank, const int64_t *shape) {
     char *text = cli_text(c, "(");
-    for (int i = 0; i < rank; i++) text = cli_text(c, "%s%s%lld", text, i ? ", " : "", (long long)shape[i]);
+    for (int i = 0; i < rank; i++)
+        text = cli_text(c, "%s%s%lld", text, i ? ", " : "", (long long)shape[i]);
     return cli_text(c, "%s)", text);
 }
 

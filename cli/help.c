@@ -49,8 +49,10 @@ void help_for_verb(const cli *c, const verb *v) {
         indented(v->examples, "  ");
     }
     printf("\nOptions:\n");
-    for (const option *o = v->options; o && o->name; o++) option_line(o);
-    for (const option *o = common_options; o->name; o++) option_line(o);
+    for (const option *o = v->options; o && o->name; o++)
+        option_line(o);
+    for (const option *o = common_options; o->name; o++)
+        option_line(o);
     if (v->notes) {
         printf("\n");
         indented(v->notes, "");
@@ -58,7 +60,8 @@ void help_for_verb(const cli *c, const verb *v) {
 }
 
 static void verb_lines(void) {
-    for (int i = 0; verbs[i]; i++) printf("  %-11s %s\n", verbs[i]->name, verbs[i]->summary);
+    for (int i = 0; verbs[i]; i++)
+        printf("  %-11s %s\n", verbs[i]->name, verbs[i]->summary);
 }
 
 void help_short(void) {
@@ -84,7 +87,8 @@ void help_for_all(void) {
            "Verbs:\n");
     verb_lines();
     printf("\nOptions of every verb:\n");
-    for (const option *o = common_options; o->name; o++) option_line(o);
+    for (const option *o = common_options; o->name; o++)
+        option_line(o);
     printf("  --version               version and licence\n"
            "\nResults go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure while running,\n"
            "2 wrong use, 3 bad input file, 4 training diverged, 130 interrupted.\n"

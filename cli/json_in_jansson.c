@@ -6,7 +6,9 @@
 
 #include "json_in.h"
 
-static json_t *plain(const json_value *value) { return (json_t *)(uintptr_t)value; }
+static json_t *plain(const json_value *value) {
+    return (json_t *)(uintptr_t)value;
+}
 
 json_value *json_in_parse(cli *c, const char *name, const char *text, size_t n, bool complain) {
     json_error_t error;
@@ -16,7 +18,9 @@ json_value *json_in_parse(cli *c, const char *name, const char *text, size_t n, 
     return (json_value *)root;
 }
 
-void json_in_free(json_value *root) { json_decref((json_t *)root); }
+void json_in_free(json_value *root) {
+    json_decref((json_t *)root);
+}
 
 const json_value *json_in_find(const json_value *value, const char *key) {
     return (const json_value *)json_object_get(plain(value), key);
@@ -35,7 +39,9 @@ bool json_in_next(const json_value *value, void **cursor, const char **key, cons
     return true;
 }
 
-const char *json_in_text(const json_value *value) { return json_string_value(plain(value)); }
+const char *json_in_text(const json_value *value) {
+    return json_string_value(plain(value));
+}
 
 bool json_in_number(const json_value *value, double *out) {
     if (!json_is_number(plain(value))) return false;
@@ -47,7 +53,9 @@ size_t json_in_count(const json_value *value) {
     return json_is_array(plain(value)) ? json_array_size(plain(value)) : json_object_size(plain(value));
 }
 
-bool json_in_is_object(const json_value *value) { return json_is_object(plain(value)); }
+bool json_in_is_object(const json_value *value) {
+    return json_is_object(plain(value));
+}
 
 char *json_in_dump(cli *c, const json_value *value, bool indented) {
     char *text = json_dumps(plain(value), JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) | (indented ? JSON_INDENT(2) : 0));

@@ -11,7 +11,9 @@ json_value *json_in_parse(cli *c, const char *name, const char *text, size_t n, 
     return NULL;
 }
 
-void json_in_free(json_value *root) { (void)root; }
+void json_in_free(json_value *root) {
+    (void)root;
+}
 
 const json_value *json_in_find(const json_value *value, const char *key) {
     (void)key;
@@ -30,16 +32,22 @@ bool json_in_next(const json_value *value, void **cursor, const char **key, cons
     return false;
 }
 
-const char *json_in_text(const json_value *value) { return (const char *)value; }
+const char *json_in_text(const json_value *value) {
+    return (const char *)value;
+}
 
 bool json_in_number(const json_value *value, double *out) {
     *out = 0;
     return value != NULL;
 }
 
-size_t json_in_count(const json_value *value) { return value != NULL; }
+size_t json_in_count(const json_value *value) {
+    return value != NULL;
+}
 
-bool json_in_is_object(const json_value *value) { return value != NULL; }
+bool json_in_is_object(const json_value *value) {
+    return value != NULL;
+}
 
 char *json_in_dump(cli *c, const json_value *value, bool indented) {
     return cli_text(c, "%s%s", value ? "" : "null", indented ? "" : "");

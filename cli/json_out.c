@@ -103,6 +103,7 @@ void json_bool(json_out *j, const char *key, bool value) {
 
 void json_shape(json_out *j, const char *key, int rank, const int64_t *shape) {
     json_open(j, key, '[');
-    for (int i = 0; i < rank; i++) json_integer(j, NULL, shape[i]);
+    for (int i = 0; i < rank; i++)
+        json_integer(j, NULL, shape[i]);
     json_close(j, ']');
 }

@@ -4,7 +4,7 @@
 #include "sources.h"
 
 static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", NULL};
-static const char *const clothes[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",      "Sandal",
+static const char *const clothes[] = {"T-shirt/top", "Trouser", "Pullover", "Dress",      "Coat", "Sandal",
                                       "Shirt",       "Sneaker", "Bag",      "Ankle boot", NULL};
 
 const known_data known_datasets[] = {

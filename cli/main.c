@@ -21,7 +21,8 @@ static int run_verb(cli *c, const verb *v, int argc, char **argv) {
     c->verb = v->name;
     void *values = cli_alloc(c, 1, v->size ? v->size : 1);
     if (v->defaults) memcpy(values, v->defaults, v->size);
-    option_table tables[OPTION_TABLES] = {{.rows = v->options, .values = values}, {.rows = common_options, .values = c}};
+    option_table tables[OPTION_TABLES] = {{.rows = v->options, .values = values},
+                                          {.rows = common_options, .values = c}};
     int n;
     const int code = options_parse(c, tables, argc, argv, &n);
     if (c->help) {
@@ -44,7 +45,15 @@ static int run_named(cli *c, const char *name, int argc, char **argv) {
     return cli_fail_usage(c, nearest_name(name, names), "unknown verb '%s'", name);
 }
 
+/* Parsing moves the words about; this keeps them in order. */
+static void keep_words(cli *c, int argc, char **argv) {
+    char **words = cli_alloc(c, (size_t)argc + 1, sizeof *words);
+    for (int i = 0; i < argc; i++) words[i] = argv[i];
+    c->words = words;
+}
+
 static int run(cli *c, int argc, char **argv) {
+    keep_words(c, argc, argv);
     const char *first = argc > 1 ? argv[1] : NULL;
     if (!first) {
         help_short();

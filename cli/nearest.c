@@ -7,7 +7,9 @@
 
 enum { LONGEST_WORD = 64 };
 
-static int smaller(int a, int b) { return a < b ? a : b; }
+static int smaller(int a, int b) {
+    return a < b ? a : b;
+}
 
 /* Upper case and lower case are one letter, and so are '_' and '-'. */
 static char plain(char letter) {
@@ -19,7 +21,8 @@ int word_distance(const char *a, const char *b, int limit) {
     const int n = (int)strnlen(a, LONGEST_WORD + 1), m = (int)strnlen(b, LONGEST_WORD + 1);
     if (n > LONGEST_WORD || m > LONGEST_WORD) return limit + 1;
     int rows[3][LONGEST_WORD + 1];
-    for (int j = 0; j <= m; j++) rows[0][j] = j;
+    for (int j = 0; j <= m; j++)
+        rows[0][j] = j;
     for (int i = 1; i <= n; i++) {
         int *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
         row[0] = i;

@@ -10,8 +10,16 @@
 
 const option common_options[] = {
     {.name = "json", .kind = OPTION_FLAG, .offset = offsetof(cli, json), .help = "results as JSON on stdout"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .offset = offsetof(cli, quiet), .help = "no progress and notes"},
-    {.name = "threads", .kind = OPTION_INT, .offset = offsetof(cli, threads), .argument = "N", .high = 1024,
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = OPTION_FLAG,
+     .offset = offsetof(cli, quiet),
+     .help = "no progress and notes"},
+    {.name = "threads",
+     .kind = OPTION_INT,
+     .offset = offsetof(cli, threads),
+     .argument = "N",
+     .high = 1024,
      .help = "threads to use (0: all CPUs; SOMA_THREADS)"},
     {.name = "color", .kind = OPTION_FLAG, .offset = offsetof(cli, colour), .help = NULL},
     {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .offset = offsetof(cli, help), .help = "this help"},
@@ -20,7 +28,9 @@ const option common_options[] = {
 
 /* ---- values ---- */
 
-static void *value_of(const option *o, void *values) { return (char *)values + o->offset; }
+static void *value_of(const option *o, void *values) {
+    return (char *)values + o->offset;
+}
 
 /* Where a value comes from: the code for what is wrong with it, and its name in messages. */
 typedef struct origin {
@@ -71,13 +81,16 @@ static int set_choice(cli *c, const option *o, void *values, origin from, const 
 static int set_word(cli *c, const option *o, void *values, origin from, const char *text) {
     switch (o->kind) {
     case OPTION_INT:
-    case OPTION_NUMBER: return set_number(c, o, values, from, text);
-    case OPTION_CHOICE: return set_choice(c, o, values, from, text);
+    case OPTION_NUMBER:
+        return set_number(c, o, values, from, text);
+    case OPTION_CHOICE:
+        return set_choice(c, o, values, from, text);
     case OPTION_TEXT:
         if (!*text) return refuse(c, from, NULL, "some text", text);
         *(const char **)value_of(o, values) = text;
         return EXIT_DONE;
-    default: break;
+    default:
+        break;
     }
     return EXIT_DONE;
 }
@@ -112,12 +125,15 @@ static const char **all_names(cli *c, const option_table *tables) {
     const char **names = cli_alloc(c, OPTION_TABLES * MAX_OPTIONS + 1, sizeof *names);
     int n = 0;
     for (int t = 0; t < OPTION_TABLES; t++) {
-        for (const option *o = tables[t].rows; o && o->name; o++) names[n++] = o->name;
+        for (const option *o = tables[t].rows; o && o->name; o++)
+            names[n++] = o->name;
     }
     return names;
 }
 
-static void mark(option_table *table, const option *o) { table->given |= (uint64_t)1 << (o - table->rows); }
+static void mark(option_table *table, const option *o) {
+    table->given |= (uint64_t)1 << (o - table->rows);
+}
 
 bool option_given(const option_table *table, const char *name) {
     for (const option *o = table->rows; o && o->name; o++) {
@@ -128,8 +144,7 @@ bool option_given(const option_table *table, const char *name) {
 
 static int set_from_line(cli *c, option_table *table, const option *o, const char *spelt, const char *text) {
     mark(table, o);
-    if (o->kind != OPTION_CONFIG)
-        return set_word(c, o, table->values, (origin){EXIT_USAGE, spelt}, text);
+    if (o->kind != OPTION_CONFIG) return set_word(c, o, table->values, (origin){EXIT_USAGE, spelt}, text);
     const config_node *node = config_read_text(c, spelt, text);
     if (!node) return EXIT_USAGE;
     *(const config_node **)value_of(o, table->values) = node;
@@ -172,7 +187,8 @@ static int parse_letters(cli *c, option_table *tables, const char *argument, con
         const option *o = find_letter(tables, *letter, &table);
         if (!o) return cli_fail_usage(c, NULL, "unknown option '%s'", spelt);
         if (o->kind != OPTION_FLAG) {
-            if (!letter[1] && !next) return cli_fail_usage(c, NULL, "option '%s' needs a value: %s", spelt, o->argument);
+            if (!letter[1] && !next)
+                return cli_fail_usage(c, NULL, "option '%s' needs a value: %s", spelt, o->argument);
             *took_next = !letter[1];
             return set_from_line(c, table, o, spelt, letter[1] ? letter + 1 : next);
         }
@@ -190,7 +206,8 @@ int options_parse(cli *c, option_table tables[OPTION_TABLES], int argc, char **a
         bool took_next = false;
         int code = EXIT_DONE;
         if (strcmp(argument, "--") == 0) {
-            while (++i < argc) argv[(*n)++] = argv[i];
+            while (++i < argc)
+                argv[(*n)++] = argv[i];
             break;
         }
         if (argument[0] != '-' || !argument[1]) {

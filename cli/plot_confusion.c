@@ -15,15 +15,20 @@ typedef struct matrix {
     double x, y, cell;
 } matrix;
 
-static int64_t at(const matrix *m, int64_t i, int64_t k) { return m->counts[i * m->n + k]; }
+static int64_t at(const matrix *m, int64_t i, int64_t k) {
+    return m->counts[i * m->n + k];
+}
 
 static int64_t total(const matrix *m, int64_t index, bool row) {
     int64_t sum = 0;
-    for (int64_t k = 0; k < m->n; k++) sum += row ? at(m, index, k) : at(m, k, index);
+    for (int64_t k = 0; k < m->n; k++)
+        sum += row ? at(m, index, k) : at(m, k, index);
     return sum;
 }
 
-static double share_of(int64_t part, int64_t whole) { return whole ? (double)part / (double)whole : NAN; }
+static double share_of(int64_t part, int64_t whole) {
+    return whole ? (double)part / (double)whole : NAN;
+}
 
 static void draw_cell(const matrix *m, int64_t i, int64_t k, int64_t most) {
     const int64_t count = at(m, i, k);
@@ -63,12 +68,19 @@ static void draw_names(const matrix *m) {
 
 int plot_confusion(cli *c, const char *path, const char *title, int64_t classes, const int64_t *counts,
                    const char *const *names) {
-    matrix m = {.c = c, .n = classes, .counts = counts, .names = names, .cell = classes <= 12 ? 46 : classes <= 20 ? 38 : 26};
+    matrix m = {.c = c,
+                .n = classes,
+                .counts = counts,
+                .names = names,
+                .cell = classes <= 12   ? 46
+                        : classes <= 20 ? 38
+                                        : 26};
     int64_t samples = 0, hits = 0, most = 0;
     double letters = 0;
     for (int64_t i = 0; i < classes; i++) {
         double length = 0;
-        for (const char *p = names[i]; *p; p++) length += (*p & 0xc0) != 0x80;
+        for (const char *p = names[i]; *p; p++)
+            length += (*p & 0xc0) != 0x80;
         letters = fmax(letters, length);
         for (int64_t k = 0; k < classes; k++) {
             samples += counts[i * classes + k];
@@ -88,7 +100,8 @@ int plot_confusion(cli *c, const char *path, const char *title, int64_t classes,
     m.x = margin + left;
     m.y = margin + above;
     for (int64_t i = 0; i < classes; i++) {
-        for (int64_t k = 0; k < classes; k++) draw_cell(&m, i, k, most);
+        for (int64_t k = 0; k < classes; k++)
+            draw_cell(&m, i, k, most);
     }
     draw_names(&m);
     canvas_text(m.page, m.x + side / 2, margin + 46 + 12, ANCHOR_MIDDLE, 10.5, false, COLOUR_SOFT, "taken for");

@@ -40,7 +40,8 @@ static void draw_axes(panel *p, const char *name) {
     for (int i = 0; i < p->values.n; i++) {
         const double value = ticks_at(&p->values, i), y = place_y(p, value);
         canvas_line(p->page, p->x, y, p->x + panel_width, y, 0.8, COLOUR_GRID);
-        canvas_text(p->page, p->x - 8, y + 3.5, ANCHOR_RIGHT, 10, false, COLOUR_SOFT, ticks_text(p->c, &p->values, value));
+        canvas_text(p->page, p->x - 8, y + 3.5, ANCHOR_RIGHT, 10, false, COLOUR_SOFT,
+                    ticks_text(p->c, &p->values, value));
     }
     const double bottom = p->y + panel_height;
     canvas_line(p->page, p->x, bottom, p->x + panel_width, bottom, 1, COLOUR_FAINT);
@@ -48,7 +49,8 @@ static void draw_axes(panel *p, const char *name) {
         const double epoch = ticks_at(&p->epochs, i), x = place_x(p, epoch);
         if (epoch > p->epochs.high + 1e-9) break;
         canvas_line(p->page, x, bottom, x, bottom + 4, 1, COLOUR_FAINT);
-        canvas_text(p->page, x, bottom + 17, ANCHOR_MIDDLE, 10, false, COLOUR_SOFT, ticks_text(p->c, &p->epochs, epoch));
+        canvas_text(p->page, x, bottom + 17, ANCHOR_MIDDLE, 10, false, COLOUR_SOFT,
+                    ticks_text(p->c, &p->epochs, epoch));
     }
     canvas_text(p->page, p->x + panel_width / 2, bottom + 36, ANCHOR_MIDDLE, 10.5, false, COLOUR_SOFT, "epoch");
 }
@@ -98,9 +100,11 @@ static void draw_labels(panel *p, end_label *labels, int n) {
         }
     }
     double middle = 0, average = 0;
-    for (int i = 0; i < n; i++) average += labels[i].y / n;
+    for (int i = 0; i < n; i++)
+        average += labels[i].y / n;
     bool crowded = false;
-    for (int i = 1; i < n; i++) crowded |= labels[i].y - labels[i - 1].y < room;
+    for (int i = 1; i < n; i++)
+        crowded |= labels[i].y - labels[i - 1].y < room;
     for (int i = 0; i < n; i++) {
         middle = crowded ? average + (i - (n - 1) / 2.0) * room : labels[i].y;
         const double lowest = p->y + panel_height - (n - 1 - i) * room, highest = p->y + 8 + i * room;
@@ -156,7 +160,8 @@ int plot_curves(cli *c, const char *path, const char *title, int64_t epochs, int
     if (!page) return EXIT_FAILED;
     const double top = margin + plot_title(page, margin, margin, title, NULL);
     for (int i = 0; i < n; i++) {
-        panel p = {.c = c, .page = page, .x = margin + left_room + i * whole, .y = top + 24, .epochs = epoch_ticks(epochs)};
+        panel p = {
+            .c = c, .page = page, .x = margin + left_room + i * whole, .y = top + 24, .epochs = epoch_ticks(epochs)};
         draw_panel(&p, epochs, &curves[i]);
     }
     return canvas_finish(page);

@@ -13,7 +13,8 @@ static double widest_name(cli *c, const soma_dataset *data, int64_t from, int64_
     for (int64_t i = from; i < from + count; i++) {
         const char *name = class_name(c, NULL, data, source_label(data, i));
         double n = 0;
-        for (; *name; name++) n += (*name & 0xc0) != 0x80;
+        for (; *name; name++)
+            n += (*name & 0xc0) != 0x80;
         letters = fmax(letters, n);
     }
     return letters * 9 * 0.6;

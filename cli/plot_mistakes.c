@@ -7,7 +7,8 @@
 
 static double name_width(const char *name) {
     double letters = 0;
-    for (; *name; name++) letters += (*name & 0xc0) != 0x80;
+    for (; *name; name++)
+        letters += (*name & 0xc0) != 0x80;
     return letters * 9.5 * 0.68;
 }
 
@@ -19,7 +20,8 @@ int plot_mistakes(cli *c, const char *path, const char *title, const soma_datase
                         text_shape(c, soma_dataset_x(data).rank - 1, soma_dataset_x(data).shape + 1));
     double widest = 0;
     for (int64_t i = 0; i < n; i++)
-        widest = fmax(widest, fmax(name_width(names[mistakes[i].is]) + 14, name_width(names[mistakes[i].taken_for]) + 62));
+        widest =
+            fmax(widest, fmax(name_width(names[mistakes[i].is]) + 14, name_width(names[mistakes[i].taken_for]) + 62));
     const double margin = 28, side = 64, pitch = fmax(side + 20, widest + 10);
     const int64_t per_row = pitch > 110 ? 6 : pitch > 92 ? 8 : 10, lines = (n + per_row - 1) / per_row;
     const double height = side * (double)rows / (double)columns, line = height + 48;

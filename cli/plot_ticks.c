@@ -22,7 +22,9 @@ ticks ticks_choose(double low, double high, int count) {
     return t;
 }
 
-double ticks_at(const ticks *t, int i) { return t->low + i * t->step; }
+double ticks_at(const ticks *t, int i) {
+    return t->low + i * t->step;
+}
 
 char *ticks_text(cli *c, const ticks *t, double value) {
     if (fabs(value) < t->step * 1e-6) value = 0;
@@ -39,7 +41,9 @@ double plot_title(canvas *page, double x, double y, const char *title, const cha
 /* A page is as wide as its title at least: letters of the bold face are about 0.65 of its size wide. */
 double plot_title_width(const char *title, const char *subtitle) {
     double letters = 0, small = 0;
-    for (; *title; title++) letters += (*title & 0xc0) != 0x80;
-    for (; subtitle && *subtitle; subtitle++) small += (*subtitle & 0xc0) != 0x80;
+    for (; *title; title++)
+        letters += (*title & 0xc0) != 0x80;
+    for (; subtitle && *subtitle; subtitle++)
+        small += (*subtitle & 0xc0) != 0x80;
     return fmax(letters * 15 * 0.66, small * 10.5 * 0.6);
 }

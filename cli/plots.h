@@ -36,10 +36,10 @@ int plot_digits(cli *c, const char *path, const char *title, const soma_dataset 
 
 /* One quantity over the epochs, in training and validation. */
 typedef struct curve {
-    const char *name;  /* "accuracy" */
-    double *train;     /* n values, NaN where none; NULL: none */
+    const char *name; /* "accuracy" */
+    double *train;    /* n values, NaN where none; NULL: none */
     double *validation;
-    double test;       /* a level to compare with; NaN: none */
+    double test; /* a level to compare with; NaN: none */
 } curve;
 int plot_curves(cli *c, const char *path, const char *title, int64_t epochs, int n, const curve *curves);
 

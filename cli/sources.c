@@ -1,8 +1,10 @@
 /* Finds data sets and opens them.
  * Rests on sources.h. Names are looked up in SOMA_DATA, in ./data and in the data folder beside the build.
- * Labels are checked before training: what a wrong one would do deep inside, a message says here, with file and byte. */
+ * Labels are checked before training: what a wrong one would do deep inside, a message says here, with file and byte.
+ */
 #include "sources.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +62,8 @@ const char *data_find(cli *c, const char *name) {
 /* The file of a pair in one of its spellings; NULL when there is none. */
 static const char *idx_path(cli *c, const char *prefix, const char *kind, int rank) {
     for (int form = 0; form < 4; form++) {
-        const char *path = cli_text(c, "%s-%s%cidx%d-ubyte%s", prefix, kind, form % 2 ? '.' : '-', rank,
-                                    form < 2 ? "" : ".gz");
+        const char *path =
+            cli_text(c, "%s-%s%cidx%d-ubyte%s", prefix, kind, form % 2 ? '.' : '-', rank, form < 2 ? "" : ".gz");
         if (access(path, F_OK) == 0) return path;
     }
     return NULL;
@@ -72,7 +74,8 @@ static int missing(cli *c, const char *name) {
     if (!k) {
         const char *names[16];
         int n = 0;
-        for (const known_data *one = known_datasets; one->name; one++) names[n++] = one->name;
+        for (const known_data *one = known_datasets; one->name; one++)
+            names[n++] = one->name;
         names[n] = NULL;
         const int code = cli_fail(c, EXIT_INPUT, "there is no data set, folder or IDX files '%s'", name);
         const char *near = nearest_name(name, names);
@@ -88,7 +91,8 @@ static int open_pair(cli *c, const char *prefix, const char *images, data_source
     soma_context *context = cli_context(c);
     if (!context) return EXIT_FAILED;
     const char *labels = idx_path(c, prefix, "labels", 1);
-    if (!labels) return cli_fail(c, EXIT_INPUT, "%s-labels-idx1-ubyte: there is no such file beside %s", prefix, images);
+    if (!labels)
+        return cli_fail(c, EXIT_INPUT, "%s-labels-idx1-ubyte: there is no such file beside %s", prefix, images);
     out->data = soma_idx_open(context, images, labels);
     if (!out->data) return cli_fail_status(c, EXIT_INPUT);
     if (soma_dataset_y(out->data).rank != 1) {
@@ -103,7 +107,8 @@ static int name_classes(cli *c, const char *name, data_source *out) {
     const known_data *k = known(name);
     if (!k) return EXIT_DONE;
     int n = 0;
-    while (k->classes[n]) n++;
+    while (k->classes[n])
+        n++;
     if (soma_dataset_set_class_names(out->data, k->classes, n) == SOMA_OK) return EXIT_DONE;
     source_close(out);
     return cli_fail_status(c, EXIT_FAILED);
@@ -134,11 +139,30 @@ int source_open(cli *c, const char *dataset, const char *part, bool required, da
 
 /* ---- arrays ---- */
 
+file_kind file_look(cli *c, const char *path) {
+    unsigned char b[10] = {0};
+    FILE *file = fopen(path, "rb");
+    const size_t n = file ? fread(b, 1, sizeof b, file) : 0;
+    const int reason = !file || ferror(file) ? errno : 0;
+    if (file) (void)fclose(file);
+    if (reason) {
+        (void)cli_fail(c, EXIT_INPUT, "%s: cannot be opened: %s", path, strerror(reason));
+        return FILE_MISSING;
+    }
+    if (n >= 8 && memcmp(b, "\x89PNG\r\n\x1a\n", 8) == 0) return FILE_PNG;
+    if (n >= 6 && memcmp(b, "\x93NUMPY", 6) == 0) return FILE_NPY;
+    if (n >= 9 && b[8] == '{' && !b[4] && !b[5] && !b[6] && !b[7]) return FILE_SAFETENSORS;
+    if (n >= 2 && ((!b[0] && !b[1]) || (b[0] == 0x1f && b[1] == 0x8b))) return FILE_IDX;
+    return FILE_OTHER;
+}
+
 soma_dataset *source_read_array(cli *c, const char *path) {
     soma_context *context = cli_context(c);
     if (!context) return NULL;
+    const file_kind kind = file_look(c, path);
+    if (kind == FILE_MISSING) return NULL;
     soma_dataset *data = NULL;
-    if (text_ends_with(path, ".npy")) {
+    if (kind == FILE_NPY || text_ends_with(path, ".npy")) {
         soma_graph *graph = soma_graph_create(context);
         soma_tensor *t = soma_npy_load(graph, path);
         const void *elements = t ? soma_data(t) : NULL;
@@ -184,7 +208,8 @@ static bool read_inline(const config_node *node, int axis, inline_array *a) {
 static int64_t count_words(const config_node *node) {
     if (node->kind == CONFIG_WORD) return 1;
     int64_t n = 0;
-    for (const config_node *member = node->first; member; member = member->next) n += count_words(member);
+    for (const config_node *member = node->first; member; member = member->next)
+        n += count_words(member);
     return n;
 }
 
@@ -254,21 +279,31 @@ int source_limit(cli *c, data_source *source, int64_t n) {
 
 double array_item(soma_array_data array, int64_t i) {
     switch (array.dtype) {
-    case SOMA_F32: return ((const float *)array.data)[i];
-    case SOMA_F64: return ((const double *)array.data)[i];
-    case SOMA_I8: return ((const int8_t *)array.data)[i];
-    case SOMA_I16: return ((const int16_t *)array.data)[i];
-    case SOMA_I32: return ((const int32_t *)array.data)[i];
-    case SOMA_I64: return (double)((const int64_t *)array.data)[i];
-    case SOMA_U8: return ((const uint8_t *)array.data)[i];
-    case SOMA_BOOL: return ((const uint8_t *)array.data)[i] != 0;
-    default: return NAN;
+    case SOMA_F32:
+        return ((const float *)array.data)[i];
+    case SOMA_F64:
+        return ((const double *)array.data)[i];
+    case SOMA_I8:
+        return ((const int8_t *)array.data)[i];
+    case SOMA_I16:
+        return ((const int16_t *)array.data)[i];
+    case SOMA_I32:
+        return ((const int32_t *)array.data)[i];
+    case SOMA_I64:
+        return (double)((const int64_t *)array.data)[i];
+    case SOMA_U8:
+        return ((const uint8_t *)array.data)[i];
+    case SOMA_BOOL:
+        return ((const uint8_t *)array.data)[i] != 0;
+    default:
+        return NAN;
     }
 }
 
 int64_t array_sample_size(soma_array_data array) {
     int64_t size = 1;
-    for (int i = 1; i < array.rank; i++) size *= array.shape[i];
+    for (int i = 1; i < array.rank; i++)
+        size *= array.shape[i];
     return size;
 }
 
@@ -309,7 +344,9 @@ int source_check_labels(cli *c, const data_source *source, int64_t classes) {
         const int64_t label = (int64_t)array_item(y, i);
         if (label >= 0 && label < classes) continue;
         const char *where = source->name;
-        if (source->labels_path) where = cli_text(c, "%s: byte %lld", source->labels_path, (long long)(8 + i * (int64_t)soma_dtype_size(y.dtype)));
+        if (source->labels_path)
+            where = cli_text(c, "%s: byte %lld", source->labels_path,
+                             (long long)(8 + i * (int64_t)soma_dtype_size(y.dtype)));
         return cli_fail(c, EXIT_INPUT, "%s: label %lld of sample %lld is out of range: the model has classes 0 to %lld",
                         where, (long long)label, (long long)i, (long long)classes - 1);
     }

@@ -31,6 +31,10 @@ const char *data_find(cli *c, const char *name);
 int source_open(cli *c, const char *dataset, const char *part, bool required, data_source *out);
 /* Arrays: each a file (.npy, IDX) or a list of numbers. y may be NULL. */
 int source_open_arrays(cli *c, const config_node *x, const config_node *y, const char *what, data_source *out);
+/* What a file is by its first bytes. Gzipped IDX counts as IDX. */
+typedef enum file_kind { FILE_MISSING, FILE_IDX, FILE_NPY, FILE_PNG, FILE_SAFETENSORS, FILE_OTHER } file_kind;
+/* FILE_MISSING after a message. */
+file_kind file_look(cli *c, const char *path);
 /* One array of a file, as a dataset without labels. NULL after a message. */
 soma_dataset *source_read_array(cli *c, const char *path);
 void source_close(data_source *source);

@@ -7,11 +7,10 @@
 
 int main(void) {
     soma_dataset *train = soma_idx("data/mnist/train"), *test = soma_idx("data/mnist/t10k");
-    soma_model *net = soma_sequential(
-        soma_dense(512, .activation = soma_relu, .input_shape = {28 * 28}),
-        soma_dense(10, .activation = soma_softmax));
-    soma_compile(net, .optimizer = soma_rmsprop(),
-                 .loss = soma_sparse_categorical_crossentropy, .metrics = {soma_accuracy});
+    soma_model *net = soma_sequential(soma_dense(512, .activation = soma_relu, .input_shape = {28 * 28}),
+                                      soma_dense(10, .activation = soma_softmax));
+    soma_compile(net, .optimizer = soma_rmsprop(), .loss = soma_sparse_categorical_crossentropy,
+                 .metrics = {soma_accuracy});
     soma_fit(net, train, .epochs = 5, .batch_size = 128, .verbose = 1);
     soma_scores s = soma_evaluate(net, test);
     if (s.status == SOMA_OK) s.status = soma_save(net, "mnist.soma");

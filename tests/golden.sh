@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs a command in an empty folder and compares what it writes (stdout and stderr, in order) and its exit code with a
-# file: golden.sh EXPECTED COMMAND [ARGUMENT...], called from the root of the repository.
-# The command finds the build's `soma` first in PATH and the repository in SOMA_SOURCE. Without EXPECTED it only has to
-# succeed. Exit code 77 skips. SOMA_UPDATE=1 writes EXPECTED anew: look at the difference before it is committed.
+# Runs a command in an empty folder and compares what it writes (stdout and stderr, in order) and its exit code with
+# NAME.out, or with NAME.pattern: golden.sh NAME COMMAND [ARGUMENT...], called from the root of the repository.
+# The command finds the build's `soma` first in PATH, the repository in SOMA_SOURCE, and data/ as the repository has it.
+# With neither file it only has to succeed. Exit code 77 skips. SOMA_UPDATE=1 writes NAME.out anew: look at the
+# difference before it is committed.
 set -u
 expected=$SOMA_SOURCE/$1
 shift
@@ -12,6 +13,7 @@ export PATH LC_ALL
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/run"
+ln -s "$SOMA_SOURCE/data" "$scratch/run/data"
 
 (cd "$scratch/run" && exec "$@") >"$scratch/out" 2>&1 </dev/null
 code=$?
@@ -21,10 +23,17 @@ if [ "$code" -eq 77 ]; then
 fi
 [ "$code" -eq 0 ] || echo "exit code $code" >>"$scratch/out"
 
-if [ "${SOMA_UPDATE:-}" = 1 ]; then
-    cp "$scratch/out" "$expected"
-elif [ -e "$expected" ]; then
-    diff -u "$expected" "$scratch/out"
+if [ -e "$expected.pattern" ]; then
+    cat "$scratch/out"
+    [ "$code" -eq 0 ] || exit "$code"
+    while IFS= read -r pattern; do
+        grep -Eq -e "$pattern" "$scratch/out" || { echo "no line matches: $pattern"; code=1; }
+    done <"$expected.pattern"
+    exit "$code"
+elif [ "${SOMA_UPDATE:-}" = 1 ]; then
+    cp "$scratch/out" "$expected.out"
+elif [ -e "$expected.out" ]; then
+    diff -u "$expected.out" "$scratch/out"
 else
     cat "$scratch/out"
     exit "$code"

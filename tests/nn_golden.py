@@ -49,8 +49,8 @@ activations = {
     "exponential": torch.exp,
     "log_sigmoid": F.logsigmoid,
     "relu6": F.relu6,
-    "hard_sigmoid": F.hardsigmoid,
-    "hard_silu": F.hardswish,
+    "hard_sigmoid": lambda x: torch.clamp(x / 6 + 0.5, 0, 1),
+    "hard_silu": lambda x: x * torch.clamp(x / 6 + 0.5, 0, 1),
 }
 smooth_points = [i for i, p in enumerate(points) if p not in (-3.0, -1.0, 0.0, 1.0, 3.0, 6.0)]
 emit("smooth", smooth_points)

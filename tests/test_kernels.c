@@ -138,11 +138,12 @@ static wide ref_sigmoid(wide a) {
 /* X(name, bound in ulps, reference of a, b, c) */
 #define REFERENCES(X)                                                                                                  \
     X(COPY, 0, a)                                                                                                      \
-    X(NEG, 0, -a) X(ABS, 0, fabsl(a)) X(SIGN, 0, ref_sign(a)) X(SQUARE, .51, a *a) X(SQRT, .51, sqrtl(a))              \
-        X(RSQRT, 2, 1 / sqrtl(a)) X(RECIPROCAL, .51, 1 / a) X(EXP, 2, expl(a)) X(EXPM1, 3, expm1l(a))                  \
-            X(LOG, 2, logl(a)) X(LOG1P, 3, log1pl(a)) X(SIN, 2.5, sinl(a)) X(COS, 2.5, cosl(a)) X(TAN, 3.5, tanl(a))   \
-                X(TANH, 3, tanhl(a)) X(SIGMOID, 3, ref_sigmoid(a)) X(ERF, 3, erfl(a)) X(FLOOR, 0, floorl(a))           \
-                    X(CEIL, 0, ceill(a)) X(ROUND, 0, rintl(a)) X(TRUNC, 0, truncl(a)) X(ISNAN, 0, isnan(a) ? 1 : 0)    \
+    X(NEG, 0, -a)                                                                                                      \
+    X(ABS, 0, fabsl(a)) X(SIGN, 0, ref_sign(a)) X(SQUARE, .51, a *a) X(SQRT, .51, sqrtl(a)) X(RSQRT, 2, 1 / sqrtl(a))  \
+        X(RECIPROCAL, .51, 1 / a) X(EXP, 2, expl(a)) X(EXPM1, 3, expm1l(a)) X(LOG, 2, logl(a)) X(LOG1P, 3, log1pl(a))  \
+            X(SIN, 2.5, sinl(a)) X(COS, 2.5, cosl(a)) X(TAN, 3.5, tanl(a)) X(TANH, 3, tanhl(a))                        \
+                X(SIGMOID, 3, ref_sigmoid(a)) X(ERF, 3, erfl(a)) X(FLOOR, 0, floorl(a)) X(CEIL, 0, ceill(a))           \
+                    X(ROUND, 0, rintl(a)) X(TRUNC, 0, truncl(a)) X(ISNAN, 0, isnan(a) ? 1 : 0)                         \
                         X(ISFINITE, 0, isfinite(a) ? 1 : 0) X(NOT, 0, a == 0 ? 1 : 0) X(ADD, .51, a + b)               \
                             X(SUB, .51, a - b) X(MUL, .51, a *b) X(DIV, .51, a / b) X(MOD, .51, ref_mod(a, b))         \
                                 X(POW, 3, powl(a, b)) X(ATAN2, 3, atan2l(a, b)) X(MAXIMUM, 0, ref_max(a, b))           \

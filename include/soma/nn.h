@@ -1,7 +1,8 @@
-/* Networks: layers, activations, initializers, regularizers, losses, metrics, optimizers, models. Keras' names and defaults.
- * An activation, a loss, a metric, an initializer, a regularizer is a function of tensors: pass ours or your own.
- * Options are named: soma_dense(512, .activation = soma_relu). What is not named, or zero, has its default; a number
- * whose default is not zero is made zero by SOMA_ZERO. Under each such macro is a plain function taking the struct. */
+/* Networks: layers, activations, initializers, regularizers, losses, metrics, optimizers, models. Keras' names and
+ * defaults. An activation, a loss, a metric, an initializer, a regularizer is a function of tensors: pass ours or your
+ * own. Options are named: soma_dense(512, .activation = soma_relu). What is not named, or zero, has its default; a
+ * number whose default is not zero is made zero by SOMA_ZERO. Under each such macro is a plain function taking the
+ * struct. */
 #ifndef SOMA_NN_H
 #define SOMA_NN_H
 
@@ -26,7 +27,7 @@ typedef soma_tensor *soma_activation_fn(soma_tensor *x);
 SOMA_API soma_tensor *soma_linear(soma_tensor *x);       /**< x */
 SOMA_API soma_tensor *soma_relu(soma_tensor *x);         /**< max(x, 0); gradient 0 at 0 */
 SOMA_API soma_tensor *soma_softmax(soma_tensor *x);      /**< e^x_i / sum_j e^x_j along the last axis */
-SOMA_API soma_tensor *soma_step(soma_tensor *x);         /**< 1 where x >= 0, else 0; no gradient */
+SOMA_API soma_tensor *soma_step(soma_tensor *x);         /**< 1 where x >= 0, else 0; gradient 0 */
 SOMA_API soma_tensor *soma_elu(soma_tensor *x);          /**< x > 0 ? x : e^x - 1 */
 SOMA_API soma_tensor *soma_selu(soma_tensor *x);         /**< 1.0507 (x > 0 ? x : 1.6733 (e^x - 1)) */
 SOMA_API soma_tensor *soma_celu(soma_tensor *x);         /**< max(x, 0) + min(0, e^x - 1) */
@@ -67,10 +68,10 @@ SOMA_API soma_initializer soma_he_uniform(void);     /**< U(+-sqrt(6 / fan_in)) 
 SOMA_API soma_initializer soma_he_normal(void);      /**< truncated N(0, 2 / fan_in) */
 SOMA_API soma_initializer soma_lecun_uniform(void);  /**< U(+-sqrt(3 / fan_in)) */
 SOMA_API soma_initializer soma_lecun_normal(void);   /**< truncated N(0, 1 / fan_in) */
-SOMA_API soma_initializer soma_uniform(double minval, double maxval);          /**< Keras: -0.05, 0.05 */
-SOMA_API soma_initializer soma_normal(double mean, double stddev);             /**< Keras: 0, 0.05 */
-SOMA_API soma_initializer soma_truncated_normal(double mean, double stddev);   /**< within 2 stddev of the mean */
-SOMA_API soma_initializer soma_all_zeros(void);                                /**< the default of biases */
+SOMA_API soma_initializer soma_uniform(double minval, double maxval);        /**< Keras: -0.05, 0.05 */
+SOMA_API soma_initializer soma_normal(double mean, double stddev);           /**< Keras: 0, 0.05 */
+SOMA_API soma_initializer soma_truncated_normal(double mean, double stddev); /**< within 2 stddev of the mean */
+SOMA_API soma_initializer soma_all_zeros(void);                              /**< the default of biases */
 SOMA_API soma_initializer soma_all_ones(void);
 SOMA_API soma_initializer soma_constant(double value);
 
@@ -124,13 +125,13 @@ SOMA_API soma_tensor *soma_sparse_top_k_categorical_accuracy(soma_tensor *y_true
 /** v = momentum v - rate g; w += v. Nesterov: w += momentum v - rate g. */
 typedef struct soma_sgd_options {
     SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.01 */
-    double momentum;       /* 0 */
+        double momentum;   /* 0 */
     bool nesterov;         /* false */
 } soma_sgd_options;
 /** v = rho v + (1 - rho) g^2; w -= rate g / sqrt(v + epsilon). centered: sqrt(v - mean(g)^2 + epsilon). */
 typedef struct soma_rmsprop_options {
     SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001 */
-    double rho;            /* 0.9 */
+        double rho;        /* 0.9 */
     double momentum;       /* 0 */
     double epsilon;        /* 1e-7 */
     bool centered;         /* false */
@@ -139,7 +140,7 @@ typedef struct soma_rmsprop_options {
  *  w -= rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon). amsgrad: the largest v so far. */
 typedef struct soma_adam_options {
     SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001; weight_decay 0, of AdamW 0.004 */
-    double beta_1;         /* 0.9 */
+        double beta_1;     /* 0.9 */
     double beta_2;         /* 0.999 */
     double epsilon;        /* 1e-7 */
     bool amsgrad;          /* false */
@@ -161,12 +162,12 @@ SOMA_API void soma_optimizer_destroy(soma_optimizer *optimizer);
 
 /* Every layer's own. */
 #define SOMA_LAYER_OPTIONS                                                                                             \
-    const char *name;                    /* default: "dense", "dense_1", ... */                                        \
-    int64_t input_shape[SOMA_MAX_RANK];  /* of one sample, {28, 28}; needed in a model's first layer at most */        \
-    soma_dtype dtype;                    /* of weights and results, float32 or float64 */                              \
-    bool frozen;                         /* weights are not trained; Keras: trainable = False */                       \
-    soma_context *context;               /* allocates the layer; NULL: the default one */                              \
-    char nothing;                        /* makes soma_flatten() without options valid C */
+    const char *name;                   /* default: "dense", "dense_1", ... */                                         \
+    int64_t input_shape[SOMA_MAX_RANK]; /* of one sample, {28, 28}; needed in a model's first layer at most */         \
+    soma_dtype dtype;                   /* of weights and results, float32 or float64 */                               \
+    bool frozen;                        /* weights are not trained; Keras: trainable = False */                        \
+    soma_context *context;              /* allocates the layer; NULL: the default one */                               \
+    char nothing;                       /* makes soma_flatten() without options valid C */
 
 /** Says the shape of a sample; does nothing. Keras Input. */
 typedef struct soma_input_layer_options {
@@ -179,10 +180,10 @@ SOMA_API soma_layer *soma_input_layer_create(const soma_input_layer_options *opt
 typedef struct soma_dense_options {
     SOMA_LAYER_OPTIONS
     int64_t units;
-    soma_activation_fn *activation;          /* NULL: linear */
-    bool no_bias;                            /* Keras: use_bias = False */
-    soma_initializer kernel_initializer;     /* glorot_uniform */
-    soma_initializer bias_initializer;       /* zeros */
+    soma_activation_fn *activation;                                              /* NULL: linear */
+    bool no_bias;                                                                /* Keras: use_bias = False */
+    soma_initializer kernel_initializer;                                         /* glorot_uniform */
+    soma_initializer bias_initializer;                                           /* zeros */
     soma_regularizer kernel_regularizer, bias_regularizer, activity_regularizer; /* none */
 } soma_dense_options;
 #define soma_dense(...) soma_dense_create(&(soma_dense_options){.units = __VA_ARGS__})
@@ -308,7 +309,8 @@ typedef struct soma_summary_options {
  *  soma_string_free; NULL after an error. */
 SOMA_API char *soma_summary(const soma_model *model, const soma_summary_options *options);
 
-/* ---- by name: for files, commands and other languages. Unknown names are errors that name the nearest known one. ---- */
+/* ---- by name: for files, commands and other languages. Unknown names are errors that name the nearest known one. ----
+ */
 
 SOMA_API soma_activation_fn *soma_activation_by_name(soma_context *context, const char *name);
 SOMA_API soma_loss_fn *soma_loss_by_name(soma_context *context, const char *name);
@@ -321,8 +323,10 @@ SOMA_API soma_optimizer *soma_optimizer_by_name(soma_context *context, const cha
 SOMA_API const char *const *soma_names(const char *list);
 
 /** A model from JSON, and a layer. Layers are {"class_name": "Dense", "config": {"units": 10}}, as soma_model_to_json
- *  writes them, or for people {"dense": {"units": 10}}, {"dense": 10} (the first option) and "flatten".
- *    {"name": "digits", "layers": [{"dense": {"units": 512, "activation": "relu", "input_shape": [784]}}, {"dense": 10}]} */
+ *  writes them, or for people {"dense": {"units": 10}}, {"dense": 10} (the first option; {"input": [784]} for layers
+ *  that have none of their own) and "flatten".
+ *    {"name": "digits", "layers": [{"dense": {"units": 512, "activation": "relu", "input_shape": [784]}}, {"dense":
+ * 10}]} */
 SOMA_API soma_model *soma_model_from_json(soma_context *context, const char *json);
 SOMA_API soma_layer *soma_layer_from_json(soma_context *context, const char *json);
 /** Freed with soma_string_free; NULL after an error. */
@@ -375,7 +379,7 @@ typedef struct soma_weight_options {
     int64_t shape[SOMA_MAX_RANK];
     soma_initializer initializer; /* zeros when unset */
     soma_regularizer regularizer;
-    bool not_trainable;           /* statistics and counters: no gradient, changed by soma_trace_update */
+    bool not_trainable; /* statistics and counters: no gradient, changed by soma_trace_update */
 } soma_weight_options;
 /** In build: the next weight, number 0, 1, ... */
 SOMA_API SOMA_MUST_CHECK soma_status soma_layer_add_weight(soma_layer *layer, const soma_weight_options *options);
@@ -400,8 +404,8 @@ enum { SOMA_MAX_SLOTS = 4 };
 typedef struct soma_update {
     soma_graph *graph;
     soma_tensor *learning_rate;
-    soma_tensor *t;                   /* 1 in the first step */
-    soma_tensor *w, *g;               /* the weight and its gradient, clipped; decay has been taken from w */
+    soma_tensor *t;                     /* 1 in the first step */
+    soma_tensor *w, *g;                 /* the weight and its gradient, clipped; decay has been taken from w */
     soma_tensor *slots[SOMA_MAX_SLOTS]; /* the state before the step, zeros at first: replace by the state after it */
 } soma_update;
 

@@ -11,24 +11,24 @@ extern "C" {
 #endif
 
 /* ---- element by element, one input ---- */
-SOMA_API soma_tensor *soma_neg(soma_tensor *x);     /**< -x */
-SOMA_API soma_tensor *soma_abs(soma_tensor *x);     /**< |x|; gradient 0 at 0 */
-SOMA_API soma_tensor *soma_sign(soma_tensor *x);    /**< -1, 0 or 1; gradient 0 */
-SOMA_API soma_tensor *soma_square(soma_tensor *x);  /**< x*x */
-SOMA_API soma_tensor *soma_sqrt(soma_tensor *x);    /**< x^(1/2) */
-SOMA_API soma_tensor *soma_rsqrt(soma_tensor *x);   /**< x^(-1/2) */
+SOMA_API soma_tensor *soma_neg(soma_tensor *x);        /**< -x */
+SOMA_API soma_tensor *soma_abs(soma_tensor *x);        /**< |x|; gradient 0 at 0 */
+SOMA_API soma_tensor *soma_sign(soma_tensor *x);       /**< -1, 0 or 1; gradient 0 */
+SOMA_API soma_tensor *soma_square(soma_tensor *x);     /**< x*x */
+SOMA_API soma_tensor *soma_sqrt(soma_tensor *x);       /**< x^(1/2) */
+SOMA_API soma_tensor *soma_rsqrt(soma_tensor *x);      /**< x^(-1/2) */
 SOMA_API soma_tensor *soma_reciprocal(soma_tensor *x); /**< 1/x */
-SOMA_API soma_tensor *soma_exp(soma_tensor *x);     /**< e^x */
-SOMA_API soma_tensor *soma_expm1(soma_tensor *x);   /**< e^x - 1, exact near 0 */
-SOMA_API soma_tensor *soma_log(soma_tensor *x);     /**< natural logarithm */
-SOMA_API soma_tensor *soma_log1p(soma_tensor *x);   /**< log(1 + x), exact near 0 */
+SOMA_API soma_tensor *soma_exp(soma_tensor *x);        /**< e^x */
+SOMA_API soma_tensor *soma_expm1(soma_tensor *x);      /**< e^x - 1, exact near 0 */
+SOMA_API soma_tensor *soma_log(soma_tensor *x);        /**< natural logarithm */
+SOMA_API soma_tensor *soma_log1p(soma_tensor *x);      /**< log(1 + x), exact near 0 */
 SOMA_API soma_tensor *soma_sin(soma_tensor *x);
 SOMA_API soma_tensor *soma_cos(soma_tensor *x);
 SOMA_API soma_tensor *soma_tan(soma_tensor *x);
 SOMA_API soma_tensor *soma_tanh(soma_tensor *x);
 SOMA_API soma_tensor *soma_sigmoid(soma_tensor *x); /**< 1/(1 + e^-x), an activation too */
 SOMA_API soma_tensor *soma_erf(soma_tensor *x);
-SOMA_API soma_tensor *soma_floor(soma_tensor *x);   /**< gradient 0, as for ceil, round (half to even), trunc */
+SOMA_API soma_tensor *soma_floor(soma_tensor *x); /**< gradient 0, as for ceil, round (half to even), trunc */
 SOMA_API soma_tensor *soma_ceil(soma_tensor *x);
 SOMA_API soma_tensor *soma_round(soma_tensor *x);
 SOMA_API soma_tensor *soma_trunc(soma_tensor *x);
@@ -67,12 +67,16 @@ SOMA_API soma_tensor *soma_pow_scalar(soma_tensor *x, double exponent);
 
 /* ---- along axes ---- */
 /** Axes of a reduction: soma_sum(x, SOMA_AXES(0, -1), false). No axes at all: SOMA_ALL_AXES. */
-#define SOMA_AXES(...) (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), (const int[]){__VA_ARGS__}
+#define SOMA_AXES(...)                                                                                                 \
+    (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), (const int[]) {                                           \
+        __VA_ARGS__                                                                                                    \
+    }
 #define SOMA_ALL_AXES 0, NULL
 SOMA_API soma_tensor *soma_sum(soma_tensor *x, int n_axes, const int *axes, bool keepdims);
 SOMA_API soma_tensor *soma_mean(soma_tensor *x, int n_axes, const int *axes, bool keepdims); /**< integers: float32 */
 SOMA_API soma_tensor *soma_prod(soma_tensor *x, int n_axes, const int *axes, bool keepdims);
-SOMA_API soma_tensor *soma_max(soma_tensor *x, int n_axes, const int *axes, bool keepdims); /**< ties share the gradient */
+SOMA_API soma_tensor *soma_max(soma_tensor *x, int n_axes, const int *axes,
+                               bool keepdims); /**< ties share the gradient */
 SOMA_API soma_tensor *soma_min(soma_tensor *x, int n_axes, const int *axes, bool keepdims);
 SOMA_API soma_tensor *soma_argmax(soma_tensor *x, int axis, bool keepdims); /**< int64, first of ties; no gradient */
 SOMA_API soma_tensor *soma_argmin(soma_tensor *x, int axis, bool keepdims);

@@ -41,11 +41,11 @@ SOMA_API size_t soma_plan_bytes(const soma_plan *plan);
 
 /** One step of a plan, for people and tools. Strings live as long as the plan. */
 typedef struct soma_plan_step {
-    const char *kind;   /* "contract", "map", "row", "reduce", "copy", "kernel" */
-    const char *text;   /* what it computes */
-    double flops;       /* floating-point operations a run */
-    double bytes;       /* bytes read and written a run, each operand once */
-    bool parallel;      /* shared by the team */
+    const char *kind; /* "contract", "map", "row", "reduce", "copy", "kernel" */
+    const char *text; /* what it computes */
+    double flops;     /* floating-point operations a run */
+    double bytes;     /* bytes read and written a run, each operand once */
+    bool parallel;    /* shared by the team */
 } soma_plan_step;
 SOMA_API int soma_plan_steps(const soma_plan *plan);
 SOMA_API soma_plan_step soma_plan_get_step(const soma_plan *plan, int i);

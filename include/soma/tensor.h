@@ -33,7 +33,7 @@ typedef enum soma_dtype {
 #define SOMA_DTYPE_ENUM(name, text, bytes) name,
     SOMA_DTYPE_LIST(SOMA_DTYPE_ENUM)
 #undef SOMA_DTYPE_ENUM
-    SOMA_DTYPE_COUNT
+        SOMA_DTYPE_COUNT
 } soma_dtype;
 
 /** "float32", ...; never NULL. */
@@ -45,7 +45,10 @@ typedef struct soma_graph soma_graph;
 typedef struct soma_variable soma_variable;
 
 /** A shape as two arguments, rank and extents: soma_zeros(graph, SOMA_F32, SOMA_DIMS(2, 3)). */
-#define SOMA_DIMS(...) (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define SOMA_DIMS(...)                                                                                                 \
+    (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                               \
+        __VA_ARGS__                                                                                                    \
+    }
 /** The shape of a scalar, rank 0. */
 #define SOMA_SCALAR_DIMS 0, NULL
 

@@ -33,7 +33,7 @@ SOMA_API SOMA_MUST_CHECK soma_status soma_model_compile_json(soma_model *model, 
 
 /** What a callback sees. names and values: what has been measured so far in this epoch, names in order. */
 typedef struct soma_logs {
-    int64_t epoch, epochs; /* epoch counts from 0 */
+    int64_t epoch, epochs;  /* epoch counts from 0 */
     int64_t batch, batches; /* batch counts from 0 */
     int n;
     const char *const *names;
@@ -72,9 +72,9 @@ typedef void soma_write_fn(void *user, const char *text, size_t n);
 
 typedef struct soma_fit_options {
     soma_dataset *data;
-    int64_t batch_size;            /* 32; the last, smaller batch counts too */
-    int64_t epochs;                /* 1: the number of the last epoch */
-    int verbose;                   /* SOMA_VERBOSE_NONE */
+    int64_t batch_size; /* 32; the last, smaller batch counts too */
+    int64_t epochs;     /* 1: the number of the last epoch */
+    int verbose;        /* SOMA_VERBOSE_NONE */
     soma_callback *callbacks[SOMA_MAX_CALLBACKS];
     double validation_split;       /* 0; this share of the samples, the last ones, only measures */
     soma_dataset *validation_data; /* instead of a share */
@@ -88,8 +88,9 @@ typedef struct soma_fit_options {
     void *write_user;
 } soma_fit_options;
 /** Trains: soma_fit(net, train, .epochs = 5, .batch_size = 128). Samples may have any shape of the elements that the
- *  model's input has; uint8 ones are scaled, see soma_set_pixel_scale. SOMA_INTERRUPTED after soma_model_request_stop, SOMA_DIVERGED see above. Like all that follow, it
- *  returns at once after an error in what it is given, so that a program may look at the end. */
+ *  model's input has; uint8 ones are scaled, see soma_set_pixel_scale. SOMA_INTERRUPTED after soma_model_request_stop,
+ * SOMA_DIVERGED see above. Like all that follow, it returns at once after an error in what it is given, so that a
+ * program may look at the end. */
 #define soma_fit(model, ...) soma_model_fit(model, &(soma_fit_options){.data = __VA_ARGS__})
 SOMA_API soma_status soma_model_fit(soma_model *model, const soma_fit_options *options);
 
@@ -186,7 +187,8 @@ typedef struct soma_save_options {
     bool no_optimizer;                   /* without what is only needed to train on */
 } soma_save_options;
 /** Weights, architecture, preprocessing, labels, training configuration, optimizer state and history, as a safetensors
- *  file that any reader of that format opens. The old file is replaced at once or stays. soma_save(net, "digits.soma") */
+ *  file that any reader of that format opens. The old file is replaced at once or stays. soma_save(net, "digits.soma")
+ */
 #define soma_save(model, ...) soma_model_save(model, &(soma_save_options){.path = __VA_ARGS__})
 SOMA_API SOMA_MUST_CHECK soma_status soma_model_save(const soma_model *model, const soma_save_options *options);
 

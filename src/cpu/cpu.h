@@ -65,7 +65,7 @@ typedef enum cpu_map {
 #define CPU_MAP_ENUM(name, inputs, formula) CPU_##name,
     CPU_MAP_LIST(CPU_MAP_ENUM)
 #undef CPU_MAP_ENUM
-    CPU_MAP_COUNT
+        CPU_MAP_COUNT
 } cpu_map;
 
 /* Reductions of a row, X(NAME). ARGMAX and ARGMIN give the first index, as a number of the real type; NaN wins. */
@@ -74,7 +74,7 @@ typedef enum cpu_reduce {
 #define CPU_REDUCE_ENUM(name) CPU_REDUCE_##name,
     CPU_REDUCE_LIST(CPU_REDUCE_ENUM)
 #undef CPU_REDUCE_ENUM
-    CPU_REDUCE_COUNT
+        CPU_REDUCE_COUNT
 } cpu_reduce;
 
 /* C[rows][columns] (+)= A[rows][k] * B[k][columns] for one register tile.
@@ -100,7 +100,9 @@ typedef void cpu_reduce_fn(void *dst, const void *src, int64_t src_row, int64_t 
 
 enum { CPU_MAX_ROWS = 14, CPU_MAX_VECTORS = 2 };
 
-/* How a tile's A operand lies: a_col == 1 (rows contiguous), or a_row == 1 (columns contiguous, packed or not). */
+/* How a tile's A operand lies: a_col == 1 (rows contiguous), or a_row == 1 (columns contiguous, packed or not).
+ * Either runs at the speed of the packed form, but for rows a multiple of 4096 bytes apart: all in one set of the first
+ * cache, they push each other out, and packing (pack_transposed, width = rows) pays from about 64 columns of C on. */
 enum { CPU_A_ROWS, CPU_A_COLUMNS, CPU_A_MODES };
 
 typedef struct cpu_real {
@@ -116,11 +118,13 @@ typedef struct cpu_real {
      * columns, panel elements apart; columns beyond the last are written as zeros up to width. */
     void (*pack)(void *dst, int64_t panel, int64_t width, const void *src, int64_t src_row, int64_t rows,
                  int64_t columns);
-    /* The transpose's panels: dst[(r / width) * panel + c * width + r % width] = src[r*src_row + c], padded likewise. */
+    /* The transpose's panels: dst[(r / width) * panel + c * width + r % width] = src[r*src_row + c], padded likewise.
+     */
     void (*pack_transposed)(void *dst, int64_t panel, int64_t width, const void *src, int64_t src_row, int64_t rows,
                             int64_t columns);
-    /* Elements first .. first+n-1 of the random sequence (key, counter): uniform in [0,1) / normal(0,1). Element i takes
-     * word i%4 of Philox block i/4 (f32; f64: words 2*(i%2), 2*(i%2)+1 of block i/2); normal by Box-Muller on pairs. */
+    /* Elements first .. first+n-1 of the random sequence (key, counter): uniform in [0,1) / normal(0,1). Element i
+     * takes word i%4 of Philox block i/4 (f32; f64: words 2*(i%2), 2*(i%2)+1 of block i/2); normal by Box-Muller on
+     * pairs. */
     void (*uniform)(void *dst, uint64_t key, uint64_t counter, int64_t first, int64_t n);
     void (*normal)(void *dst, uint64_t key, uint64_t counter, int64_t first, int64_t n);
     /* Runs independent FMAs for about n iterations; returns the flops done: the machine's own limit. */

@@ -14,11 +14,8 @@
     .lanes = LANES,
     .rows = TILE_ROWS,
     .vectors = CPU_MAX_VECTORS,
-    TILE_LIST(TILE_ENTRY)
-    CPU_MAP_LIST(MAP_ENTRY)
-    CPU_REDUCE_LIST(REDUCE_ENTRY)
-    SOMA_DTYPE_LIST(DTYPE_ENTRY)
-    .pack = V(pack),
+    TILE_LIST(TILE_ENTRY) CPU_MAP_LIST(MAP_ENTRY) CPU_REDUCE_LIST(REDUCE_ENTRY) SOMA_DTYPE_LIST(DTYPE_ENTRY).pack =
+        V(pack),
     .pack_transposed = V(pack_transposed),
     .uniform = V(uniform),
     .normal = V(normal),

@@ -331,10 +331,11 @@ INLINE vec V(product_error)(vec a, vec b, vec p) {
 }
 /* SHUFFLE(a, b, X, w): lane i is lane X(w, i) of a and b, counted on through b; w must be a literal. */
 #define SHUFFLE(a, b, X, w) __builtin_shufflevector(a, b, EACH_LANE(X, w))
-#define LANE_DOWN(w, i) (((i) + (w)) % LANES)                            /* lane i + w of a, around */
-#define LANE_ZIP(half, i) ((i) / 2 + (i) % 2 * LANES + (half)*LANES / 2) /* a's and b's in turn; lower or upper half   \
-                                                                          */
-#define LANE_UNZIP(odd, i) (2 * (i) + (odd))                             /* a's then b's even or odd lanes */
+#define LANE_DOWN(w, i) (((i) + (w)) % LANES) /* lane i + w of a, around */
+#define LANE_ZIP(half, i)                                                                                              \
+    ((i) / 2 + (i) % 2 * LANES + (half)*LANES / 2)                 /* a's and b's in turn; lower or upper half         \
+                                                                    */
+#define LANE_UNZIP(odd, i) (2 * (i) + (odd))                       /* a's then b's even or odd lanes */
 #define LANE_SWAP_LOW(w, i) ((i) & (w) ? LANES + (i) - (w) : (i))  /* of two rows of a transpose: a's even blocks */
 #define LANE_SWAP_HIGH(w, i) ((i) & (w) ? LANES + (i) : (i) + (w)) /* of w lanes and b's, then the odd ones */
 

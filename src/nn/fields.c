@@ -32,7 +32,7 @@ soma_status fields_complete(soma_context *context, const char *who, const soma_f
             TRY(check_bounds(context, who, f, (double)*value));
         } else if (f->kind == SOMA_FIELD_NUMBER) {
             double *value = at(options, f);
-            if (*value == 0 && !signbit(*value)) *value = f->standard;
+            if (*value == 0) *value = signbit(*value) ? 0 : f->standard;
             RETURN_IF(context, !isfinite(*value), SOMA_INVALID, "[%s] %s is not a finite number", who, f->name);
             TRY(check_bounds(context, who, f, *value));
         } else if (f->kind == SOMA_FIELD_DTYPE) {
@@ -78,12 +78,18 @@ static soma_status write_function(text *out, const field_names *names, const cha
 /* Whether there is anything to write. */
 static bool is_set(const soma_field *f, const void *value) {
     switch (f->kind) {
-    case SOMA_FIELD_STRING: return *(const char *const *)value != NULL;
-    case SOMA_FIELD_SHAPE: return *(const int64_t *)value != 0;
-    case SOMA_FIELD_ACTIVATION: return *(soma_activation_fn *const *)value != NULL;
-    case SOMA_FIELD_INITIALIZER: return ((const soma_initializer *)value)->build != NULL;
-    case SOMA_FIELD_REGULARIZER: return ((const soma_regularizer *)value)->penalty != NULL;
-    default: return true;
+    case SOMA_FIELD_STRING:
+        return *(const char *const *)value != NULL;
+    case SOMA_FIELD_SHAPE:
+        return *(const int64_t *)value != 0;
+    case SOMA_FIELD_ACTIVATION:
+        return *(soma_activation_fn *const *)value != NULL;
+    case SOMA_FIELD_INITIALIZER:
+        return ((const soma_initializer *)value)->build != NULL;
+    case SOMA_FIELD_REGULARIZER:
+        return ((const soma_regularizer *)value)->penalty != NULL;
+    default:
+        return true;
     }
 }
 
@@ -97,13 +103,27 @@ static void write_shape(text *out, const int64_t *shape) {
 static soma_status write_value(text *out, const field_names *names, const char *who, const soma_field *f,
                                const void *value) {
     switch (f->kind) {
-    case SOMA_FIELD_BOOL: text_append(out, *(const bool *)value ? "true" : "false"); return SOMA_OK;
-    case SOMA_FIELD_NOT: text_append(out, *(const bool *)value ? "false" : "true"); return SOMA_OK;
-    case SOMA_FIELD_INT: text_printf(out, "%lld", (long long)*(const int64_t *)value); return SOMA_OK;
-    case SOMA_FIELD_NUMBER: json_write_number(out, *(const double *)value); return SOMA_OK;
-    case SOMA_FIELD_STRING: json_write_string(out, *(const char *const *)value); return SOMA_OK;
-    case SOMA_FIELD_SHAPE: write_shape(out, value); return SOMA_OK;
-    case SOMA_FIELD_DTYPE: json_write_string(out, soma_dtype_name(*(const soma_dtype *)value)); return SOMA_OK;
+    case SOMA_FIELD_BOOL:
+        text_append(out, *(const bool *)value ? "true" : "false");
+        return SOMA_OK;
+    case SOMA_FIELD_NOT:
+        text_append(out, *(const bool *)value ? "false" : "true");
+        return SOMA_OK;
+    case SOMA_FIELD_INT:
+        text_printf(out, "%lld", (long long)*(const int64_t *)value);
+        return SOMA_OK;
+    case SOMA_FIELD_NUMBER:
+        json_write_number(out, *(const double *)value);
+        return SOMA_OK;
+    case SOMA_FIELD_STRING:
+        json_write_string(out, *(const char *const *)value);
+        return SOMA_OK;
+    case SOMA_FIELD_SHAPE:
+        write_shape(out, value);
+        return SOMA_OK;
+    case SOMA_FIELD_DTYPE:
+        json_write_string(out, soma_dtype_name(*(const soma_dtype *)value));
+        return SOMA_OK;
     case SOMA_FIELD_ACTIVATION:
         return write_function(out, names, who, f->name, &activation_names,
                               (soma_function *)*(soma_activation_fn *const *)value, NULL);
@@ -151,11 +171,12 @@ static soma_status read_parameters(const field_names *names, const char *who, co
     const json_node *value;
     while (json_node_next(node, &cursor, &key, &value)) {
         int i = 0;
-        while (i < entry->n && strcmp(entry->parameters[i], key) != 0) i++;
+        while (i < entry->n && strcmp(entry->parameters[i], key) != 0)
+            i++;
         if (i == entry->n && strcmp(key, "seed") == 0) continue; /* ours is the context's */
         RETURN_IF(names->context, i == entry->n, SOMA_INVALID, "[%s] %s has no number '%s'", who, entry->name, key);
-        RETURN_IF(names->context, !json_node_number(value, &parameters[i]), SOMA_INVALID, "[%s] %s: %s must be a number",
-                  who, entry->name, key);
+        RETURN_IF(names->context, !json_node_number(value, &parameters[i]), SOMA_INVALID,
+                  "[%s] %s: %s must be a number", who, entry->name, key);
     }
     return SOMA_OK;
 }
@@ -227,12 +248,15 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
         return SOMA_OK;
     case SOMA_FIELD_INT:
         return json_node_integer(node, value) ? SOMA_OK : wrong(names, who, f, "a whole number");
-    case SOMA_FIELD_NUMBER: return read_number(names, who, f, node, value);
+    case SOMA_FIELD_NUMBER:
+        return read_number(names, who, f, node, value);
     case SOMA_FIELD_STRING:
         *(const char **)value = json_node_string(node);
         return *(const char **)value ? SOMA_OK : wrong(names, who, f, "a string");
-    case SOMA_FIELD_SHAPE: return read_shape(names, who, f, node, value);
-    case SOMA_FIELD_DTYPE: return read_dtype(names, who, f, node, value);
+    case SOMA_FIELD_SHAPE:
+        return read_shape(names, who, f, node, value);
+    case SOMA_FIELD_DTYPE:
+        return read_dtype(names, who, f, node, value);
     case SOMA_FIELD_ACTIVATION: {
         soma_function *function = NULL;
         TRY(read_function(names, who, f, &activation_names, node, &function, NULL));
@@ -263,7 +287,8 @@ static soma_status unknown_option(const field_names *names, const char *who, con
     const char *known[KNOWN];
     int n = 0;
     for (int t = 0; t < FIELD_TABLES; t++) {
-        for (const soma_field *f = tables[t]; f && f->name && n < KNOWN; f++) known[n++] = f->name;
+        for (const soma_field *f = tables[t]; f && f->name && n < KNOWN; f++)
+            known[n++] = f->name;
     }
     const char *nearest = text_nearest(key, known, n);
     return error_set(names->context, SOMA_NOT_FOUND, "[%s] unknown option '%s'%s%s%s", who, key,

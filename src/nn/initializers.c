@@ -30,7 +30,7 @@ static soma_tensor *scaled(const soma_weight_request *r, double scale, double fa
 }
 
 #define VARIANCE_SCALING(name, scale, fan, normal)                                                                     \
-    static soma_tensor *build_##name(const soma_weight_request *request, const double *parameters) {                  \
+    static soma_tensor *build_##name(const soma_weight_request *request, const double *parameters) {                   \
         (void)parameters;                                                                                              \
         return scaled(request, scale, fan, normal);                                                                    \
     }                                                                                                                  \

@@ -15,6 +15,7 @@ const soma_field layer_common_fields[] = {
     {.name = "dtype", .kind = SOMA_FIELD_DTYPE, .offset = offsetof(layer_options, dtype)},
     {.name = "trainable", .kind = SOMA_FIELD_NOT, .offset = offsetof(layer_options, frozen)},
     {.name = NULL}};
+const soma_field *const layer_input_shape_field = &layer_common_fields[1];
 
 const soma_layer_class *const layer_table[] = {
 #define LAYER(name) &layer_##name,
@@ -120,7 +121,8 @@ void layer_release(soma_layer *layer) {
         free_string(layer->context, (char *)(uintptr_t)layer->weights[i].spec.name);
     }
     mem_free(layer->context, layer->weights, (size_t)layer->n_weights * sizeof *layer->weights);
-    for (int i = 0; i < layer->n_symbols; i++) free_symbol(layer, layer->symbols[i]);
+    for (int i = 0; i < layer->n_symbols; i++)
+        free_symbol(layer, layer->symbols[i]);
     mem_free(layer->context, layer->symbols, (size_t)layer->n_symbols * sizeof *layer->symbols);
     free_string(layer->context, layer->name);
     free_options(layer);
@@ -177,8 +179,8 @@ soma_variable *soma_layer_get_weight(const soma_layer *layer, int i) {
 soma_status soma_layer_add_weight(soma_layer *layer, const soma_weight_options *options) {
     soma_context *context = layer ? layer->context : NULL;
     RETURN_IF(context, !layer || !options || !options->name, SOMA_INVALID, "[layer] a weight needs a layer and a name");
-    RETURN_IF(context, options->rank < 0 || options->rank > SOMA_MAX_RANK ||
-                           shape_size(options->rank, options->shape) < 0,
+    RETURN_IF(context,
+              options->rank < 0 || options->rank > SOMA_MAX_RANK || shape_size(options->rank, options->shape) < 0,
               SOMA_SHAPE, "[%s] the shape of %s is negative or too large", layer->kind->name, options->name);
     size_t n = (size_t)layer->n_weights;
     char *name = copy_string(layer->context, options->name);

@@ -1,6 +1,6 @@
 /* The inside of layers, symbols and traces.
- * Rests on ops. A layer is a class, a copy of its options, and weights; like Keras it keeps the symbols made by calling it.
- * Models count their layers' references, so that layers may be shared between models. */
+ * Rests on ops. A layer is a class, a copy of its options, and weights; like Keras it keeps the symbols made by calling
+ * it. Models count their layers' references, so that layers may be shared between models. */
 #ifndef NN_LAYER_H
 #define NN_LAYER_H
 
@@ -35,7 +35,7 @@ struct soma_layer {
 
 struct soma_symbol {
     soma_layer *layer;
-    int call;             /* number of the call of its layer */
+    int call; /* number of the call of its layer */
     soma_symbol **inputs;
     int n_inputs;
     int rank;
@@ -50,6 +50,7 @@ struct soma_symbol {
 extern const soma_layer_class *const layer_table[];
 extern const char *const layer_name_list[];
 extern const soma_field layer_common_fields[];
+extern const soma_field *const layer_input_shape_field; /* one of them */
 /* The class of a name, the user's or ours; NULL when there is none. */
 const soma_layer_class *layer_class_find(const soma_custom *custom, const char *name);
 
@@ -83,7 +84,7 @@ struct soma_trace {
     soma_tensor *step;
     trace_pair *reads, *updates;
     int n_reads, n_updates;
-    soma_tensor *losses;      /* sum of the penalties; NULL: none */
+    soma_tensor *losses; /* sum of the penalties; NULL: none */
     bool failed;
 };
 

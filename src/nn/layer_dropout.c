@@ -5,12 +5,9 @@
 
 #include "nn/layer.h"
 
-static const soma_field fields[] = {{.name = "rate",
-                                     .kind = SOMA_FIELD_NUMBER,
-                                     .offset = offsetof(soma_dropout_options, rate),
-                                     .low = 0,
-                                     .high = 1},
-                                    {.name = NULL}};
+static const soma_field fields[] = {
+    {.name = "rate", .kind = SOMA_FIELD_NUMBER, .offset = offsetof(soma_dropout_options, rate), .low = 0, .high = 1},
+    {.name = NULL}};
 
 static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     (void)n;

@@ -20,10 +20,9 @@ soma_layer *soma_flatten_create(const soma_flatten_options *options) {
     return soma_layer_create(&layer_flatten, options);
 }
 
-static const soma_field reshape_fields[] = {{.name = "target_shape",
-                                             .kind = SOMA_FIELD_SHAPE,
-                                             .offset = offsetof(soma_reshape_layer_options, target_shape)},
-                                            {.name = NULL}};
+static const soma_field reshape_fields[] = {
+    {.name = "target_shape", .kind = SOMA_FIELD_SHAPE, .offset = offsetof(soma_reshape_layer_options, target_shape)},
+    {.name = NULL}};
 
 static soma_tensor *reshape(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     (void)trace, (void)n;

@@ -42,18 +42,24 @@ soma_tensor *soma_sparse_categorical_accuracy(soma_tensor *y_true, soma_tensor *
 soma_tensor *soma_accuracy(soma_tensor *y_true, soma_tensor *y_pred) {
     if (!y_true || !y_pred) return NULL;
     switch (answer_of(y_true, y_pred)) {
-    case ANSWER_BINARY: return soma_binary_accuracy(y_true, y_pred);
-    case ANSWER_SPARSE: return soma_sparse_categorical_accuracy(y_true, y_pred);
-    default: return soma_categorical_accuracy(y_true, y_pred);
+    case ANSWER_BINARY:
+        return soma_binary_accuracy(y_true, y_pred);
+    case ANSWER_SPARSE:
+        return soma_sparse_categorical_accuracy(y_true, y_pred);
+    default:
+        return soma_categorical_accuracy(y_true, y_pred);
     }
 }
 
 static soma_tensor *crossentropy(soma_tensor *y_true, soma_tensor *y_pred) {
     if (!y_true || !y_pred) return NULL;
     switch (answer_of(y_true, y_pred)) {
-    case ANSWER_BINARY: return soma_binary_crossentropy(y_true, y_pred);
-    case ANSWER_SPARSE: return soma_sparse_categorical_crossentropy(y_true, y_pred);
-    default: return soma_categorical_crossentropy(y_true, y_pred);
+    case ANSWER_BINARY:
+        return soma_binary_crossentropy(y_true, y_pred);
+    case ANSWER_SPARSE:
+        return soma_sparse_categorical_crossentropy(y_true, y_pred);
+    default:
+        return soma_categorical_crossentropy(y_true, y_pred);
     }
 }
 

@@ -30,7 +30,8 @@ soma_model *model_alloc(soma_context *context, int layers, int calls, int values
 void soma_model_destroy(soma_model *model) {
     if (!model) return;
     if (model->training) model->training_destroy(model, model->training);
-    for (int i = 0; i < model->n_layers; i++) layer_release(model->layers[i]);
+    for (int i = 0; i < model->n_layers; i++)
+        layer_release(model->layers[i]);
     arena_deinit(&model->arena);
     mem_free(model->context, model, sizeof *model);
 }
@@ -59,12 +60,12 @@ static soma_model *chain_layers(soma_context *context, soma_layer *const *layers
         chain[i] = i;
         model->layers[model->n_layers++] = layers[i];
         layer_retain(layers[i]);
-        model->calls[model->n_calls++] =
-            (model_call){.layer = i, .n_inputs = 1, .inputs = &chain[i], .output = i + 1};
+        model->calls[model->n_calls++] = (model_call){.layer = i, .n_inputs = 1, .inputs = &chain[i], .output = i + 1};
     }
     if (!chain) return model; /* not built, no inputs: the caller sees */
     chain[n] = n;
-    for (int i = 0; i <= n; i++) model->values[i].rank = -1;
+    for (int i = 0; i <= n; i++)
+        model->values[i].rank = -1;
     model->inputs = &chain[0];
     model->outputs = &chain[n];
     model->n_inputs = model->n_outputs = 1;
@@ -75,7 +76,8 @@ static soma_model *chain_layers(soma_context *context, soma_layer *const *layers
 static int given_shape(const soma_model *model, const int64_t **shape) {
     *shape = model->layers[0]->options->input_shape;
     int rank = 0;
-    while (rank < SOMA_MAX_RANK && (*shape)[rank] != 0) rank++;
+    while (rank < SOMA_MAX_RANK && (*shape)[rank] != 0)
+        rank++;
     return rank;
 }
 
@@ -90,9 +92,11 @@ static soma_status start(soma_model *model, bool make) {
 
 soma_model *model_sequential(soma_context *context, soma_layer *const *layers, int n, bool make) {
     bool ok = layers && n > 0;
-    for (int i = 0; ok && i < n; i++) ok = layers[i] != NULL;
+    for (int i = 0; ok && i < n; i++)
+        ok = layers[i] != NULL;
     for (int i = 0; ok && i < n; i++) {
-        for (int j = 0; j < i; j++) ok = ok && layers[i] != layers[j];
+        for (int j = 0; j < i; j++)
+            ok = ok && layers[i] != layers[j];
     }
     soma_model *model = ok ? chain_layers(context, layers, n) : NULL;
     if (!ok) (void)error_set(context, SOMA_INVALID, "[sequential] a layer is missing or there twice");
@@ -102,7 +106,8 @@ soma_model *model_sequential(soma_context *context, soma_layer *const *layers, i
     } else {
         for (int i = 0; layers && i < n; i++) {
             bool seen = false;
-            for (int j = 0; j < i; j++) seen = seen || layers[i] == layers[j];
+            for (int j = 0; j < i; j++)
+                seen = seen || layers[i] == layers[j];
             if (!seen) soma_layer_destroy(layers[i]);
         }
     }
@@ -160,12 +165,14 @@ soma_status model_name_layers(soma_model *model) {
 soma_status model_trace(soma_model *model, soma_trace *trace, soma_tensor *const *inputs, soma_tensor **outputs) {
     soma_tensor **values = arena_alloc(&trace->graph->arena, (size_t)model->n_values * sizeof *values);
     if (!values) return SOMA_NO_MEMORY;
-    for (int i = 0; i < model->n_inputs; i++) values[model->inputs[i]] = inputs[i];
+    for (int i = 0; i < model->n_inputs; i++)
+        values[model->inputs[i]] = inputs[i];
     for (int i = 0; i < model->n_calls; i++) {
         const model_call *call = &model->calls[i];
         soma_tensor **arguments = arena_alloc(&trace->graph->arena, (size_t)call->n_inputs * sizeof *arguments);
         if (!arguments) return SOMA_NO_MEMORY;
-        for (int j = 0; j < call->n_inputs; j++) arguments[j] = values[call->inputs[j]];
+        for (int j = 0; j < call->n_inputs; j++)
+            arguments[j] = values[call->inputs[j]];
         values[call->output] = layer_call(model->layers[call->layer], trace, arguments, call->n_inputs);
         if (!values[call->output]) {
             soma_status status = soma_last_status(model->context);
@@ -177,9 +184,12 @@ soma_status model_trace(soma_model *model, soma_trace *trace, soma_tensor *const
             memcpy(value->shape, values[call->output]->shape + 1, (size_t)value->rank * sizeof *value->shape);
         }
     }
-    for (int i = 0; i < model->n_layers; i++) layer_add_penalties(model->layers[i], trace);
-    if (trace->failed) return soma_last_status(model->context) != SOMA_OK ? soma_last_status(model->context) : SOMA_INVALID;
-    for (int i = 0; i < model->n_outputs; i++) outputs[i] = values[model->outputs[i]];
+    for (int i = 0; i < model->n_layers; i++)
+        layer_add_penalties(model->layers[i], trace);
+    if (trace->failed)
+        return soma_last_status(model->context) != SOMA_OK ? soma_last_status(model->context) : SOMA_INVALID;
+    for (int i = 0; i < model->n_outputs; i++)
+        outputs[i] = values[model->outputs[i]];
     return SOMA_OK;
 }
 
@@ -209,7 +219,8 @@ soma_status model_describe(soma_model *model, int rank, const int64_t *sample_sh
 /* Fans as Keras counts them. */
 static void fans(const soma_weight_options *spec, double *in, double *out) {
     double window = 1;
-    for (int i = 0; i + 2 < spec->rank; i++) window *= (double)spec->shape[i];
+    for (int i = 0; i + 2 < spec->rank; i++)
+        window *= (double)spec->shape[i];
     *in = spec->rank == 0 ? 1 : window * (double)spec->shape[spec->rank > 1 ? spec->rank - 2 : 0];
     *out = spec->rank == 0 ? 1 : window * (double)spec->shape[spec->rank - 1];
 }
@@ -266,14 +277,16 @@ static soma_status make_variable(soma_model *model, soma_layer *layer, layer_wei
                                            w->spec.shape);
     }
     text_deinit(&name);
-    if (!w->variable) return soma_last_status(model->context) != SOMA_OK ? soma_last_status(model->context) : SOMA_NO_MEMORY;
+    if (!w->variable)
+        return soma_last_status(model->context) != SOMA_OK ? soma_last_status(model->context) : SOMA_NO_MEMORY;
     w->variable->trainable = !w->spec.not_trainable && !layer->options->frozen;
     return SOMA_OK;
 }
 
 soma_status model_make_variables(soma_model *model, bool initialize) {
     int total = 0, n = 0;
-    for (int i = 0; i < model->n_layers; i++) total += model->layers[i]->n_weights;
+    for (int i = 0; i < model->n_layers; i++)
+        total += model->layers[i]->n_weights;
     if (total == 0) return SOMA_OK;
     layer_weight **made = mem_alloc(model->context, (size_t)total * sizeof *made);
     if (!made) return SOMA_NO_MEMORY;
@@ -313,7 +326,8 @@ int64_t soma_count_params(const soma_model *model) {
     int64_t count = 0;
     for (int i = 0; i < model->n_layers; i++) {
         const soma_layer *layer = model->layers[i];
-        for (int j = 0; j < layer->n_weights; j++) count += shape_size(layer->weights[j].spec.rank, layer->weights[j].spec.shape);
+        for (int j = 0; j < layer->n_weights; j++)
+            count += shape_size(layer->weights[j].spec.rank, layer->weights[j].spec.shape);
     }
     return count;
 }

@@ -15,11 +15,11 @@ typedef struct model_value {
 } model_value;
 
 typedef struct model_call {
-    int layer;          /* index */
+    int layer; /* index */
     int n_inputs;
-    const int *inputs;  /* indices of values; in the model's arena */
+    const int *inputs; /* indices of values; in the model's arena */
     int output;
-    int place;          /* number of this call of its layer, for "dense[0][0]" */
+    int place; /* number of this call of its layer, for "dense[0][0]" */
 } model_call;
 
 struct soma_model {
@@ -36,9 +36,9 @@ struct soma_model {
     int *inputs, *outputs; /* indices of values */
     int n_inputs, n_outputs;
     double pixel_scale, pixel_offset;
-    bool raw_pixels;       /* the first layer is a rescaling, or the user said so: uint8 as it is */
+    bool raw_pixels;                          /* the first layer is a rescaling, or the user said so: uint8 as it is */
     int64_t optimizer_count, optimizer_bytes; /* elements of the optimizer's state, for the summary */
-    atomic_int stop;       /* MODEL_RUNS, or why it should not */
+    atomic_int stop;                          /* MODEL_RUNS, or why it should not */
     void *training;
     void (*training_destroy)(soma_model *model, void *training);
 };

@@ -37,8 +37,9 @@ static const char *split(const json_node *node, const json_node **config) {
 soma_layer *layer_from_json_node(const field_names *names, const json_node *node) {
     const json_node *config;
     const char *name = node ? split(node, &config) : NULL;
-    RETURN_NULL_IF(names->context, !name, SOMA_INVALID,
-                   "[model] a layer must be a name, {\"dense\": {...}} or {\"class_name\": \"Dense\", \"config\": {...}}");
+    RETURN_NULL_IF(
+        names->context, !name, SOMA_INVALID,
+        "[model] a layer must be a name, {\"dense\": {...}} or {\"class_name\": \"Dense\", \"config\": {...}}");
     const soma_layer_class *kind = layer_class_find(names->custom, name);
     if (!kind) {
         (void)name_unknown(names->context, "layer", name, layer_name_list);
@@ -52,10 +53,9 @@ soma_layer *layer_from_json_node(const field_names *names, const json_node *node
     if (shape == JSON_IS_NULL || shape == JSON_IS_OBJECT) {
         const soma_field *tables[FIELD_TABLES] = {kind->fields, layer_common_fields};
         status = fields_read(names, kind->name, tables, config, options);
-    } else if (kind->fields) {
-        status = fields_read_value(names, kind->name, &kind->fields[0], config, options);
     } else {
-        status = error_set(names->context, SOMA_INVALID, "[%s] it has no options but those of every layer", kind->name);
+        const soma_field *first = kind->fields ? kind->fields : layer_input_shape_field;
+        status = fields_read_value(names, kind->name, first, config, options);
     }
     soma_layer *layer = status == SOMA_OK ? soma_layer_create(kind, options) : NULL;
     mem_free(names->context, options, kind->size);
@@ -66,13 +66,15 @@ soma_layer *layer_from_json_node(const field_names *names, const json_node *node
 
 static void write_indices(text *out, const int *indices, int n) {
     text_append(out, "[");
-    for (int i = 0; i < n; i++) text_printf(out, "%s%d", i ? ", " : "", indices[i]);
+    for (int i = 0; i < n; i++)
+        text_printf(out, "%s%d", i ? ", " : "", indices[i]);
     text_append(out, "]");
 }
 
 static void write_shape(text *out, const model_value *value) {
     text_append(out, "[");
-    for (int i = 0; i < value->rank; i++) text_printf(out, "%s%lld", i ? ", " : "", (long long)value->shape[i]);
+    for (int i = 0; i < value->rank; i++)
+        text_printf(out, "%s%lld", i ? ", " : "", (long long)value->shape[i]);
     text_append(out, "]");
 }
 
@@ -162,7 +164,8 @@ static soma_status read_input(wiring *w, int64_t i) {
     RETURN_IF(w->names->context, w->layers[i]->kind != &layer_input, SOMA_FORMAT,
               "[model] its first layers must be its inputs");
     int rank = 0;
-    while (rank < SOMA_MAX_RANK && o->input_shape[rank] != 0) rank++;
+    while (rank < SOMA_MAX_RANK && o->input_shape[rank] != 0)
+        rank++;
     w->symbols[i] = soma_symbol_create(w->names->context, rank, o->input_shape, o->name);
     if (!w->symbols[i]) return failure(w->names);
     layer_release(w->layers[i]);
@@ -174,8 +177,8 @@ static soma_status read_input(wiring *w, int64_t i) {
 static soma_status read_call(wiring *w, int64_t i) {
     const json_node *call = json_node_at(w->calls, i);
     int64_t layer, known = w->n_inputs + i;
-    RETURN_IF(w->names->context, !json_node_integer(json_node_find(call, "layer"), &layer) || layer < w->n_inputs ||
-                                     layer >= w->n_layers,
+    RETURN_IF(w->names->context,
+              !json_node_integer(json_node_find(call, "layer"), &layer) || layer < w->n_inputs || layer >= w->n_layers,
               SOMA_FORMAT, "[model] call %lld names no layer", (long long)i);
     const json_node *list = json_node_find(call, "inputs");
     TRY(choose(w, list, known));
@@ -184,8 +187,10 @@ static soma_status read_call(wiring *w, int64_t i) {
 }
 
 static soma_status read_wiring(wiring *w) {
-    for (int64_t i = 0; i < w->n_inputs; i++) TRY(read_input(w, i));
-    for (int64_t i = 0; i < w->n_calls; i++) TRY(read_call(w, i));
+    for (int64_t i = 0; i < w->n_inputs; i++)
+        TRY(read_input(w, i));
+    for (int64_t i = 0; i < w->n_calls; i++)
+        TRY(read_call(w, i));
     return choose(w, w->outputs, w->n_inputs + w->n_calls);
 }
 
@@ -195,8 +200,8 @@ static soma_model *functional(const field_names *names, const json_node *root, s
     w.calls = json_node_find(root, "calls");
     w.outputs = json_node_find(root, "outputs");
     w.n_calls = json_node_count(w.calls);
-    RETURN_NULL_IF(names->context, !json_node_integer(json_node_find(root, "inputs"), &w.n_inputs) || w.n_inputs < 1 ||
-                                       w.n_inputs > n,
+    RETURN_NULL_IF(names->context,
+                   !json_node_integer(json_node_find(root, "inputs"), &w.n_inputs) || w.n_inputs < 1 || w.n_inputs > n,
                    SOMA_FORMAT, "[model] \"inputs\" must be the number of its inputs");
     size_t bytes = 2 * (size_t)(w.n_inputs + w.n_calls) * sizeof(soma_symbol *);
     w.symbols = mem_zalloc(names->context, bytes);
@@ -212,8 +217,9 @@ static soma_model *functional(const field_names *names, const json_node *root, s
 static soma_status read_pixels(const field_names *names, soma_model *model, const json_node *node) {
     if (!node) return SOMA_OK;
     const json_node *offset = json_node_find(node, "offset");
-    RETURN_IF(names->context, !json_node_number(json_node_find(node, "scale"), &model->pixel_scale) ||
-                                  (offset && !json_node_number(offset, &model->pixel_offset)),
+    RETURN_IF(names->context,
+              !json_node_number(json_node_find(node, "scale"), &model->pixel_scale) ||
+                  (offset && !json_node_number(offset, &model->pixel_offset)),
               SOMA_INVALID, "[model] pixels: scale and offset must be numbers");
     model->raw_pixels = false;
     return SOMA_OK;
@@ -246,7 +252,8 @@ static soma_status check_keys(const field_names *names, const json_node *root) {
     const json_node *value;
     while (json_node_next(root, &cursor, &key, &value)) {
         int i = 0;
-        while (known[i] && strcmp(known[i], key) != 0) i++;
+        while (known[i] && strcmp(known[i], key) != 0)
+            i++;
         if (!known[i]) return name_unknown(names->context, "model option", key, known);
     }
     return SOMA_OK;

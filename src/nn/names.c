@@ -11,8 +11,10 @@
 
 bool name_matches(const char *a, const char *b) {
     for (;;) {
-        while (*a == '_') a++;
-        while (*b == '_') b++;
+        while (*a == '_')
+            a++;
+        while (*b == '_')
+            b++;
         if (tolower((unsigned char)*a) != tolower((unsigned char)*b)) return false;
         if (!*a) return true;
         a++, b++;
@@ -35,14 +37,16 @@ const name_entry *name_of(const name_table *table, soma_function *function) {
 
 soma_status name_unknown(soma_context *context, const char *what, const char *name, const char *const *names) {
     int n = 0;
-    while (names[n]) n++;
+    while (names[n])
+        n++;
     const char *nearest = text_nearest(name, names, n);
     if (nearest) return error_set(context, SOMA_NOT_FOUND, "unknown %s '%s'; did you mean '%s'?", what, name, nearest);
     text known;
     text_init(&known, context);
-    for (int i = 0; i < n; i++) text_printf(&known, "%s%s", i ? ", " : "", names[i]);
-    soma_status status = error_set(context, SOMA_NOT_FOUND, "unknown %s '%s'; known are %s", what, name,
-                                   text_string(&known));
+    for (int i = 0; i < n; i++)
+        text_printf(&known, "%s%s", i ? ", " : "", names[i]);
+    soma_status status =
+        error_set(context, SOMA_NOT_FOUND, "unknown %s '%s'; known are %s", what, name, text_string(&known));
     text_deinit(&known);
     return status;
 }
@@ -112,9 +116,12 @@ const char *const *soma_names(const char *list) {
     const struct {
         const char *list;
         const char *const *names;
-    } lists[] = {{"activations", activation_names.names},   {"losses", loss_names.names},
-                 {"metrics", metric_names.names},           {"initializers", initializer_names.names},
-                 {"regularizers", regularizer_names.names}, {"optimizers", optimizer_name_list},
+    } lists[] = {{"activations", activation_names.names},
+                 {"losses", loss_names.names},
+                 {"metrics", metric_names.names},
+                 {"initializers", initializer_names.names},
+                 {"regularizers", regularizer_names.names},
+                 {"optimizers", optimizer_name_list},
                  {"layers", layer_name_list}};
     for (size_t i = 0; list && i < sizeof lists / sizeof *lists; i++) {
         if (strcmp(list, lists[i].list) == 0) return lists[i].names;

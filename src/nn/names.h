@@ -13,17 +13,17 @@ enum { NAME_PARAMETERS = 3 };
 typedef struct name_entry {
     const char *name;
     soma_function *function;
-    int n;                                     /* parameters */
+    int n; /* parameters */
     const char *parameters[NAME_PARAMETERS];
     double standard[NAME_PARAMETERS];
-    bool indices;                              /* losses, metrics: y_true are class indices, y_pred has a value a class */
+    bool indices; /* losses, metrics: y_true are class indices, y_pred has a value a class */
 } name_entry;
 
 typedef struct name_table {
-    const char *what;           /* "activation" */
+    const char *what; /* "activation" */
     const name_entry *entries;
     int n;
-    const char *const *names;   /* of the entries, ends with NULL */
+    const char *const *names; /* of the entries, ends with NULL */
 } name_table;
 
 extern const name_table activation_names, loss_names, metric_names, initializer_names, regularizer_names;

@@ -105,7 +105,8 @@ soma_status optimizer_clip(const soma_optimizer *optimizer, soma_tensor **g, int
     soma_tensor *factor = NULL;
     if (!(o->clipnorm > 0) && o->global_clipnorm > 0) {
         soma_tensor *squares = n > 0 ? sum_of_squares(g[0]) : NULL;
-        for (int i = 1; i < n; i++) squares = soma_add(squares, soma_cast(sum_of_squares(g[i]), g[0]->dtype));
+        for (int i = 1; i < n; i++)
+            squares = soma_add(squares, soma_cast(sum_of_squares(g[i]), g[0]->dtype));
         factor = shrink(squares, o->global_clipnorm);
     }
     for (int i = 0; i < n; i++) {
@@ -116,7 +117,9 @@ soma_status optimizer_clip(const soma_optimizer *optimizer, soma_tensor **g, int
         } else if (o->clipvalue > 0) {
             g[i] = soma_clip(g[i], -o->clipvalue, o->clipvalue);
         }
-        if (!g[i]) return soma_last_status(optimizer->context) != SOMA_OK ? soma_last_status(optimizer->context) : SOMA_INVALID;
+        if (!g[i])
+            return soma_last_status(optimizer->context) != SOMA_OK ? soma_last_status(optimizer->context)
+                                                                   : SOMA_INVALID;
     }
     return SOMA_OK;
 }

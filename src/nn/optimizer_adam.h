@@ -15,14 +15,18 @@
      .offset = ADAM_FIELD(learning_rate),                                                                              \
      .standard = 0.001,                                                                                                \
      .high = 1e30},                                                                                                    \
-        {.name = "beta_1", .kind = SOMA_FIELD_NUMBER, .offset = ADAM_FIELD(beta_1), .standard = 0.9, .high = 0.9999999}, \
+        {.name = "beta_1",                                                                                             \
+         .kind = SOMA_FIELD_NUMBER,                                                                                    \
+         .offset = ADAM_FIELD(beta_1),                                                                                 \
+         .standard = 0.9,                                                                                              \
+         .high = 0.9999999},                                                                                           \
         {.name = "beta_2",                                                                                             \
          .kind = SOMA_FIELD_NUMBER,                                                                                    \
          .offset = ADAM_FIELD(beta_2),                                                                                 \
          .standard = 0.999,                                                                                            \
          .high = 0.9999999},                                                                                           \
-        {.name = "epsilon", .kind = SOMA_FIELD_NUMBER, .offset = ADAM_FIELD(epsilon), .standard = 1e-7, .high = 1e30},  \
-        {.name = "amsgrad", .kind = SOMA_FIELD_BOOL, .offset = ADAM_FIELD(amsgrad)},                                    \
+        {.name = "epsilon", .kind = SOMA_FIELD_NUMBER, .offset = ADAM_FIELD(epsilon), .standard = 1e-7, .high = 1e30}, \
+        {.name = "amsgrad", .kind = SOMA_FIELD_BOOL, .offset = ADAM_FIELD(amsgrad)},                                   \
         {.name = "weight_decay",                                                                                       \
          .kind = SOMA_FIELD_NUMBER,                                                                                    \
          .offset = ADAM_FIELD(weight_decay),                                                                           \

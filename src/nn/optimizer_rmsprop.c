@@ -7,7 +7,11 @@
 
 #define FIELD(member) offsetof(soma_rmsprop_options, member)
 static const soma_field fields[] = {
-    {.name = "learning_rate", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(learning_rate), .standard = 0.001, .high = 1e30},
+    {.name = "learning_rate",
+     .kind = SOMA_FIELD_NUMBER,
+     .offset = FIELD(learning_rate),
+     .standard = 0.001,
+     .high = 1e30},
     {.name = "rho", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(rho), .standard = 0.9, .high = 1},
     {.name = "momentum", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(momentum), .high = 1},
     {.name = "epsilon", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(epsilon), .standard = 1e-7, .high = 1e30},

@@ -7,7 +7,11 @@
 
 #define FIELD(member) offsetof(soma_sgd_options, member)
 static const soma_field fields[] = {
-    {.name = "learning_rate", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(learning_rate), .standard = 0.01, .high = 1e30},
+    {.name = "learning_rate",
+     .kind = SOMA_FIELD_NUMBER,
+     .offset = FIELD(learning_rate),
+     .standard = 0.01,
+     .high = 1e30},
     {.name = "momentum", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(momentum), .high = 1},
     {.name = "nesterov", .kind = SOMA_FIELD_BOOL, .offset = FIELD(nesterov)},
     {.name = "weight_decay", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(weight_decay), .high = 1e30},

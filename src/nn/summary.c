@@ -11,13 +11,13 @@ enum { COLUMNS = 5 };
 /* Corners and lines of a table: left, middle, right of each kind of row, its line, and the bars between cells. */
 typedef struct frame {
     const char *top[4], *head[4], *row[4], *bottom[4]; /* left, line, crossing, right */
-    const char *head_bar, *bar;
+    const char *head_bar, *bar, *cut;
 } frame;
 
-static const frame boxes = {{"┏", "━", "┳", "┓"}, {"┡", "━", "╇", "┩"}, {"├", "─", "┼", "┤"}, {"└", "─", "┴", "┘"},
-                            "┃",                  "│"};
-static const frame ascii_boxes = {{"+", "-", "+", "+"}, {"+", "=", "+", "+"}, {"+", "-", "+", "+"}, {"+", "-", "+", "+"},
-                                  "|",                  "|"};
+static const frame boxes = {
+    {"┏", "━", "┳", "┓"}, {"┡", "━", "╇", "┩"}, {"├", "─", "┼", "┤"}, {"└", "─", "┴", "┘"}, "┃", "│", "…"};
+static const frame ascii_boxes = {
+    {"+", "-", "+", "+"}, {"+", "=", "+", "+"}, {"+", "-", "+", "+"}, {"+", "-", "+", "+"}, "|", "|", "~"};
 
 typedef struct table {
     text *out;
@@ -54,41 +54,59 @@ static void layout(table *t, int width, const double *ends) {
 static void rule(const table *t, const char *const parts[4]) {
     text_append(t->out, parts[0]);
     for (int i = 0; i < t->n; i++) {
-        for (int j = 0; j < t->width[i] + 2; j++) text_append(t->out, parts[1]);
+        for (int j = 0; j < t->width[i] + 2; j++)
+            text_append(t->out, parts[1]);
         text_append(t->out, i + 1 < t->n ? parts[2] : parts[3]);
     }
     text_append(t->out, "\n");
 }
 
-/* Bytes of the next line of a cell, broken at a space where there is one; *skip: blanks to drop after it. */
-static int line_length(const char *s, int width, int *skip) {
-    int length = (int)strlen(s);
-    *skip = 0;
-    if (length <= width) return length;
-    int cut = width;
-    while (cut > 0 && s[cut] != ' ') cut--;
-    if (cut == 0) return width;
-    *skip = 1;
-    return cut;
+/* Columns that n bytes of UTF-8 take, a character each. */
+static int columns(const char *s, int n) {
+    int count = 0;
+    for (int i = 0; i < n; i++)
+        count += ((unsigned char)s[i] & 0xC0) != 0x80;
+    return count;
 }
 
-static void cell(const table *t, int column, const char *s, int length) {
-    int blanks = t->width[column] - length;
+/* Bytes of the words that fit into a width, at least one word; the first one may be too long. */
+static int line_bytes(const char *s, int width) {
+    int end = 0;
+    for (int i = 0;; i++) {
+        if (s[i] && s[i] != ' ') continue;
+        if (end > 0 && columns(s, i) > width) return end;
+        end = i;
+        if (!s[i]) return end;
+    }
+}
+
+/* A line of a cell; a word that is too long for it loses its end. */
+static void cell(const table *t, int column, const char *s, int n) {
+    int width = t->width[column], used = columns(s, n);
+    bool cut = used > width;
+    while (used > width - cut && n > 0) {
+        while (n > 0 && ((unsigned char)s[--n] & 0xC0) == 0x80)
+            continue;
+        used--;
+    }
+    int blanks = width - used - cut;
     int before = t->align[column] == 'r' ? blanks : t->align[column] == 'c' ? blanks / 2 : 0;
-    text_printf(t->out, " %*s%.*s%*s ", before, "", length, s, blanks - before, "");
+    text_printf(t->out, " %*s%.*s%s%*s ", before, "", n, s, cut ? t->frame->cut : "", blanks - before, "");
 }
 
 static void row(const table *t, const char *bar, const char *const *cells) {
     const char *rest[COLUMNS];
-    for (int i = 0; i < t->n; i++) rest[i] = cells[i];
-    bool more = true;
-    while (more) {
+    for (int i = 0; i < t->n; i++)
+        rest[i] = cells[i];
+    for (bool more = true; more;) {
         more = false;
         text_append(t->out, bar);
         for (int i = 0; i < t->n; i++) {
-            int skip, length = line_length(rest[i], t->width[i], &skip);
-            cell(t, i, rest[i], length);
-            rest[i] += length + skip;
+            int n = line_bytes(rest[i], t->width[i]);
+            cell(t, i, rest[i], n);
+            rest[i] += n;
+            while (*rest[i] == ' ')
+                rest[i]++;
             more = more || *rest[i];
             text_append(t->out, bar);
         }
@@ -102,13 +120,15 @@ static void row(const table *t, const char *bar, const char *const *cells) {
 static void add_count(text *out, int64_t count) {
     char digits[24];
     int n = number_format(digits, sizeof digits, "%lld", (long long)count);
-    for (int i = 0; i < n; i++) text_printf(out, "%s%c", i > 0 && (n - i) % 3 == 0 ? "," : "", digits[i]);
+    for (int i = 0; i < n; i++)
+        text_printf(out, "%s%c", i > 0 && (n - i) % 3 == 0 ? "," : "", digits[i]);
 }
 
 static void add_bytes(text *out, double bytes) {
     static const char *const units[] = {"B", "KB", "MB", "GB", "TB", "PB"};
     int unit = 0;
-    while (bytes >= 1024 && unit < 5) bytes /= 1024, unit++;
+    while (bytes >= 1024 && unit < 5)
+        bytes /= 1024, unit++;
     text_printf(out, "%.2f %s", bytes, units[unit]);
 }
 
@@ -118,13 +138,15 @@ static void add_shape(text *out, const model_value *value) {
         return;
     }
     text_append(out, value->rank == 0 ? "(None,)" : "(None");
-    for (int i = 0; i < value->rank; i++) text_printf(out, ", %lld", (long long)value->shape[i]);
+    for (int i = 0; i < value->rank; i++)
+        text_printf(out, ", %lld", (long long)value->shape[i]);
     if (value->rank > 0) text_append(out, ")");
 }
 
 static int64_t weights_size(const soma_layer *layer) {
     int64_t size = 0;
-    for (int i = 0; i < layer->n_weights; i++) size += shape_size(layer->weights[i].spec.rank, layer->weights[i].spec.shape);
+    for (int i = 0; i < layer->n_weights; i++)
+        size += shape_size(layer->weights[i].spec.rank, layer->weights[i].spec.shape);
     return size;
 }
 
@@ -174,7 +196,8 @@ static void layer_row(const table *t, const soma_model *model, int i, bool conne
     const soma_layer *layer = model->layers[i];
     text cells[COLUMNS];
     const char *strings[COLUMNS];
-    for (int c = 0; c < COLUMNS; c++) text_init(&cells[c], model->context);
+    for (int c = 0; c < COLUMNS; c++)
+        text_init(&cells[c], model->context);
     text_printf(&cells[0], "%s (%s)", layer->name, layer->kind->name);
     add_shape(&cells[1], output_of(model, i));
     if (model->built) {
@@ -185,7 +208,8 @@ static void layer_row(const table *t, const soma_model *model, int i, bool conne
     int n = 3;
     if (connections) add_connections(&cells[n++], model, i);
     if (trainable) text_append(&cells[n++], layer->n_weights == 0 ? "-" : layer->options->frozen ? "N" : "Y");
-    for (int c = 0; c < COLUMNS; c++) strings[c] = text_string(&cells[c]);
+    for (int c = 0; c < COLUMNS; c++)
+        strings[c] = text_string(&cells[c]);
     row(t, t->frame->bar, strings);
     for (int c = 0; c < COLUMNS; c++) {
         if (cells[c].failed) t->out->failed = true;
@@ -231,7 +255,8 @@ static void draw(text *out, const soma_model *model, const soma_summary_options 
     memcpy(t.align, connections ? "llrlc" : "llrcc", COLUMNS);
     int line = connections ? 108 : 88;
     if (trainable) {
-        for (int i = 0; i < t.n; i++) ends[i] *= 0.90;
+        for (int i = 0; i < t.n; i++)
+            ends[i] *= 0.90;
         ends[t.n++] = 1.0;
         line += 12;
     }

@@ -21,8 +21,8 @@ static soma_symbol *add_symbol(soma_layer *layer, soma_context *context, soma_sy
         return NULL;
     }
     if (n) memcpy(copy, inputs, (size_t)n * sizeof *copy);
-    *symbol = (soma_symbol){
-        .layer = layer, .call = layer->n_symbols, .inputs = copy, .n_inputs = n, .context = context};
+    *symbol =
+        (soma_symbol){.layer = layer, .call = layer->n_symbols, .inputs = copy, .n_inputs = n, .context = context};
     layer->symbols = symbols;
     layer->symbols[layer->n_symbols++] = symbol;
     return symbol;
@@ -75,7 +75,8 @@ soma_symbol *soma_call_many(soma_layer *layer, soma_symbol *const *xs, int n) {
     int rank = 0;
     int64_t shape[SOMA_MAX_RANK] = {0};
     bool ok = xs && n > 0;
-    for (int i = 0; ok && i < n; i++) ok = xs[i] != NULL;
+    for (int i = 0; ok && i < n; i++)
+        ok = xs[i] != NULL;
     if (!ok) (void)error_set(layer->context, SOMA_INVALID, "[%s] called on nothing", layer->kind->name);
     soma_symbol *symbol = NULL;
     if (ok && probe(layer, xs, n, &rank, shape) == SOMA_OK) symbol = add_symbol(layer, xs[0]->context, xs, n);
@@ -117,8 +118,8 @@ static int position(const walk *w, const soma_symbol *symbol) {
 static soma_status push(walk *w, soma_symbol *symbol) {
     if (w->n == w->capacity) {
         int capacity = w->capacity ? 2 * w->capacity : 16;
-        soma_symbol **order = mem_realloc(w->context, w->order, (size_t)w->capacity * sizeof *order,
-                                          (size_t)capacity * sizeof *order);
+        soma_symbol **order =
+            mem_realloc(w->context, w->order, (size_t)w->capacity * sizeof *order, (size_t)capacity * sizeof *order);
         if (!order) return SOMA_NO_MEMORY;
         w->order = order;
         w->capacity = capacity;
@@ -180,14 +181,13 @@ static soma_status fill(soma_model *model, const walk *w, int n, soma_symbol *co
         }
         int *arguments = arena_alloc(&model->arena, (size_t)symbol->n_inputs * sizeof *arguments);
         if (!arguments) return SOMA_NO_MEMORY;
-        for (int j = 0; j < symbol->n_inputs; j++) arguments[j] = position(w, symbol->inputs[j]);
-        model->calls[model->n_calls++] = (model_call){.layer = layer,
-                                                      .n_inputs = symbol->n_inputs,
-                                                      .inputs = arguments,
-                                                      .output = i,
-                                                      .place = symbol->call};
+        for (int j = 0; j < symbol->n_inputs; j++)
+            arguments[j] = position(w, symbol->inputs[j]);
+        model->calls[model->n_calls++] = (model_call){
+            .layer = layer, .n_inputs = symbol->n_inputs, .inputs = arguments, .output = i, .place = symbol->call};
     }
-    for (int i = 0; i < m; i++) ends[i] = position(w, outputs[i]);
+    for (int i = 0; i < m; i++)
+        ends[i] = position(w, outputs[i]);
     model->inputs = inputs;
     model->n_inputs = n;
     model->outputs = ends;
@@ -218,8 +218,10 @@ static soma_model *create(walk *w, soma_symbol *const *inputs, int n, soma_symbo
 
 soma_model *model_functional(soma_symbol *const *inputs, int n, soma_symbol *const *outputs, int m, bool make) {
     bool ok = inputs && outputs && n > 0 && m > 0;
-    for (int i = 0; ok && i < n; i++) ok = inputs[i] != NULL;
-    for (int i = 0; ok && i < m; i++) ok = outputs[i] != NULL;
+    for (int i = 0; ok && i < n; i++)
+        ok = inputs[i] != NULL;
+    for (int i = 0; ok && i < m; i++)
+        ok = outputs[i] != NULL;
     RETURN_NULL_IF(NULL, !ok, SOMA_INVALID, "[model] an input or output is missing");
     walk w = {.context = inputs[0]->context};
     soma_model *model = create(&w, inputs, n, outputs, m, make);

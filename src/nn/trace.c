@@ -22,12 +22,18 @@ static trace_pair *append(soma_trace *trace, trace_pair *pairs, int *n, soma_var
     return pairs;
 }
 
+/* Whether the node still reads the variable: one that was evaluated keeps its value, and one of a variable that is gone
+ * may have the address of a new one. */
+static bool reads(const soma_tensor *node, const soma_variable *v) {
+    return node->variable == v && node->op == &op_read && !node->data && node->dtype == v->dtype &&
+           shape_equal(node->rank, node->shape, v->rank, v->shape);
+}
+
 soma_tensor *soma_weight(soma_graph *graph, soma_variable *variable) {
     graph = graph_or_default(graph);
     if (!graph || !variable) return NULL;
-    for (int64_t i = 0; i < graph->n_nodes; i++) {
-        soma_tensor *node = graph->nodes[i];
-        if (node->variable == variable && node->op == &op_read) return node;
+    for (int64_t i = graph->n_nodes - 1; i >= 0; i--) {
+        if (reads(graph->nodes[i], variable)) return graph->nodes[i];
     }
     return soma_read(graph, variable);
 }
@@ -46,8 +52,7 @@ soma_tensor *soma_trace_weight(soma_trace *trace, soma_layer *layer, int i) {
     RETURN_NULL_IF(trace->graph->context, i < 0 || i >= layer->n_weights, SOMA_INVALID, "[%s] it has no weight %d",
                    layer->kind->name, i);
     const soma_weight_options *spec = &layer->weights[i].spec;
-    if (trace->shapes_only)
-        return soma_input(trace->graph, layer->options->dtype, spec->rank, spec->shape, spec->name);
+    if (trace->shapes_only) return soma_input(trace->graph, layer->options->dtype, spec->rank, spec->shape, spec->name);
     RETURN_NULL_IF(trace->graph->context, !layer->weights[i].variable, SOMA_INVALID,
                    "[%s] its weights are made when it is in a model", layer->kind->name);
     return trace_read(trace, layer->weights[i].variable);

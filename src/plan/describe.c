@@ -13,7 +13,8 @@ static void log_nodes(build *b) {
         text line;
         text_init(&line, b->context);
         text_printf(&line, "  %%%lld = %s", (long long)id, t->op->name);
-        for (int i = 0; i < t->n_inputs; i++) text_printf(&line, " %%%lld", (long long)t->inputs[i]->id);
+        for (int i = 0; i < t->n_inputs; i++)
+            text_printf(&line, " %%%lld", (long long)t->inputs[i]->id);
         if (t->variable) text_printf(&line, " %s", t->variable->name);
         context_log(b->context, "plan", "%s : %s %s", line.data ? line.data : "", soma_dtype_name(t->dtype),
                     tensor_shape_text(shape, t));
@@ -71,7 +72,9 @@ void plan_log(build *b, const char *pass) {
     }
 }
 
-int soma_plan_steps(const soma_plan *plan) { return plan ? plan->n_steps : 0; }
+int soma_plan_steps(const soma_plan *plan) {
+    return plan ? plan->n_steps : 0;
+}
 
 soma_plan_step soma_plan_get_step(const soma_plan *plan, int i) {
     if (!plan || i < 0 || i >= plan->n_steps) return (soma_plan_step){"", "", 0, 0, false};
@@ -79,4 +82,6 @@ soma_plan_step soma_plan_get_step(const soma_plan *plan, int i) {
     return (soma_plan_step){s->row ? "row" : kinds[s->kind], s->text ? s->text : "", s->flops, s->bytes, s->parallel};
 }
 
-size_t soma_plan_bytes(const soma_plan *plan) { return plan ? plan->arena_bytes : 0; }
+size_t soma_plan_bytes(const soma_plan *plan) {
+    return plan ? plan->arena_bytes : 0;
+}

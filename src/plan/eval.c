@@ -23,7 +23,9 @@ soma_status soma_eval(soma_tensor *tensor) {
     return status;
 }
 
-const void *soma_data(soma_tensor *tensor) { return soma_eval(tensor) == SOMA_OK ? tensor->data : NULL; }
+const void *soma_data(soma_tensor *tensor) {
+    return soma_eval(tensor) == SOMA_OK ? tensor->data : NULL;
+}
 
 double soma_item(soma_tensor *tensor, int64_t index) {
     const void *data = soma_data(tensor);

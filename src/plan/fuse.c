@@ -19,12 +19,13 @@ static bool is_small(const soma_tensor *t) {
         }
         if (t->op == &op_iota) return t->rank == 0 || t->shape[t->attributes.axis] < 1 << 24;
         if (t->op == &op_argmax || t->op == &op_argmin) return true;
-        if (t->op == &op_cast && (t->dtype == SOMA_I32 || t->dtype == SOMA_I64) && !dtype_is_float(t->inputs[0]->dtype)) {
+        if (t->op == &op_cast && (t->dtype == SOMA_I32 || t->dtype == SOMA_I64) &&
+            !dtype_is_float(t->inputs[0]->dtype)) {
             t = t->inputs[0];
             continue;
         }
         if (t->op == &op_constant && shape_size(t->rank, t->shape) == 1) {
-            int64_t v = t->dtype == SOMA_I64 ? *(const int64_t *)t->data
+            int64_t v = t->dtype == SOMA_I64   ? *(const int64_t *)t->data
                         : t->dtype == SOMA_I32 ? *(const int32_t *)t->data
                                                : INT64_MAX;
             return v < 1 << 24 && v > -(1 << 24);
@@ -33,7 +34,9 @@ static bool is_small(const soma_tensor *t) {
     }
 }
 
-static bool is_real(soma_dtype d) { return d == SOMA_F32 || d == SOMA_F64; }
+static bool is_real(soma_dtype d) {
+    return d == SOMA_F32 || d == SOMA_F64;
+}
 
 /* Comparison or logic: the type in which it is exact. */
 static soma_dtype compare_real(const soma_tensor *t) {
@@ -61,7 +64,8 @@ soma_dtype node_real(const soma_tensor *t) {
     }
     if (t->op == &op_matmul) return is_real(t->dtype) && t->inputs[0]->dtype == t->dtype ? t->dtype : SOMA_DTYPE_COUNT;
     if (t->op == &op_uniform || t->op == &op_normal) return is_real(t->dtype) ? t->dtype : SOMA_DTYPE_COUNT;
-    if (t->op == &op_iota) return t->dtype == SOMA_F64 ? SOMA_F64 : is_small(t) || t->dtype == SOMA_F32 ? SOMA_F32 : SOMA_F64;
+    if (t->op == &op_iota)
+        return t->dtype == SOMA_F64 ? SOMA_F64 : is_small(t) || t->dtype == SOMA_F32 ? SOMA_F32 : SOMA_F64;
     if (t->op == &op_cast || t->op->kind == OP_VIEW) {
         soma_dtype from = t->inputs[0]->dtype;
         if (is_real(t->dtype)) return from == SOMA_F64 ? SOMA_F64 : t->dtype;
@@ -123,7 +127,8 @@ static bool push_member(build *b, group *g, const soma_tensor *t) {
         g->capacity = capacity;
     }
     int i = g->n_members++; /* ascending: ids mostly come in order */
-    for (; i > 0 && g->members[i - 1] > t->id; i--) g->members[i] = g->members[i - 1];
+    for (; i > 0 && g->members[i - 1] > t->id; i--)
+        g->members[i] = g->members[i - 1];
     g->members[i] = t->id;
     if (t->id < g->lowest) g->lowest = t->id;
     if (t->id > g->highest) g->highest = t->id;
@@ -158,7 +163,8 @@ typedef enum meeting { MEETS_FULL, MEETS_ROW } meeting;
 /* Strides of a value of n elements (all of the group's space, or a row's worth) over the space. */
 bool group_over_space(const group *g, layout *l, bool per_row) {
     int64_t shape[SOMA_MAX_RANK];
-    for (int i = 0; i < g->rank; i++) shape[i] = per_row && i >= g->split ? 1 : g->shape[i];
+    for (int i = 0; i < g->rank; i++)
+        shape[i] = per_row && i >= g->split ? 1 : g->shape[i];
     return layout_reshape(l, g->rank, shape);
 }
 
@@ -200,7 +206,8 @@ static bool find_sources(build *b, const soma_tensor *t, sources *out) {
         const node_info *info = &b->infos[c.source->id];
         if (info->role != ROLE_MEMBER) continue;
         int k = 0;
-        while (k < out->n && out->groups[k] != info->group) k++;
+        while (k < out->n && out->groups[k] != info->group)
+            k++;
         if (k < out->n) continue;
         if (out->n == 64) return false;
         out->groups[out->n++] = info->group;
@@ -211,9 +218,11 @@ static bool find_sources(build *b, const soma_tensor *t, sources *out) {
 static bool add_needs(build *b, int g, const soma_tensor *t) {
     for (int i = 0; i < t->n_inputs; i++) {
         const soma_tensor *x = t->inputs[i];
-        while (b->infos[x->id].role == ROLE_VIEW) x = x->inputs[0];
+        while (b->infos[x->id].role == ROLE_VIEW)
+            x = x->inputs[0];
         const node_info *info = &b->infos[x->id];
-        if (info->role == ROLE_MEMBER && info->group != g && !group_push_need(b, &b->groups[g], info->group)) return false;
+        if (info->role == ROLE_MEMBER && info->group != g && !group_push_need(b, &b->groups[g], info->group))
+            return false;
         if (info->role == ROLE_INLINE && !add_needs(b, g, x)) return false;
     }
     return true;
@@ -255,8 +264,10 @@ static bool merges_per_row(const group *into, const group *from) {
 static bool may_merge(build *b, int g, int h) {
     group *into = &b->groups[g], *from = &b->groups[h];
     bool per_row = merges_per_row(into, from);
-    if (from->kind != GROUP_MAP || from->sealed || into->kind == GROUP_KERNEL || from->dtype != into->dtype) return false;
-    if (from->size != (into->kind == GROUP_REDUCE ? into->post_size : per_row ? into->row_size : into->size)) return false;
+    if (from->kind != GROUP_MAP || from->sealed || into->kind == GROUP_KERNEL || from->dtype != into->dtype)
+        return false;
+    if (from->size != (into->kind == GROUP_REDUCE ? into->post_size : per_row ? into->row_size : into->size))
+        return false;
     if (from->size == 1) return false;
     if (from->n_members + into->n_members > GROUP_MEMBERS_MAX) return false;
     for (int i = 0; i < into->n_needs; i++)
@@ -413,7 +424,8 @@ static bool place_reduce(build *b, const soma_tensor *t) {
     bool row = trailing && run <= REDUCE_ROW_LIMIT && run > 0;
     int g = from.n == 1 ? from.groups[0] : -1;
     if (g >= 0 && b->groups[g].kind == GROUP_ROW &&
-        !(row && b->groups[g].size == shape_size(x->rank, x->shape) && b->groups[g].row_size == b->groups[g].size / run))
+        !(row && b->groups[g].size == shape_size(x->rank, x->shape) &&
+          b->groups[g].row_size == b->groups[g].size / run))
         g = -1;
     if (g >= 0 && b->groups[g].kind != GROUP_ROW &&
         (b->groups[g].kind != GROUP_MAP || !all_full(b, &b->groups[g]) ||
@@ -515,7 +527,8 @@ static bool place(build *b, const soma_tensor *t) {
 /* ---- who must be stored ---- */
 
 static void want_stored(build *b, const soma_tensor *t) {
-    while (b->infos[t->id].role == ROLE_VIEW) t = t->inputs[0];
+    while (b->infos[t->id].role == ROLE_VIEW)
+        t = t->inputs[0];
     b->infos[t->id].stored = true;
 }
 
@@ -530,11 +543,13 @@ static void find_stored(build *b) {
         const node_info *info = &b->infos[id];
         if (info->role == ROLE_STATE) want_stored(b, t->inputs[0]);
         if (info->role == ROLE_INLINE)
-            for (int i = 0; i < t->n_inputs; i++) want_stored(b, t->inputs[i]);
+            for (int i = 0; i < t->n_inputs; i++)
+                want_stored(b, t->inputs[i]);
         if (info->role != ROLE_MEMBER) continue;
         for (int i = 0; i < t->n_inputs; i++) {
             const soma_tensor *x = t->inputs[i];
-            while (b->infos[x->id].role == ROLE_VIEW) x = x->inputs[0];
+            while (b->infos[x->id].role == ROLE_VIEW)
+                x = x->inputs[0];
             bool inlined = b->infos[x->id].role == ROLE_INLINE;
             if (reads_memory(b, t) || (b->infos[x->id].group != info->group && !inlined)) want_stored(b, x);
         }
@@ -543,7 +558,8 @@ static void find_stored(build *b) {
         if (b->infos[b->targets[i]->id].role != ROLE_STATE) want_stored(b, b->targets[i]);
 }
 
-/* Inline nodes that somebody needs in memory, and views that are targets or states, are computed by groups of their own. */
+/* Inline nodes that somebody needs in memory, and views that are targets or states, are computed by groups of their
+ * own. */
 static bool force_needed(build *b) {
     bool changed = false;
     for (int64_t id = 0; id < b->graph->n_nodes; id++) {

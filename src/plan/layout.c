@@ -4,8 +4,8 @@
 #include "plan/passes.h"
 
 typedef struct wish {
-    bool wanted;   /* some contraction reads it in panels */
-    bool refused;  /* somebody cannot */
+    bool wanted;  /* some contraction reads it in panels */
+    bool refused; /* somebody cannot */
 } wish;
 
 static int64_t panel_width(const build *b, const soma_tensor *s) {
@@ -45,7 +45,8 @@ static void wish_right(wish *w, const chain *c, const soma_tensor *y) {
     }
     int64_t rows = y->shape[y->rank - 2], columns = y->shape[y->rank - 1];
     bool shared = s->rank == 2;
-    for (int i = 0; i < y->rank - 2; i++) shared = shared && (l.strides[i] == 0 || l.shape[i] == 1);
+    for (int i = 0; i < y->rank - 2; i++)
+        shared = shared && (l.strides[i] == 0 || l.shape[i] == 1);
     if (shared && s->shape[0] == rows && s->shape[1] == columns && l.strides[y->rank - 1] == 1 &&
         (rows == 1 || l.strides[y->rank - 2] == columns))
         w->wanted = true;
@@ -135,7 +136,8 @@ soma_status plan_layout(build *b) {
         if (info->role == ROLE_MEMBER && !walks_rows(&b->groups[info->group], t, t)) wishes[id].refused = true;
         if (t->dtype != SOMA_F32 && t->dtype != SOMA_F64) wishes[id].refused = true;
         if (info->role == ROLE_MEMBER)
-            for (int k = 0; k < t->n_inputs; k++) wish_input(b, wishes, t, k);
+            for (int k = 0; k < t->n_inputs; k++)
+                wish_input(b, wishes, t, k);
         for (int k = 0; (info->role == ROLE_STATE || info->role == ROLE_INLINE) && k < t->n_inputs; k++) {
             chain c;
             if (!chain_find(b, t->inputs[k], &c)) continue;

@@ -7,64 +7,8 @@
 
 enum { SMALL_WORK = 24000 /* flops and bytes below which a step stays on one thread */ };
 
-static int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* ---- storages ---- */
-
-int storage_add(build *b, const plan_storage *s) {
-    soma_plan *plan = b->plan;
-    if (plan->n_storages == b->storages_capacity) {
-        int capacity = b->storages_capacity ? 2 * b->storages_capacity : 32;
-        plan_storage *storages = arena_alloc(&plan->arena, (size_t)capacity * sizeof *storages);
-        if (!storages) return -1;
-        if (plan->n_storages) memcpy(storages, plan->storages, (size_t)plan->n_storages * sizeof *storages);
-        plan->storages = storages;
-        b->storages_capacity = capacity;
-    }
-    plan_storage *made = &plan->storages[plan->n_storages];
-    *made = *s;
-    made->first = INT32_MAX;
-    made->last = -1;
-    made->bytes = (size_t)vector_pad(made->elements) * soma_dtype_size(made->dtype);
-    return plan->n_storages++;
-}
-
-static void set_panels(plan_storage *s, const soma_tensor *t, int64_t width) {
-    if (width == 0) return;
-    s->width = width;
-    s->rows = t->shape[t->rank - 2];
-    s->columns = t->shape[t->rank - 1];
-    int64_t batch = shape_size(t->rank - 2, t->shape);
-    s->elements = batch * ((s->columns + width - 1) / width) * s->rows * width;
-}
-
-static int variable_storage(build *b, soma_variable *v, const soma_tensor *t, int64_t width) {
-    for (int i = 0; i < b->plan->n_storages; i++)
-        if (b->plan->storages[i].variable == v) return i;
-    plan_storage s = {.kind = STORAGE_VARIABLE, .dtype = v->dtype, .elements = v->size, .variable = v};
-    set_panels(&s, t, width);
-    return storage_add(b, &s);
-}
-
-int storage_of(build *b, const soma_tensor *t) {
-    node_info *info = &b->infos[t->id];
-    if (info->storage >= 0) return info->storage;
-    plan_storage s = {.dtype = t->dtype, .elements = shape_size(t->rank, t->shape)};
-    if (t->op == &op_read)
-        return info->storage = variable_storage(b, t->variable, t, info->width);
-    if (info->role == ROLE_MEMBER && info->into)
-        return info->storage = variable_storage(b, info->into, t, info->width);
-    if (t->op == &op_constant) {
-        s.kind = STORAGE_CONSTANT;
-        s.data = t->data;
-    } else if (t->op == &op_input) {
-        s.kind = STORAGE_INPUT;
-        s.input = b->input_of[t->id];
-    } else {
-        s.kind = STORAGE_ARENA;
-        set_panels(&s, t, info->width);
-    }
-    return info->storage = storage_add(b, &s);
+static int64_t minimum(int64_t a, int64_t b) {
+    return a < b ? a : b;
 }
 
 /* ---- steps ---- */
@@ -85,12 +29,14 @@ static plan_step *step_add(build *b, step_kind kind) {
     return s;
 }
 
-static double storage_bytes(const build *b, int i) { return (double)b->plan->storages[i].bytes; }
+static double storage_bytes(const build *b, int i) {
+    return (double)b->plan->storages[i].bytes;
+}
 
 static void count_program(const build *b, const tile_program *p, double *flops, double *bytes) {
     for (int i = 0; i < p->n_instructions; i++) {
         const tile_instruction *in = &p->instructions[i];
-        double n = in->result == ACCESS_FULL ? (double)(p->space.rows * p->space.columns)
+        double n = in->result == ACCESS_FULL  ? (double)(p->space.rows * p->space.columns)
                    : in->result == ACCESS_ROW ? (double)p->space.rows
                                               : 1;
         if (in->kind == INSTRUCTION_MAP) *flops += n * (in->code == CPU_FMA || in->code == CPU_FNMA ? 2 : 1);
@@ -103,7 +49,9 @@ static void count_program(const build *b, const tile_program *p, double *flops, 
     }
 }
 
-static void set_parallel(plan_step *s) { s->parallel = s->flops + s->bytes > SMALL_WORK; }
+static void set_parallel(plan_step *s) {
+    s->parallel = s->flops + s->bytes > SMALL_WORK;
+}
 
 /* "relu_grad..." names are the ops' own: the members' names in order. */
 static const char *group_text(build *b, const group *g) {
@@ -149,7 +97,8 @@ static soma_status lower_left(build *b, const soma_tensor *t, contract *c) {
     c->a_offset = l.offset;
     c->a_row = l.strides[rank - 2];
     c->a_col = l.strides[rank - 1];
-    for (int i = 0; i < rank - 2; i++) c->a_batch[i] = l.shape[i] == 1 ? 0 : l.strides[i];
+    for (int i = 0; i < rank - 2; i++)
+        c->a_batch[i] = l.shape[i] == 1 ? 0 : l.strides[i];
     if (c->k == 1) c->a_col = 1;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
     if (c->a_col == 1 || c->a_row == 1) return SOMA_OK;
@@ -173,11 +122,11 @@ static soma_status pack_right(build *b, const pack_step *wanted, int *destinatio
         }
     int64_t panels = (wanted->columns + wanted->width - 1) / wanted->width;
     plan_storage made = {.kind = STORAGE_ARENA,
-                    .dtype = wanted->dtype,
-                    .elements = wanted->batch * panels * wanted->rows * wanted->width,
-                    .width = wanted->width,
-                    .rows = wanted->rows,
-                    .columns = wanted->columns};
+                         .dtype = wanted->dtype,
+                         .elements = wanted->batch * panels * wanted->rows * wanted->width,
+                         .width = wanted->width,
+                         .rows = wanted->rows,
+                         .columns = wanted->columns};
     *destination = storage_add(b, &made);
     plan_step *s = *destination < 0 ? NULL : step_add(b, STEP_PACK);
     if (!s) return SOMA_NO_MEMORY;
@@ -203,7 +152,8 @@ static soma_status lower_right(build *b, const soma_tensor *t, contract *c) {
     c->vectors = c->width / real->lanes;
     int64_t matrix = (c->n + c->width - 1) / c->width * c->k * c->width;
     bool shared = true;
-    for (int i = 0; i < rank - 2; i++) shared = shared && (l.shape[i] == 1 || l.strides[i] == 0);
+    for (int i = 0; i < rank - 2; i++)
+        shared = shared && (l.shape[i] == 1 || l.strides[i] == 0);
     bool transposed = s->width && !(s->rows == c->k && s->columns == c->n && (l.strides[rank - 1] == 1 || c->n == 1));
     if (s->width == c->width && !transposed) { /* a matrix that lies in panels already */
         c->b = source;
@@ -282,7 +232,7 @@ static void set_tiles(contract *c, const cpu_real *real) {
     if (large && c->m > 2 * real->rows && c->n > 4 * c->width) {
         c->pack_a = true;
         c->tile_rows = even_parts(c->m, real->rows);
-        c->block_k = even_parts(c->k, 512);
+        c->block_k = even_parts(c->k, 1024);
         c->block_m = minimum(even_parts(c->m, 8 * c->tile_rows) + c->tile_rows - 1, 9 * c->tile_rows) / c->tile_rows *
                      c->tile_rows;
         c->block_n = minimum((c->n + c->width - 1) / c->width, 512 / c->width) * c->width;
@@ -299,7 +249,8 @@ static soma_status lower_contract(build *b, int index) {
     c.k = t->inputs[0]->shape[t->rank - 1];
     c.batch = 1;
     c.batch_rank = t->rank - 2;
-    for (int i = 0; i < c.batch_rank; i++) c.batch *= c.batch_shape[i] = t->shape[i];
+    for (int i = 0; i < c.batch_rank; i++)
+        c.batch *= c.batch_shape[i] = t->shape[i];
     TRY(lower_left(b, t, &c));
     TRY(lower_right(b, t, &c));
     flatten_batch(&c);
@@ -414,7 +365,7 @@ static soma_status lower_states(build *b) {
         if (b->infos[id].role != ROLE_STATE) continue;
         TRY(operand(b, t->inputs[0], &c, &l));
         if (b->infos[c.source->id].role == ROLE_MEMBER && b->infos[c.source->id].into == t->variable) continue;
-        int from = storage_of(b, c.source), to = variable_storage(b, t->variable, t, 0);
+        int from = storage_of(b, c.source), to = storage_of_variable(b, t->variable, t, 0);
         if (from < 0 || to < 0) return SOMA_NO_MEMORY;
         plan_step *s = step_add(b, STEP_COPY);
         if (!s) return SOMA_NO_MEMORY;

@@ -90,7 +90,8 @@ static bool make_access(emitter *e, int storage_index, soma_dtype dtype, const l
     out->storage = storage_index;
     out->dtype = dtype;
     out->offset = l->offset;
-    for (int i = 0; i < e->rank; i++) out->row_strides[i] = e->shape[i] == 1 ? 0 : l->strides[i];
+    for (int i = 0; i < e->rank; i++)
+        out->row_strides[i] = e->shape[i] == 1 ? 0 : l->strides[i];
     out->width = storage_index >= 0 ? e->b->plan->storages[storage_index].width : 0;
     if (!classify(e, l, &out->kind)) return false;
     if (out->width) {
@@ -98,7 +99,8 @@ static bool make_access(emitter *e, int storage_index, soma_dtype dtype, const l
         out->kind = ACCESS_FULL;
         out->matrix_rows = s->rows;
         out->panels = (s->columns + s->width - 1) / s->width;
-        while (out->width >> out->width_shift > 1) out->width_shift++;
+        while (out->width >> out->width_shift > 1)
+            out->width_shift++;
     }
     return true;
 }
@@ -157,7 +159,8 @@ static bool emit_random(emitter *e, const soma_tensor *t, const layout *l, value
             return true;
         }
     }
-    tile_instruction *in = push(e, t->op == &op_uniform ? INSTRUCTION_UNIFORM_RANDOM : INSTRUCTION_NORMAL_RANDOM, ACCESS_FULL);
+    tile_instruction *in =
+        push(e, t->op == &op_uniform ? INSTRUCTION_UNIFORM_RANDOM : INSTRUCTION_NORMAL_RANDOM, ACCESS_FULL);
     if (!in) return false;
     in->access = index;
     in->step = step_index;
@@ -183,14 +186,16 @@ static bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *oute
     if (!outer && belongs(e, s)) return emit_member(e, s, out);
     if (info->role == ROLE_INLINE && s->op == &op_iota) {
         layout_dense(&l, s->rank, s->shape);
-        for (int i = 0; i < s->rank; i++) l.strides[i] = i == s->attributes.axis;
+        for (int i = 0; i < s->rank; i++)
+            l.strides[i] = i == s->attributes.axis;
     } else
         layout_dense(&l, s->rank, s->shape);
     for (int i = c.n - 1; i >= 0; i--)
         if (!layout_view(&l, c.views[i])) return block(e, info->role == ROLE_INLINE ? s : c.views[i]->inputs[0]);
     if (outer && !layout_view(&l, outer)) return block(e, info->role == ROLE_INLINE ? s : y);
     int64_t shape[SOMA_MAX_RANK];
-    for (int i = 0; i < e->rank; i++) shape[i] = per_row && i >= e->split ? 1 : e->shape[i];
+    for (int i = 0; i < e->rank; i++)
+        shape[i] = per_row && i >= e->split ? 1 : e->shape[i];
     const soma_tensor *culprit = info->role == ROLE_INLINE ? s : y;
     if (!layout_reshape(&l, e->rank, shape)) return block(e, culprit);
     if (info->role == ROLE_INLINE && s->op != &op_iota) return emit_random(e, s, &l, out);
@@ -262,7 +267,8 @@ static bool emit_fused(emitter *e, const soma_tensor *t, bool per_row, value *ou
     const soma_tensor *parts[3] = {NULL, NULL, NULL}, *product;
     int code = 0, n = 0;
     *done = false;
-    if (t->op == &op_add && ((product = absorb(e, t->inputs[0], &op_mul)) || (product = absorb(e, t->inputs[1], &op_mul)))) {
+    if (t->op == &op_add &&
+        ((product = absorb(e, t->inputs[0], &op_mul)) || (product = absorb(e, t->inputs[1], &op_mul)))) {
         parts[2] = product == t->inputs[0] ? t->inputs[1] : t->inputs[0];
         code = CPU_FMA;
         n = 3;
@@ -313,7 +319,8 @@ static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *ou
         layout l;
         layout_dense(&l, t->rank, t->shape);
         if (t->op == &op_iota)
-            for (int i = 0; i < t->rank; i++) l.strides[i] = i == t->attributes.axis;
+            for (int i = 0; i < t->rank; i++)
+                l.strides[i] = i == t->attributes.axis;
         if (!layout_reshape(&l, e->rank, e->shape)) return block(e, t);
         if (t->op != &op_iota) return emit_random(e, t, &l, out);
         tile_access a;
@@ -357,7 +364,8 @@ static bool emit_store(emitter *e, const soma_tensor *t) {
     layout_dense(&l, t->rank, t->shape);
     bool per_row = e->b->infos[t->id].per_row;
     int64_t shape[SOMA_MAX_RANK];
-    for (int i = 0; i < e->rank; i++) shape[i] = per_row && i >= e->split ? 1 : e->shape[i];
+    for (int i = 0; i < e->rank; i++)
+        shape[i] = per_row && i >= e->split ? 1 : e->shape[i];
     int storage_index = storage_of(e->b, t);
     if (storage_index < 0 || !layout_reshape(&l, e->rank, shape)) {
         e->failed = true;
@@ -380,7 +388,8 @@ static bool emit_store(emitter *e, const soma_tensor *t) {
 /* Merges axes that every access walks as one. No merge across `wall`, nor of panels' last axis. */
 static void collapse(emitter *e, tile_program *p, int wall) {
     bool panels = false;
-    for (int i = 0; i < e->n_accesses; i++) panels = panels || e->accesses[i].width;
+    for (int i = 0; i < e->n_accesses; i++)
+        panels = panels || e->accesses[i].width;
     if (panels) wall = e->rank - 1;
     int rank = 0, columns_from = -1;
     int64_t shape[SOMA_MAX_RANK + 1];
@@ -397,7 +406,8 @@ static void collapse(emitter *e, tile_program *p, int wall) {
             shape[rank - 1] *= e->shape[i];
         else
             shape[rank++] = e->shape[i];
-        for (int k = 0; k < e->n_accesses; k++) e->accesses[k].row_strides[rank - 1] = e->accesses[k].row_strides[i];
+        for (int k = 0; k < e->n_accesses; k++)
+            e->accesses[k].row_strides[rank - 1] = e->accesses[k].row_strides[i];
     }
     if (wall >= e->rank) columns_from = rank; /* no column axes */
     bool free_columns = wall < 0;
@@ -420,7 +430,8 @@ static void collapse(emitter *e, tile_program *p, int wall) {
             if (a->row_strides[i] != stride) a->dense = false;
             stride *= p->space.row_shape[i];
         }
-        for (int i = columns_from; i < SOMA_MAX_RANK; i++) a->row_strides[i] = 0;
+        for (int i = columns_from; i < SOMA_MAX_RANK; i++)
+            a->row_strides[i] = 0;
     }
 }
 
@@ -429,11 +440,13 @@ static bool allocate(emitter *e, tile_program *p) {
     int last[PROGRAM_MAX_REGISTERS], free_slots[PROGRAM_MAX_REGISTERS], n_free = 0;
     memset(last, -1, sizeof last);
     for (int i = 0; i < e->n_instructions; i++)
-        for (int k = 0; k < e->instructions[i].n_arguments; k++) last[e->instructions[i].arguments[k]] = i;
+        for (int k = 0; k < e->instructions[i].n_arguments; k++)
+            last[e->instructions[i].arguments[k]] = i;
     if (e->reduced_register >= 0) last[e->reduced_register] = e->n_instructions;
     p->slots = arena_alloc(&e->b->plan->arena, (size_t)e->n_registers * sizeof *p->slots);
     if (!p->slots) return false;
-    for (int i = 0; i < e->n_registers; i++) p->slots[i] = -1;
+    for (int i = 0; i < e->n_registers; i++)
+        p->slots[i] = -1;
     for (int i = 0; i < e->n_instructions; i++) {
         const tile_instruction *in = &e->instructions[i];
         bool early = in->kind == INSTRUCTION_MAP && !in->by_rows && in->result == ACCESS_FULL;
@@ -444,7 +457,8 @@ static bool allocate(emitter *e, tile_program *p) {
             for (int k = 0; k < in->n_arguments; k++) {
                 int r = in->arguments[k];
                 bool again = false;
-                for (int j = 0; j < k; j++) again = again || in->arguments[j] == r;
+                for (int j = 0; j < k; j++)
+                    again = again || in->arguments[j] == r;
                 if (!again && last[r] == i && p->slots[r] >= 0) free_slots[n_free++] = p->slots[r];
             }
         }
@@ -452,7 +466,8 @@ static bool allocate(emitter *e, tile_program *p) {
     return true;
 }
 
-/* A value may be computed where it is stored unless an old element there is still needed, or it is not computed here. */
+/* A value may be computed where it is stored unless an old element there is still needed, or it is not computed here.
+ */
 static void find_in_place(emitter *e, tile_program *p) {
     for (int i = 0; i < e->n_instructions; i++) {
         tile_instruction *store = &e->instructions[i];
@@ -500,7 +515,8 @@ static bool finish(emitter *e, tile_program *p) {
     for (int i = 0; i < e->n_instructions; i++)
         if (e->instructions[i].kind == INSTRUCTION_STORE) p->stores[p->n_stores++] = i;
     for (int i = 0; i < e->n_instructions; i++)
-        if (e->instructions[i].kind == INSTRUCTION_LOAD && e->accesses[e->instructions[i].access].width) p->streams = true;
+        if (e->instructions[i].kind == INSTRUCTION_LOAD && e->accesses[e->instructions[i].access].width)
+            p->streams = true;
     p->block = p->n_slots > 6 ? 512 : 1024;
     if (p->whole_rows && p->space.columns > p->block) p->block = vector_pad(p->space.columns);
     return true;

@@ -6,8 +6,10 @@
 #include "plan/passes.h"
 
 static void mark_used(build *b) {
-    for (int64_t id = 0; id < b->graph->n_nodes; id++) b->infos[id].role = ROLE_UNUSED;
-    for (int i = 0; i < b->n_targets; i++) b->infos[b->targets[i]->id].role = ROLE_VIEW;
+    for (int64_t id = 0; id < b->graph->n_nodes; id++)
+        b->infos[id].role = ROLE_UNUSED;
+    for (int i = 0; i < b->n_targets; i++)
+        b->infos[b->targets[i]->id].role = ROLE_VIEW;
     for (int64_t id = b->graph->n_nodes - 1; id >= 0; id--) {
         const soma_tensor *t = b->graph->nodes[id];
         if (b->infos[id].role == ROLE_UNUSED) continue;
@@ -61,7 +63,8 @@ static soma_status passes(build *b) {
         const soma_tensor *t = b->targets[i];
         plan->targets[i] = -1;
         if (b->infos[t->id].role == ROLE_STATE) continue;
-        while (b->infos[t->id].role == ROLE_VIEW) t = t->inputs[0];
+        while (b->infos[t->id].role == ROLE_VIEW)
+            t = t->inputs[0];
         plan->targets[i] = storage_of(b, t);
         if (plan->targets[i] < 0) return SOMA_NO_MEMORY;
         plan->storages[plan->targets[i]].output = true;

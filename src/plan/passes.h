@@ -1,5 +1,6 @@
 /* What the compiler's passes share while a plan is made: nodes' roles, groups of nodes that become one step, uses.
- * Rests on steps.h for what comes out. Order of the passes: simplify, fuse, layout, lower, memory, schedule (passes.c). */
+ * Rests on steps.h for what comes out. Order of the passes: simplify, fuse, layout, lower, memory, schedule (passes.c).
+ */
 #ifndef PLAN_PASSES_H
 #define PLAN_PASSES_H
 
@@ -16,13 +17,13 @@ typedef enum node_role {
 
 typedef struct node_info {
     node_role role;
-    bool forced;       /* views and inline nodes: must be computed into a storage of their own */
-    bool stored;       /* members: somebody outside the group reads it, or it is a target */
-    bool out_only;     /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
-    bool per_row;      /* members: one value a row of the group's space */
-    int group;         /* members, -1 */
-    int storage;       /* -1 until lowered */
-    int64_t width;     /* of the panels its storage lies in, 0: row-major */
+    bool forced;   /* views and inline nodes: must be computed into a storage of their own */
+    bool stored;   /* members: somebody outside the group reads it, or it is a target */
+    bool out_only; /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
+    bool per_row;  /* members: one value a row of the group's space */
+    int group;     /* members, -1 */
+    int storage;   /* -1 until lowered */
+    int64_t width; /* of the panels its storage lies in, 0: row-major */
     soma_variable *into; /* members computed right into a variable: the assign's */
 } node_info;
 
@@ -30,21 +31,21 @@ typedef enum group_kind { GROUP_MAP, GROUP_ROW, GROUP_REDUCE, GROUP_CONTRACT, GR
 
 typedef struct group {
     group_kind kind;
-    bool gone;                    /* merged into another */
-    bool sealed;                  /* a copy that others could not walk by strides: stays alone */
-    soma_dtype dtype;             /* of its registers */
-    const soma_tensor *root;      /* matmul, long reduction, kernel node */
-    int rank;                     /* the space; for a reduction what is reduced */
+    bool gone;               /* merged into another */
+    bool sealed;             /* a copy that others could not walk by strides: stays alone */
+    soma_dtype dtype;        /* of its registers */
+    const soma_tensor *root; /* matmul, long reduction, kernel node */
+    int rank;                /* the space; for a reduction what is reduced */
     int64_t shape[SOMA_MAX_RANK];
-    int split;                    /* axes before it are rows, from it on columns (row programs, reductions, contractions) */
-    int64_t size, row_size;       /* elements; rows */
-    int64_t post_size;            /* reductions: elements of the result */
-    int64_t *members;             /* ids, ascending */
+    int split;              /* axes before it are rows, from it on columns (row programs, reductions, contractions) */
+    int64_t size, row_size; /* elements; rows */
+    int64_t post_size;      /* reductions: elements of the result */
+    int64_t *members;       /* ids, ascending */
     int n_members, capacity;
-    int *needs;                   /* groups whose results it reads */
+    int *needs; /* groups whose results it reads */
     int n_needs, needs_capacity;
-    int64_t lowest, highest;      /* ids */
-    int stamp;                    /* of the last search */
+    int64_t lowest, highest; /* ids */
+    int stamp;               /* of the last search */
     bool ordered;
     int step;
 } group;
@@ -52,21 +53,21 @@ typedef struct group {
 typedef struct build {
     soma_context *context;
     soma_plan *plan;
-    soma_graph *graph;       /* simplified; belongs to the plan */
+    soma_graph *graph; /* simplified; belongs to the plan */
     soma_tensor **targets;
     int n_targets;
     bool reference, use_cached;
     const soma_tensor **input_of; /* by node id: the user's input tensor */
-    node_info *infos;        /* by node id */
-    int *uses;               /* by node id: inputs of needed nodes that are it */
+    node_info *infos;             /* by node id */
+    int *uses;                    /* by node id: inputs of needed nodes that are it */
     group *groups;
     int n_groups, groups_capacity;
     int stamp;
-    int *order;              /* of groups, by schedule */
+    int *order; /* of groups, by schedule */
     int n_order;
     const soma_tensor *blocker; /* set when lowering finds a node that must be forced */
     int storages_capacity, steps_capacity;
-    arena arena;             /* gone when the plan is made */
+    arena arena; /* gone when the plan is made */
 } build;
 
 /* A source's elements as strides over some shape: what a chain of views makes of it. */
@@ -87,7 +88,8 @@ typedef struct chain {
 } chain;
 
 /* ---- passes.c, kernel_choice.c ---- */
-/* reference: every node by its plain kernel. use_cached: what soma_eval left at nodes is constant, constants are borrowed. */
+/* reference: every node by its plain kernel. use_cached: what soma_eval left at nodes is constant, constants are
+ * borrowed. */
 soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool use_cached);
 /* The context's kernels; NULL after an error. */
 const cpu_kernels *plan_kernels(soma_context *context);
@@ -122,20 +124,25 @@ static inline bool group_after(const group *g, const soma_tensor *t) {
 bool group_over_space(const group *g, layout *l, bool per_row);
 
 /* ---- state.c ---- */
-/* Lets values be computed right into the variables they are assigned to, where no reader of the old value is in the way. */
+/* Lets values be computed right into the variables they are assigned to, where no reader of the old value is in the
+ * way. */
 soma_status plan_state(build *b);
+
+/* ---- storages.c ---- */
+int storage_add(build *b, const plan_storage *s);
+/* The variable's storage; width of panels when it is made here, in the shape of t. */
+int storage_of_variable(build *b, soma_variable *v, const soma_tensor *t, int64_t width);
+/* The storage of a source node (leaf or stored member), made when it is first asked for; -1 when out of memory. */
+int storage_of(build *b, const soma_tensor *node);
 
 /* ---- lower.c, lower_program.c ---- */
 soma_status plan_lower(build *b);
-int storage_add(build *b, const plan_storage *s);
-/* The storage of a source node (leaf or stored member), made when it is first asked for; -1 when out of memory. */
-int storage_of(build *b, const soma_tensor *node);
 
 typedef enum program_part { PART_WHOLE, PART_PRE, PART_POST } program_part;
 /* The tile program of a group (or of one side of a reduction). preset: the node that register 0 holds, or NULL.
  * result: NULL, or gets the register of the node `reduced`. */
-soma_status lower_program(build *b, int group, program_part part, const soma_tensor *preset,
-                          const soma_tensor *reduced, int *result, tile_program *out);
+soma_status lower_program(build *b, int group, program_part part, const soma_tensor *preset, const soma_tensor *reduced,
+                          int *result, tile_program *out);
 
 /* ---- placement.c, schedule.c, describe.c ---- */
 soma_status plan_order(build *b); /* of groups, so that each comes after what it needs */

@@ -14,7 +14,8 @@ static void use(soma_plan *plan, int index, int step) {
 }
 
 static void use_program(soma_plan *plan, const tile_program *p, int step) {
-    for (int i = 0; i < p->n_accesses; i++) use(plan, p->accesses[i].storage, step);
+    for (int i = 0; i < p->n_accesses; i++)
+        use(plan, p->accesses[i].storage, step);
 }
 
 static void find_lifetimes(soma_plan *plan) {
@@ -39,7 +40,8 @@ static void find_lifetimes(soma_plan *plan) {
             use(plan, s->as.pack.destination, i);
             break;
         case STEP_KERNEL:
-            for (int k = 0; k < s->as.kernel.n_inputs; k++) use(plan, s->as.kernel.storages[k], i);
+            for (int k = 0; k < s->as.kernel.n_inputs; k++)
+                use(plan, s->as.kernel.storages[k], i);
             use(plan, s->as.kernel.destination, i);
             break;
         case STEP_COPY:
@@ -97,7 +99,8 @@ static size_t place(gaps *g, size_t bytes) {
 
 static void give_back(gaps *g, size_t offset, size_t bytes) {
     int i = 0;
-    while (i < g->n && g->list[i].offset < offset) i++;
+    while (i < g->n && g->list[i].offset < offset)
+        i++;
     memmove(&g->list[i + 1], &g->list[i], (size_t)(g->n - i) * sizeof *g->list);
     g->list[i] = (gap){offset, bytes};
     g->n++;

@@ -10,13 +10,18 @@ typedef struct frame {
     const cpu_real *real;
     const char *a, *b;
     char *accumulators, *packed, *scratch; /* the thread's: tiles, A's block, the epilogue's registers */
+    int64_t packed_row; /* of all batches' rows: the block of A that is packed, whole in k; -1: none */
     int64_t size;
     void *registers[PROGRAM_MAX_REGISTERS];
 } frame;
 
-static int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t minimum(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
-static size_t align_up(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+static size_t align_up(size_t bytes) {
+    return (bytes + 63) & ~(size_t)63;
+}
 
 static size_t accumulator_bytes(const contract *c) {
     size_t size = soma_dtype_size(c->dtype);
@@ -98,14 +103,15 @@ static void pack_a(const frame *f, const char *a, int64_t rows, int64_t k) {
 }
 
 /* One block of C: A packed block by block of k; tiles gathered in L2 until the last, or in place where they may be. */
-static void run_block(frame *f, int64_t batch, int64_t row, int64_t column) {
+static void run_block(frame *f, int64_t batch, int64_t row, int64_t column, int64_t columns) {
     const contract *c = f->c;
-    int64_t rows = minimum(c->block_m, c->m - row), columns = minimum(c->block_n, c->n - column);
+    int64_t rows = minimum(c->block_m, c->m - row);
     const char *a = f->a + (batch_offset(c, c->a_batch, batch) + row * c->a_row) * f->size;
     const char *b = f->b + batch_offset(c, c->b_batch, batch) * f->size;
     for (int64_t k = 0; k < c->k || k == 0; k += c->block_k) {
         int64_t depth = minimum(c->block_k, c->k - k);
-        pack_a(f, a + k * c->a_col * f->size, rows, depth);
+        if (depth < c->k || f->packed_row != batch * c->m + row) pack_a(f, a + k * c->a_col * f->size, rows, depth);
+        f->packed_row = batch * c->m + row;
         for (int64_t j = 0; j < columns; j += c->width) {
             int64_t c_row = c->width, vectors = vectors_at(f, column + j);
             char *panel = direct_place(f, batch * c->m + row, column + j, &c_row);
@@ -139,10 +145,14 @@ void contract_run(const contract *c, const plan_runner *runner) {
         run_tiles(&f);
         return;
     }
-    int64_t row_blocks = (c->m + c->block_m - 1) / c->block_m, column_blocks = (c->n + c->block_n - 1) / c->block_n;
-    int64_t first, last;
-    runner_share(runner, c->batch * column_blocks * row_blocks, &first, &last);
-    for (int64_t u = first; u < last; u++)
-        run_block(&f, u / (row_blocks * column_blocks), u % row_blocks * c->block_m,
-                  u / row_blocks % column_blocks * c->block_n);
+    f.packed_row = -1;
+    int64_t row_blocks = (c->m + c->block_m - 1) / c->block_m, panels = (c->n + c->width - 1) / c->width;
+    int64_t first, last, count;
+    runner_share(runner, c->batch * row_blocks * panels, &first, &last);
+    for (int64_t u = first; u < last; u += count) { /* as many panels as a block of C may have */
+        int64_t block = u / panels, panel = u % panels;
+        count = minimum(minimum(c->block_n / c->width, panels - panel), last - u);
+        run_block(&f, block / row_blocks, block % row_blocks * c->block_m, panel * c->width,
+                  minimum(count * c->width, c->n - panel * c->width));
+    }
 }

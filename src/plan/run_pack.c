@@ -2,7 +2,9 @@
  * Rests on the pack kernels. A weight already in panels is only packed again for its transpose. */
 #include "plan/steps.h"
 
-static int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t minimum(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
 /* One destination panel from a row-major or column-major source. */
 static void pack_strided(const pack_step *p, const cpu_real *real, char *dst, const char *src, int64_t column,

@@ -10,7 +10,7 @@ typedef struct block {
     const plan_runner *runner;
     void **registers;
     int64_t row, rows, column, columns, ld;
-    int64_t size; /* bytes of a register's element */
+    int64_t size;  /* bytes of a register's element */
     int *in_place; /* by register: the storage in which it is computed, -1 */
 } block;
 
@@ -49,8 +49,8 @@ static void *in_place(const block *b, const tile_access *access, bool write) {
     } else {
         if (access->column_stride != 1 && b->columns != 1) return NULL;
         if (b->rows > 1 && !(access->dense && b->ld == b->program->space.columns)) return NULL;
-        offset = access->offset + access_row_offset(access, &b->program->space, b->row) +
-                 b->column * access->column_stride;
+        offset =
+            access->offset + access_row_offset(access, &b->program->space, b->row) + b->column * access->column_stride;
     }
     if (b->ld % b->program->real->lanes != 0) {
         /* Whole vectors reach beyond a row or the block: only at the end of memory that is ours. */
@@ -76,8 +76,8 @@ static void load_full_row(const block *b, const tile_access *access, int64_t row
         }
         return;
     }
-    int64_t offset = access->offset + access_row_offset(access, &b->program->space, row) +
-                     b->column * access->column_stride;
+    int64_t offset =
+        access->offset + access_row_offset(access, &b->program->space, row) + b->column * access->column_stride;
     if (access->storage < 0) {
         for (int64_t i = 0; i < b->columns; i++) {
             double value = (double)(offset + i * access->column_stride);
@@ -102,7 +102,8 @@ static void load(const block *b, const tile_instruction *in) {
             b->registers[in->dst] = there;
             return;
         }
-        for (int64_t r = 0; r < b->rows; r++) load_full_row(b, access, b->row + r, dst + r * b->ld * b->size);
+        for (int64_t r = 0; r < b->rows; r++)
+            load_full_row(b, access, b->row + r, dst + r * b->ld * b->size);
     } else if (access->kind == ACCESS_COLUMN) {
         if (b->rows == 1) {
             void *there = in_place(b, access, false);
@@ -126,7 +127,8 @@ static void load(const block *b, const tile_instruction *in) {
         block narrow = *b;
         narrow.column = 0;
         narrow.columns = 1;
-        for (int64_t r = 0; r < n; r++) load_full_row(&narrow, access, b->row + r, dst + r * b->size);
+        for (int64_t r = 0; r < n; r++)
+            load_full_row(&narrow, access, b->row + r, dst + r * b->size);
     }
 }
 
@@ -150,7 +152,8 @@ static void store(const block *b, const tile_instruction *in) {
             for (int64_t done = 0; done < b->columns;) {
                 int64_t column = b->column + done, piece = access->width - column % access->width;
                 if (piece > b->columns - done) piece = b->columns - done;
-                put(base + panel_offset(access, &b->program->space, b->row + r, column) * size, 1, row + done * b->size, piece);
+                put(base + panel_offset(access, &b->program->space, b->row + r, column) * size, 1, row + done * b->size,
+                    piece);
                 done += piece;
             }
         }
@@ -165,7 +168,8 @@ static void store(const block *b, const tile_instruction *in) {
 static void map(const block *b, const tile_instruction *in) {
     void *dst = b->registers[in->dst];
     const void *arguments[3] = {NULL, NULL, NULL};
-    for (int i = 0; i < in->n_arguments; i++) arguments[i] = b->registers[in->arguments[i]];
+    for (int i = 0; i < in->n_arguments; i++)
+        arguments[i] = b->registers[in->arguments[i]];
     if (in->result == ACCESS_FULL && in->by_rows && b->rows > 1) {
         cpu_map_fn *f = in->map[in->variant | in->row_variant];
         for (int64_t r = 0; r < b->rows; r++) {
@@ -250,7 +254,8 @@ void program_prefetch(const tile_program *program, const plan_runner *runner, in
         const tile_access *access = &program->accesses[in->access];
         const char *from = (const char *)runner->plan->bases[access->storage] +
                            panel_offset(access, &program->space, row, column) * size;
-        for (int64_t k = 0; k < rows * access->width * size; k += 64) __builtin_prefetch(from + k, 1);
+        for (int64_t k = 0; k < rows * access->width * size; k += 64)
+            __builtin_prefetch(from + k, 1);
     }
 }
 

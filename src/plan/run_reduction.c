@@ -15,12 +15,18 @@ typedef struct frame {
     void *registers[PROGRAM_MAX_REGISTERS];
 } frame;
 
-static const int combining[CPU_REDUCE_COUNT] = {
-    [CPU_REDUCE_SUM] = CPU_ADD, [CPU_REDUCE_PROD] = CPU_MUL, [CPU_REDUCE_MAX] = CPU_MAXIMUM, [CPU_REDUCE_MIN] = CPU_MINIMUM};
+static const int combining[CPU_REDUCE_COUNT] = {[CPU_REDUCE_SUM] = CPU_ADD,
+                                                [CPU_REDUCE_PROD] = CPU_MUL,
+                                                [CPU_REDUCE_MAX] = CPU_MAXIMUM,
+                                                [CPU_REDUCE_MIN] = CPU_MINIMUM};
 
-static int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t minimum(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
-static size_t accumulator_bytes(const reduction *r) { return (size_t)vector_pad(r->block) * 8 + PROGRAM_PAD; }
+static size_t accumulator_bytes(const reduction *r) {
+    return (size_t)vector_pad(r->block) * 8 + PROGRAM_PAD;
+}
 
 size_t reduction_scratch(const reduction *r) {
     size_t pre = program_scratch(&r->pre), post = program_scratch(&r->post);

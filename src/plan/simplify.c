@@ -17,13 +17,15 @@ typedef struct simplifier {
 
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) {
     const unsigned char *bytes = data;
-    for (size_t i = 0; i < n; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
     return hash ^ hash >> 29;
 }
 
 static uint64_t node_hash(const soma_tensor *t) {
     uint64_t hash = hash_bytes(0xcbf29ce484222325u, &t->op, sizeof t->op);
-    for (int i = 0; i < t->n_inputs; i++) hash = hash_bytes(hash, &t->inputs[i]->id, sizeof t->inputs[i]->id);
+    for (int i = 0; i < t->n_inputs; i++)
+        hash = hash_bytes(hash, &t->inputs[i]->id, sizeof t->inputs[i]->id);
     hash = hash_bytes(hash, t->shape, (size_t)t->rank * sizeof *t->shape);
     return hash_bytes(hash, &t->variable, sizeof t->variable);
 }
@@ -65,7 +67,9 @@ static soma_tensor *make(simplifier *s, const soma_tensor *like, soma_tensor *co
 
 /* ---- constants ---- */
 
-static bool is_constant(const soma_tensor *t) { return t->op == &op_constant && shape_size(t->rank, t->shape) == 1; }
+static bool is_constant(const soma_tensor *t) {
+    return t->op == &op_constant && shape_size(t->rank, t->shape) == 1;
+}
 
 /* The constant below a stretched scalar, else NULL. */
 static const soma_tensor *scalar_of(const soma_tensor *t) {
@@ -91,12 +95,14 @@ static soma_tensor *fold(simplifier *s, soma_tensor *t) {
         const soma_tensor *c = scalar_of(t->inputs[i]);
         if (!c) return t;
         views[i] = (op_view){.data = (void *)(intptr_t)c->data, .dtype = c->dtype, .rank = t->rank};
-        for (int k = 0; k < t->rank; k++) views[i].shape[k] = 1;
+        for (int k = 0; k < t->rank; k++)
+            views[i].shape[k] = 1;
     }
     double *value = arena_alloc(&s->b->plan->arena, 16);
     if (!value) return NULL;
     op_view out = {.data = value, .dtype = t->dtype, .rank = t->rank};
-    for (int k = 0; k < t->rank; k++) out.shape[k] = 1;
+    for (int k = 0; k < t->rank; k++)
+        out.shape[k] = 1;
     if (t->op->reference(t, views, &out) != SOMA_OK) return NULL;
     soma_tensor *constant = graph_node(s->b->graph, &op_constant, NULL, 0, t->dtype, t->rank, t->shape, NULL);
     if (constant) constant->data = value;
@@ -114,7 +120,8 @@ static soma_tensor *shrink(simplifier *s, soma_tensor *t) {
         scalars[i] = from->rank == 0 ? from : unique(s, soma_reshape(from, SOMA_SCALAR_DIMS));
         if (!scalars[i]) return NULL;
     }
-    soma_tensor *small = graph_node(s->b->graph, t->op, scalars, t->n_inputs, t->dtype, SOMA_SCALAR_DIMS, &t->attributes);
+    soma_tensor *small =
+        graph_node(s->b->graph, t->op, scalars, t->n_inputs, t->dtype, SOMA_SCALAR_DIMS, &t->attributes);
     if (!small) return NULL;
     small = fold(s, unique(s, small));
     return small ? soma_expand(unique(s, small), t->rank, t->shape) : NULL;
@@ -154,7 +161,8 @@ static soma_tensor *views(soma_tensor *t) {
     if (t->op == &op_permute && is_identity_permutation(t)) return a;
     if (t->op == &op_permute && a->op == &op_permute) {
         int axes[SOMA_MAX_RANK];
-        for (int i = 0; i < t->rank; i++) axes[i] = (int)a->attributes.start[t->attributes.start[i]];
+        for (int i = 0; i < t->rank; i++)
+            axes[i] = (int)a->attributes.start[t->attributes.start[i]];
         return soma_transpose(a->inputs[0], axes);
     }
     if (t->op == &op_concat && t->n_inputs == 1) return a;
@@ -177,14 +185,17 @@ static soma_tensor *reductions(soma_tensor *t) {
         if (t->attributes.axes >> i & 1 && x->shape[i] != 1) axes |= 1u << i;
     if (axes == 0 && dtype_is_float(t->dtype) && t->dtype == x->dtype) return t->inputs[0];
     int last = 31;
-    while (last >= 0 && !(axes >> last & 1)) last--;
+    while (last >= 0 && !(axes >> last & 1))
+        last--;
     if (last < 0) return t;
     int first = last; /* the run of reduced axes that ends last; extents of 1 do not break it */
     int64_t run = x->shape[last];
-    while (first > 0 && (axes >> (first - 1) & 1 || x->shape[first - 1] == 1)) run *= x->shape[--first];
+    while (first > 0 && (axes >> (first - 1) & 1 || x->shape[first - 1] == 1))
+        run *= x->shape[--first];
     uint32_t run_axes = axes & ~((1u << first) - 1);
     bool trailing = true;
-    for (int i = last + 1; i < x->rank; i++) trailing = trailing && x->shape[i] == 1;
+    for (int i = last + 1; i < x->rank; i++)
+        trailing = trailing && x->shape[i] == 1;
     if (trailing && run > REDUCE_ROW_LIMIT && first != last) run_axes = 1u << last;
     if (run_axes == axes) return t;
     return reduce_axes(t, reduce_axes(t, t->inputs[0], run_axes), axes & ~run_axes);
@@ -214,7 +225,8 @@ static soma_tensor *copy(simplifier *s, const soma_tensor *old) {
     soma_tensor *few[8], **inputs = few;
     if (old->n_inputs > 8) inputs = arena_alloc(&b->arena, (size_t)old->n_inputs * sizeof *inputs);
     if (!inputs) return NULL;
-    for (int i = 0; i < old->n_inputs; i++) inputs[i] = s->copies[old->inputs[i]->id];
+    for (int i = 0; i < old->n_inputs; i++)
+        inputs[i] = s->copies[old->inputs[i]->id];
     soma_tensor *t = make(s, old, inputs);
     if (!t) return NULL;
     if (t->op == &op_constant && !b->use_cached && data_bytes(t) > 0) {
@@ -233,12 +245,14 @@ static bool *find_needed(build *b, soma_tensor *const *targets, int n, int64_t *
         if (targets[i]->id > top) top = targets[i]->id;
     bool *needed = arena_alloc(&b->arena, (size_t)top + 2);
     if (!needed) return NULL;
-    for (int i = 0; i < n; i++) needed[targets[i]->id] = true;
+    for (int i = 0; i < n; i++)
+        needed[targets[i]->id] = true;
     const soma_graph *graph = targets[0]->graph;
     for (int64_t id = top; id >= 0; id--) {
         const soma_tensor *t = graph->nodes[id];
         if (!needed[id] || (b->use_cached && t->data)) continue;
-        for (int i = 0; i < t->n_inputs; i++) needed[t->inputs[i]->id] = true;
+        for (int i = 0; i < t->n_inputs; i++)
+            needed[t->inputs[i]->id] = true;
     }
     *highest = top;
     return needed;
@@ -248,9 +262,11 @@ soma_status plan_simplify(build *b, soma_tensor *const *targets, int n) {
     int64_t top, count = 0;
     bool *needed = find_needed(b, targets, n, &top);
     if (!needed) return SOMA_NO_MEMORY;
-    for (int64_t id = 0; id <= top; id++) count += needed[id];
+    for (int64_t id = 0; id <= top; id++)
+        count += needed[id];
     simplifier s = {.b = b, .mask = 64};
-    while (s.mask < count * 16) s.mask *= 2;
+    while (s.mask < count * 16)
+        s.mask *= 2;
     s.table = arena_alloc(&b->arena, (size_t)s.mask * sizeof *s.table);
     s.mask--;
     s.copies = arena_alloc(&b->arena, (size_t)(top + 1) * sizeof *s.copies);
@@ -268,8 +284,10 @@ soma_status plan_simplify(build *b, soma_tensor *const *targets, int n) {
     b->input_of = arena_alloc(&b->arena, (size_t)b->graph->n_nodes * sizeof *b->input_of);
     b->targets = arena_alloc(&b->arena, (size_t)n * sizeof *b->targets);
     if (!b->input_of || !b->targets) return SOMA_NO_MEMORY;
-    for (int64_t i = 0; i < n_inputs; i++) b->input_of[s.copies[inputs[i]->id]->id] = inputs[i];
-    for (int i = 0; i < n; i++) b->targets[i] = s.copies[targets[i]->id];
+    for (int64_t i = 0; i < n_inputs; i++)
+        b->input_of[s.copies[inputs[i]->id]->id] = inputs[i];
+    for (int i = 0; i < n; i++)
+        b->targets[i] = s.copies[targets[i]->id];
     b->n_targets = n;
     return SOMA_OK;
 }

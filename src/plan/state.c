@@ -26,7 +26,8 @@ static bool is_target(const build *b, const soma_tensor *t) {
     for (int i = 0; i < b->n_targets; i++) {
         const soma_tensor *x = b->targets[i];
         if (x->op == &op_assign) continue;
-        while (b->infos[x->id].role == ROLE_VIEW) x = x->inputs[0];
+        while (b->infos[x->id].role == ROLE_VIEW)
+            x = x->inputs[0];
         if (x == t) return true;
     }
     return false;
@@ -42,7 +43,8 @@ static bool readers_first(build *b, const soma_tensor *read, int writer, bool co
             const soma_tensor *t = b->graph->nodes[g->members[k]];
             for (int n = 0; !reads && n < t->n_inputs; n++) {
                 const soma_tensor *x = t->inputs[n];
-                while (b->infos[x->id].role == ROLE_VIEW) x = x->inputs[0];
+                while (b->infos[x->id].role == ROLE_VIEW)
+                    x = x->inputs[0];
                 if (b->infos[x->id].role == ROLE_INLINE && x->n_inputs > 0) x = x->inputs[0];
                 reads = x == read;
             }
@@ -64,7 +66,8 @@ static bool view_reads(const build *b, const soma_tensor *read) {
         const soma_tensor *t = b->graph->nodes[id];
         if (b->infos[id].role != ROLE_STATE) continue;
         const soma_tensor *x = t->inputs[0];
-        while (b->infos[x->id].role == ROLE_VIEW) x = x->inputs[0];
+        while (b->infos[x->id].role == ROLE_VIEW)
+            x = x->inputs[0];
         if (x == read) return true; /* copied to another variable at the end: too late for in place */
     }
     return false;

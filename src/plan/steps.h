@@ -1,6 +1,6 @@
 /* What a compiled plan is made of: storages, tile programs and steps, as the run reads them.
- * Rests on cpu.h for kernels and on the team for threads. filled by lower.c, placement.c and schedule.c; never changed by a
- * run, but for pointers of inputs and variables. */
+ * Rests on cpu.h for kernels and on the team for threads. filled by lower.c, placement.c and schedule.c; never changed
+ * by a run, but for pointers of inputs and variables. */
 #ifndef PLAN_STEPS_H
 #define PLAN_STEPS_H
 
@@ -16,13 +16,13 @@ typedef enum storage_kind { STORAGE_ARENA, STORAGE_VARIABLE, STORAGE_INPUT, STOR
 typedef struct plan_storage {
     storage_kind kind;
     soma_dtype dtype;
-    int64_t elements;         /* with the padding of panels; memory behind is readable to a whole vector for arena, variable */
-    int64_t width;            /* panels of a matrix stack (rows, columns): [batch][columns/width][rows][width]; 0: row-major */
-    int64_t rows, columns;    /* of the matrices, when width != 0 */
+    int64_t elements; /* with the padding of panels; memory behind is readable to a whole vector for arena, variable */
+    int64_t width;    /* panels of a matrix stack (rows, columns): [batch][columns/width][rows][width]; 0: row-major */
+    int64_t rows, columns; /* of the matrices, when width != 0 */
     size_t bytes;
-    size_t offset;            /* arena */
-    int first, last;          /* steps that use it, for the memory plan */
-    bool output;              /* read by the user after the run: never shared */
+    size_t offset;   /* arena */
+    int first, last; /* steps that use it, for the memory plan */
+    bool output;     /* read by the user after the run: never shared */
     soma_variable *variable;
     const soma_tensor *input; /* the user's tensor, for binding */
     const void *data;         /* constants */
@@ -39,10 +39,10 @@ typedef struct tile_access {
     int64_t offset;
     int64_t row_strides[SOMA_MAX_RANK]; /* over the space's row axes */
     int64_t column_stride;
-    int64_t width; /* of panels: then the access is the whole matrix stack, row r of batch b */
+    int64_t width;               /* of panels: then the access is the whole matrix stack, row r of batch b */
     int64_t matrix_rows, panels; /* of each matrix in panels */
     int width_shift;             /* width == 1 << width_shift */
-    bool dense;    /* rows follow each other without gap in the space's own order */
+    bool dense;                  /* rows follow each other without gap in the space's own order */
 } tile_access;
 
 /* ---- tile programs ---- */
@@ -65,18 +65,18 @@ typedef enum instruction_kind {
 
 typedef struct tile_instruction {
     instruction_kind kind;
-    access_class result;     /* class of dst: uniform, row or full */
-    bool by_rows;            /* map with full result and a row argument */
-    bool in_place;           /* store: the value may be computed where it is stored */
+    access_class result;          /* class of dst: uniform, row or full */
+    bool by_rows;                 /* map with full result and a row argument */
+    bool in_place;                /* store: the value may be computed where it is stored */
     uint8_t variant, row_variant; /* scalar bits of uniform arguments; the row arguments' bits */
     int n_arguments;
-    int dst, arguments[3];   /* registers; store: arguments[0] */
-    int access;              /* load, store, random (its index space) */
-    int step;                /* random: access of the int64 step, -1 none */
-    cpu_map_fn *const *map;  /* eight variants */
+    int dst, arguments[3];  /* registers; store: arguments[0] */
+    int access;             /* load, store, random (its index space) */
+    int step;               /* random: access of the int64 step, -1 none */
+    cpu_map_fn *const *map; /* eight variants */
     cpu_reduce_fn *reduce;
-    uint64_t key;            /* random */
-    int code;                /* map or reduce, for printing */
+    uint64_t key; /* random */
+    int code;     /* map or reduce, for printing */
 } tile_instruction;
 
 typedef struct tile_program {
@@ -87,14 +87,14 @@ typedef struct tile_program {
     int n_accesses;
     tile_instruction *instructions;
     int n_instructions;
-    int n_registers;      /* register 0 is preset by a contraction or reduction, unused otherwise */
-    int *slots;           /* register -> slot in scratch, shared by registers that do not live together */
+    int n_registers; /* register 0 is preset by a contraction or reduction, unused otherwise */
+    int *slots;      /* register -> slot in scratch, shared by registers that do not live together */
     int n_slots;
-    int n_stores;         /* stores come first in `stores`, by instruction */
+    int n_stores; /* stores come first in `stores`, by instruction */
     int *stores;
-    int64_t block;        /* elements of a slot */
-    bool streams;         /* reads whole panels in place: worth asking for early */
-    bool whole_rows;      /* has reductions: a block holds whole rows */
+    int64_t block;   /* elements of a slot */
+    bool streams;    /* reads whole panels in place: worth asking for early */
+    bool whole_rows; /* has reductions: a block holds whole rows */
 } tile_program;
 
 enum { PROGRAM_MAX_REGISTERS = 96, PROGRAM_MAX_ROWS = 64, PROGRAM_PAD = 64 };
@@ -108,16 +108,16 @@ typedef struct contract {
     int64_t m, n, k, batch;
     int batch_rank;
     int64_t batch_shape[SOMA_MAX_RANK];
-    int a;                    /* storage, element (b, i, p) at a_offset + batch strides + i*a_row + p*a_col */
+    int a; /* storage, element (b, i, p) at a_offset + batch strides + i*a_row + p*a_col */
     soma_dtype dtype;
     int64_t a_offset, a_row, a_col, a_batch[SOMA_MAX_RANK];
-    int b;                    /* storage in panels of width, matrix of batch b at b_offset + batch strides */
+    int b; /* storage in panels of width, matrix of batch b at b_offset + batch strides */
     int64_t b_offset, b_batch[SOMA_MAX_RANK];
-    int64_t width, vectors;   /* of B's panels */
-    int64_t tile_rows;        /* rows of a register tile */
+    int64_t width, vectors;            /* of B's panels */
+    int64_t tile_rows;                 /* rows of a register tile */
     int64_t block_k, block_m, block_n; /* of the blocked form; block_k == k when not blocked */
     bool pack_a;
-    int direct;               /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
+    int direct; /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
     tile_program epilogue;
 } contract;
 
@@ -125,12 +125,12 @@ typedef struct contract {
 typedef struct reduction {
     cpu_reduce code;
     int64_t outer, reduced, inner;
-    int64_t chunk;            /* reduced elements a unit */
+    int64_t chunk; /* reduced elements a unit */
     int64_t chunks;
-    int64_t block;            /* inner elements a unit */
-    int partial;              /* storage of [chunks][outer][inner] when chunks > 1, else -1 */
-    tile_program pre, post;        /* post's register 0 is the result */
-    int pre_result;           /* register of pre that is reduced */
+    int64_t block;          /* inner elements a unit */
+    int partial;            /* storage of [chunks][outer][inner] when chunks > 1, else -1 */
+    tile_program pre, post; /* post's register 0 is the result */
+    int pre_result;         /* register of pre that is reduced */
 } reduction;
 
 /* Any strided matrix stack into panels. */
@@ -141,8 +141,8 @@ typedef struct pack_step {
     int batch_rank;
     int64_t batch_shape[SOMA_MAX_RANK], batch_strides[SOMA_MAX_RANK];
     int64_t offset, row_stride, column_stride, rows, columns, width;
-    int64_t source_width;     /* source in panels (then plain or transposed by the strides' roles) */
-    bool transposed;          /* source panels hold the transpose */
+    int64_t source_width; /* source in panels (then plain or transposed by the strides' roles) */
+    bool transposed;      /* source panels hold the transpose */
 } pack_step;
 
 /* One node by its reference kernel. */
@@ -150,7 +150,7 @@ typedef struct kernel_step {
     const soma_tensor *node;
     int n_inputs;
     int *storages;
-    op_view *inputs;          /* data: element offset until the run adds the base */
+    op_view *inputs; /* data: element offset until the run adds the base */
     op_view output;
     int destination;
 } kernel_step;
@@ -162,10 +162,10 @@ typedef struct copy_step {
 
 typedef struct plan_step {
     step_kind kind;
-    bool parallel;            /* all threads take part; else thread 0 alone */
-    bool barrier;             /* all threads meet before it */
-    bool barrier_inside;      /* and once within (reductions in chunks) */
-    bool row;                 /* map with reductions along rows */
+    bool parallel;       /* all threads take part; else thread 0 alone */
+    bool barrier;        /* all threads meet before it */
+    bool barrier_inside; /* and once within (reductions in chunks) */
+    bool row;            /* map with reductions along rows */
     const char *text;
     double flops, bytes;
     union {
@@ -180,21 +180,21 @@ typedef struct plan_step {
 
 struct soma_plan {
     soma_context *context;
-    arena arena;              /* everything the plan is made of */
-    soma_graph *graph;        /* the simplified nodes, for kernel steps and printing */
+    arena arena;       /* everything the plan is made of */
+    soma_graph *graph; /* the simplified nodes, for kernel steps and printing */
     const cpu_kernels *kernels;
     plan_storage *storages;
-    void **bases;             /* per storage */
+    void **bases; /* per storage */
     int n_storages;
     plan_step *steps;
     int n_steps;
     int n_targets;
-    int *targets;             /* storage per target, -1 for assigns */
-    void *memory;             /* the arena of tensors, the outputs, the scratch */
+    int *targets; /* storage per target, -1 for assigns */
+    void *memory; /* the arena of tensors, the outputs, the scratch */
     size_t memory_bytes, arena_bytes;
     char *scratch;
-    size_t scratch_bytes;     /* a thread's */
-    int threads;              /* that take part, 1 when no step is parallel */
+    size_t scratch_bytes; /* a thread's */
+    int threads;          /* that take part, 1 when no step is parallel */
 };
 
 /* ---- running (run_*.c) ---- */
@@ -212,7 +212,8 @@ typedef struct plan_runner {
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
                  int64_t rows, int64_t column, int64_t columns, int64_t ld);
 /* Asks the caches for what the program will read in place of a block, while something else is computed. */
-void program_prefetch(const tile_program *program, const plan_runner *runner, int64_t row, int64_t rows, int64_t column);
+void program_prefetch(const tile_program *program, const plan_runner *runner, int64_t row, int64_t rows,
+                      int64_t column);
 /* Scratch a program needs. */
 size_t program_scratch(const tile_program *program);
 /* Element offset of row `row` for an access that is not in panels. */
@@ -233,6 +234,8 @@ static inline void runner_share(const plan_runner *runner, int64_t n, int64_t *f
 }
 
 /* Pads a count of elements to whole vectors of the widest kind. */
-static inline int64_t vector_pad(int64_t elements) { return (elements + 15) & ~(int64_t)15; }
+static inline int64_t vector_pad(int64_t elements) {
+    return (elements + 15) & ~(int64_t)15;
+}
 
 #endif

@@ -21,19 +21,26 @@ typedef struct decimal {
     int n, exponent;
 } decimal;
 
-/* The fewest digits that read back as the same 16-bit float. */
+/* The fewest digits that read back as the same 16-bit float: magnitude rounded to so many, or the next decimal above,
+ * since the gap above a power of two is twice the one below. */
 static void half_digits(soma_dtype dtype, double magnitude, decimal *d) {
+    uint16_t wanted = 0, found = 0;
+    element_set(dtype, &wanted, 0, magnitude);
     for (int n = 1; n <= 9; n++) {
         char buffer[32];
-        double back;
+        double near = 0;
         number_format(buffer, sizeof buffer, "%.*e", n - 1, magnitude);
-        (void)number_parse(buffer, NULL, &back);
-        uint16_t bits[2] = {0};
-        element_set(dtype, bits, 0, back);
-        element_set(dtype, bits, 1, magnitude);
-        if (n < 9 && bits[0] != bits[1]) continue;
-        d->n = number_digits(back, false, d->digits, &d->exponent);
-        return;
+        (void)number_parse(buffer, NULL, &near);
+        double last = pow(10, atoi(strchr(buffer, 'e') + 1) - (n - 1));
+        for (int above = 0; above <= 1; above++) {
+            number_format(buffer, sizeof buffer, "%.*e", n - 1, near + above * last);
+            double candidate = 0;
+            (void)number_parse(buffer, NULL, &candidate);
+            element_set(dtype, &found, 0, candidate);
+            if (found != wanted && n < 9) continue;
+            d->n = number_digits(candidate, false, d->digits, &d->exponent);
+            return;
+        }
     }
 }
 
@@ -68,6 +75,20 @@ static parts split_scientific(soma_dtype dtype, double value, int precision) {
     number_format(p.whole, sizeof p.whole, "%s%c", sign, d.digits[0]);
     number_format(p.fraction, sizeof p.fraction, "%s", d.digits + 1);
     p.exponent = d.exponent - 1;
+    return p;
+}
+
+/* With exactly so many digits after the point, at least one: NumPy shows exact digits, not zeros, where another element
+ * needs more than this one. */
+static parts exact_scientific(double value, int digits) {
+    parts p = {.exponent = 0};
+    char buffer[40];
+    number_format(buffer, sizeof buffer, "%.*e", digits, value);
+    char *point = strchr(buffer, '.'), *e = strchr(buffer, 'e');
+    p.exponent = atoi(e + 1);
+    *point = *e = '\0';
+    number_format(p.whole, sizeof p.whole, "%.20s", buffer);
+    number_format(p.fraction, sizeof p.fraction, "%.20s", point + 1);
     return p;
 }
 
@@ -212,13 +233,11 @@ static int word(const printer *p, int64_t at, char *buffer, size_t size) {
     }
     double value = element_get(dtype, p->data, at);
     if (!isfinite(value)) return number_format(buffer, size, "%*s", p->left + p->right + 1, special(value));
-    if (p->scientific) { /* all with as many digits as the longest, exact ones where the shortest would do with fewer */
-        char exact[40];
-        number_format(exact, sizeof exact, "%.*e", p->fraction, value);
-        char *e = strchr(exact, 'e');
-        int exponent = atoi(e + 1), point = (int)strcspn(exact, ".e");
-        return number_format(buffer, size, "%*.*s.%.*se%+0*d", p->left, point, exact, p->fraction,
-                             p->fraction > 0 ? exact + point + 1 : "", p->exponent + 1, exponent);
+    if (p->scientific) {
+        parts part = split_scientific(dtype, value, PRECISION);
+        if ((int)strlen(part.fraction) < p->fraction) part = exact_scientific(value, p->fraction);
+        return number_format(buffer, size, "%*s.%se%+0*d", p->left, part.whole, part.fraction, p->exponent + 1,
+                             part.exponent);
     }
     parts part = split_positional(dtype, value, PRECISION);
     return number_format(buffer, size, "%*s.%-*s", p->left, part.whole, p->right, part.fraction);

@@ -32,8 +32,8 @@ typedef struct fitting {
 
 static soma_status check_options(const soma_model *model, const soma_fit_options *o) {
     soma_context *c = model->context;
-    RETURN_IF(c, o->epochs < 0 || o->initial_epoch < 0, SOMA_INVALID, "[fit] epochs %lld from %lld", (long long)o->epochs,
-              (long long)o->initial_epoch);
+    RETURN_IF(c, o->epochs < 0 || o->initial_epoch < 0, SOMA_INVALID, "[fit] epochs %lld from %lld",
+              (long long)o->epochs, (long long)o->initial_epoch);
     RETURN_IF(c, !(o->validation_split >= 0 && o->validation_split < 1), SOMA_INVALID,
               "[fit] validation_split is %g: it must be at least 0 and less than 1", o->validation_split);
     RETURN_IF(c, o->batch_size < 0 || o->steps_per_epoch < 0 || o->validation_batch_size < 0 || o->validation_freq < 0,
@@ -51,8 +51,8 @@ static soma_status split(fitting *f) {
     int64_t samples = soma_dataset_samples(f->o->data);
     int64_t at = (int64_t)floor((double)samples * (1 - f->o->validation_split));
     RETURN_IF(f->model->context, at == 0 || at == samples, SOMA_INVALID,
-              "[fit] validation_split %g leaves %lld of %lld samples to train on", f->o->validation_split, (long long)at,
-              (long long)samples);
+              "[fit] validation_split %g leaves %lld of %lld samples to train on", f->o->validation_split,
+              (long long)at, (long long)samples);
     f->parts[0] = soma_dataset_slice(f->o->data, 0, at);
     f->parts[1] = soma_dataset_slice(f->o->data, at, samples);
     f->train = f->parts[0];

@@ -48,7 +48,8 @@ soma_status measure(soma_model *model, batches *data, const step_pair *steps, so
 
 static soma_scores no_scores(soma_status status) {
     soma_scores scores = {.status = status, .loss = (double)NAN};
-    for (int i = 0; i < SOMA_MAX_METRICS; i++) scores.metrics[i] = (double)NAN;
+    for (int i = 0; i < SOMA_MAX_METRICS; i++)
+        scores.metrics[i] = (double)NAN;
     return scores;
 }
 
@@ -72,7 +73,8 @@ soma_scores soma_model_evaluate(soma_model *model, const soma_evaluate_options *
     soma_status status = evaluate(model, options, &result);
     if (status != SOMA_OK) return no_scores(status);
     soma_scores scores = {.status = SOMA_OK, .loss = averages_get(&result, 0), .n_metrics = result.n - 1};
-    for (int i = 0; i < scores.n_metrics; i++) scores.metrics[i] = averages_get(&result, 1 + i);
+    for (int i = 0; i < scores.n_metrics; i++)
+        scores.metrics[i] = averages_get(&result, 1 + i);
     return scores;
 }
 
@@ -101,7 +103,8 @@ static soma_status on_batch(soma_model *model, const char *what, step_kind kind,
     if (!s) return training_failure(model);
     TRY(step_run(s, soma_data(x), soma_data(y)));
     *scores = (soma_scores){.loss = step_value(s, 0), .n_metrics = s->n_values - 1};
-    for (int i = 0; i < scores->n_metrics; i++) scores->metrics[i] = step_value(s, 1 + i);
+    for (int i = 0; i < scores->n_metrics; i++)
+        scores->metrics[i] = step_value(s, 1 + i);
     return SOMA_OK;
 }
 

@@ -1,8 +1,8 @@
 /* The .soma file: a safetensors file whose metadata says what the tensors belong to.
  * Rests on formats/safetensors.h and on the JSON of models and training. Metadata: "soma" the version of the layout,
- * "model", "training", "history", "labels" JSON. Weights are row-major under "layer/weight", the optimizer's state under
- * "optimizer/...". No clock, no path: equal models give equal bytes. Reading compares the file with the description
- * of the model before it makes anything of that size. */
+ * "model", "training", "history", "labels" JSON. Weights are row-major under "layer/weight", the optimizer's state
+ * under "optimizer/...". No clock, no path: equal models give equal bytes. Reading compares the file with the
+ * description of the model before it makes anything of that size. */
 #include <stdio.h>
 #include <string.h>
 
@@ -74,7 +74,8 @@ static size_t variable_bytes(const soma_variable *v) {
 
 static soma_status copy_variables(const soma_model *model, bool optimizer, contents *c) {
     const soma_variable *v;
-    for (; (v = variable_at(model, optimizer, c->n)) != NULL; c->n++) c->bytes += variable_bytes(v);
+    for (; (v = variable_at(model, optimizer, c->n)) != NULL; c->n++)
+        c->bytes += variable_bytes(v);
     c->entries = mem_zalloc(model->context, (size_t)c->n * sizeof *c->entries);
     c->data = mem_alloc(model->context, c->bytes);
     if (!c->entries || !c->data) return SOMA_NO_MEMORY;
@@ -82,8 +83,8 @@ static soma_status copy_variables(const soma_model *model, bool optimizer, conte
     for (int64_t i = 0; i < c->n; i++) {
         v = variable_at(model, optimizer, i);
         TRY(soma_variable_get(v, data, variable_bytes(v)));
-        c->entries[i] = (safetensors_entry){
-            .name = v->name, .dtype = v->dtype, .rank = v->rank, .shape = v->shape, .data = data};
+        c->entries[i] =
+            (safetensors_entry){.name = v->name, .dtype = v->dtype, .rank = v->rank, .shape = v->shape, .data = data};
         data += variable_bytes(v);
     }
     return SOMA_OK;
@@ -97,10 +98,11 @@ soma_status soma_model_save(const soma_model *model, const soma_save_options *op
     contents c = {.n = 0};
     soma_status status = describe(model, &names, !options->no_optimizer, &m);
     if (status == SOMA_OK) status = copy_variables(model, !options->no_optimizer, &c);
-    for (int i = 0; i < m.n; i++) m.items[i].value = text_string(&m.texts[i]);
-    if (status == SOMA_OK)
-        status = safetensors_write(model->context, options->path, c.entries, (int)c.n, m.items, m.n);
-    for (int i = 0; i < m.n; i++) text_deinit(&m.texts[i]);
+    for (int i = 0; i < m.n; i++)
+        m.items[i].value = text_string(&m.texts[i]);
+    if (status == SOMA_OK) status = safetensors_write(model->context, options->path, c.entries, (int)c.n, m.items, m.n);
+    for (int i = 0; i < m.n; i++)
+        text_deinit(&m.texts[i]);
     mem_free(model->context, c.entries, (size_t)c.n * sizeof *c.entries);
     mem_free(model->context, c.data, c.bytes);
     return status;
@@ -122,8 +124,7 @@ static soma_status parse(const loading *l, const char *key, json_document **out)
     text name;
     text_init(&name, l->names.context);
     text_printf(&name, "%s: %s", l->path, key);
-    soma_status status =
-        json_document_parse(l->names.context, text_string(&name), 0, json, strlen(json), out);
+    soma_status status = json_document_parse(l->names.context, text_string(&name), 0, json, strlen(json), out);
     text_deinit(&name);
     return status;
 }

@@ -22,8 +22,7 @@ static void to_stderr(void *user, const char *string, size_t n) {
 
 void progress_init(progress *p, soma_context *context, int verbose, soma_write_fn *write, void *user) {
     *p = (progress){.mode = verbose, .write = write ? write : to_stderr, .user = user};
-    if (verbose == SOMA_VERBOSE_AUTO)
-        p->mode = !write && isatty(STDERR_FILENO) ? SOMA_VERBOSE_BAR : SOMA_VERBOSE_LINE;
+    if (verbose == SOMA_VERBOSE_AUTO) p->mode = !write && isatty(STDERR_FILENO) ? SOMA_VERBOSE_BAR : SOMA_VERBOSE_LINE;
     text_init(&p->out, context);
 }
 
@@ -97,7 +96,8 @@ static int add_counter(text *out, const progress *p) {
 
 static void add_cells(text *out, const char *colour, int n) {
     if (n > 0 || colour[3] == '7') text_append(out, colour); /* the rest is coloured even when nothing is left */
-    for (int i = 0; i < n; i++) text_append(out, "━");
+    for (int i = 0; i < n; i++)
+        text_append(out, "━");
     if (n > 0 || colour[3] == '7') text_append(out, "\033[0m");
 }
 
@@ -116,7 +116,8 @@ static int add_bar(text *out, const progress *p) {
 
 static void draw(progress *p, double now, bool last, const char *const *names, const double *values, int n) {
     text *out = &p->out;
-    for (int i = 0; i < p->width; i++) text_append(out, "\b");
+    for (int i = 0; i < p->width; i++)
+        text_append(out, "\b");
     text_append(out, "\r");
     int width = add_bar(out, p);
     size_t before = out->length;
@@ -129,7 +130,8 @@ static void draw(progress *p, double now, bool last, const char *const *names, c
     add_step_time(out, step);
     add_values(out, names, values, n);
     width += (int)(out->length - before);
-    for (int i = width; i < p->width; i++) text_append(out, " ");
+    for (int i = width; i < p->width; i++)
+        text_append(out, " ");
     if (last) text_append(out, "\n");
     p->width = width;
     p->last_drawn = now;

@@ -9,16 +9,16 @@
 #include "base/text.h"
 
 typedef struct progress {
-    int mode;              /* SOMA_VERBOSE_NONE, LINE, JSON or BAR */
+    int mode; /* SOMA_VERBOSE_NONE, LINE, JSON or BAR */
     soma_write_fn *write;
     void *user;
     text out;
-    int64_t target;        /* batches of the epoch; 0: not known */
+    int64_t target; /* batches of the epoch; 0: not known */
     int64_t current;
-    double start;          /* seconds, as all times here */
-    double first_done;     /* when the first step was done; below 0: not yet */
-    double last_drawn;     /* below 0: never */
-    int width;             /* columns that the last bar took */
+    double start;      /* seconds, as all times here */
+    double first_done; /* when the first step was done; below 0: not yet */
+    double last_drawn; /* below 0: never */
+    int width;         /* columns that the last bar took */
 } progress;
 
 /* SOMA_VERBOSE_AUTO becomes a bar if stderr is a terminal and write is NULL, else a line. write NULL: to stderr. */

@@ -27,7 +27,8 @@ typedef struct averages {
 } averages;
 
 static inline void averages_add(averages *a, const step *s, int64_t count) {
-    for (int i = 0; i < a->n; i++) a->sums[i] += step_value(s, i) * (double)count;
+    for (int i = 0; i < a->n; i++)
+        a->sums[i] += step_value(s, i) * (double)count;
     a->samples += (double)count;
 }
 static inline double averages_get(const averages *a, int i) {

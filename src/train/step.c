@@ -82,7 +82,8 @@ static bool put(target_list *targets, soma_variable *variable, soma_tensor *valu
 
 /* The assignments of one weight and its state. */
 static bool update_weight(const training *t, const training_state *state, soma_update *u, target_list *targets) {
-    for (int i = 0; i < state->n; i++) u->slots[i] = soma_read(u->graph, state->slots[i]);
+    for (int i = 0; i < state->n; i++)
+        u->slots[i] = soma_read(u->graph, state->slots[i]);
     if (!put(targets, state->weight, optimizer_update(t->optimizer, u))) return false;
     for (int i = 0; i < state->n; i++) {
         if (!put(targets, state->slots[i], u->slots[i])) return false;

@@ -21,9 +21,9 @@ struct step {
     soma_graph *graph;
     soma_plan *plan;
     soma_tensor *x, *y;
-    int n_values;                        /* loss and metrics */
-    soma_dtype dtypes[TRAINING_VALUES];  /* of the values; of a prediction the first */
-    int64_t outputs;                     /* elements of a prediction, and its shape with the batch */
+    int n_values;                       /* loss and metrics */
+    soma_dtype dtypes[TRAINING_VALUES]; /* of the values; of a prediction the first */
+    int64_t outputs;                    /* elements of a prediction, and its shape with the batch */
     int rank;
     int64_t output_shape[SOMA_MAX_RANK];
     step *next;

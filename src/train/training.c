@@ -20,7 +20,8 @@ static void free_state(soma_model *model, training *t) {
     steps_destroy(model, t->steps);
     t->steps = NULL;
     for (int i = 0; i < t->n_state; i++) {
-        for (int j = 0; j < t->state[i].n; j++) soma_variable_destroy(t->state[i].slots[j]);
+        for (int j = 0; j < t->state[i].n; j++)
+            soma_variable_destroy(t->state[i].slots[j]);
     }
     mem_free(model->context, t->state, (size_t)t->n_state * sizeof *t->state);
     t->state = NULL;
@@ -57,7 +58,8 @@ static const char *metric_name(soma_model *model, const training *t, int i, cons
     if (!name) name = name_for(&loss_names, custom, (soma_function *)t->metrics[i]);
     if (name) return arena_strdup(&model->arena, name);
     int unnamed = 0;
-    for (int j = 0; j < i; j++) unnamed += strncmp(t->metric_names[j], "metric", 6) == 0;
+    for (int j = 0; j < i; j++)
+        unnamed += strncmp(t->metric_names[j], "metric", 6) == 0;
     return unnamed ? arena_printf(&model->arena, "metric_%d", unnamed) : arena_strdup(&model->arena, "metric");
 }
 
@@ -70,7 +72,8 @@ static soma_status make_keys(soma_model *model, training *t) {
         key.name = arena_printf(&model->arena, "%s%s", key.validation ? "val_" : "", name);
         if (!key.name) return SOMA_NO_MEMORY;
         int at = t->n_keys++;
-        for (; at > 0 && strcmp(t->keys[at - 1].name, key.name) > 0; at--) t->keys[at] = t->keys[at - 1];
+        for (; at > 0 && strcmp(t->keys[at - 1].name, key.name) > 0; at--)
+            t->keys[at] = t->keys[at - 1];
         t->keys[at] = key;
     }
     return SOMA_OK;
@@ -166,7 +169,8 @@ static soma_status make_state(soma_model *model, training *t) {
     if (!t->state) return SOMA_NO_MEMORY;
     t->n_state = n;
     (void)trainable_weights(model, t->state);
-    for (int i = 0; i < n; i++) TRY(make_slots(model, &t->state[i], names, slots));
+    for (int i = 0; i < n; i++)
+        TRY(make_slots(model, &t->state[i], names, slots));
     return SOMA_OK;
 }
 
@@ -288,7 +292,8 @@ soma_status training_adopt_labels(soma_model *model, const soma_dataset *data) {
     if (!t || t->n_labels > 0 || n == 0) return t ? SOMA_OK : SOMA_NO_MEMORY;
     const char **names = mem_alloc(model->context, (size_t)n * sizeof *names);
     if (!names) return SOMA_NO_MEMORY;
-    for (int i = 0; i < n; i++) names[i] = soma_dataset_class_name(data, i);
+    for (int i = 0; i < n; i++)
+        names[i] = soma_dataset_class_name(data, i);
     soma_status status = training_set_labels(model, names, n);
     mem_free(model->context, names, (size_t)n * sizeof *names);
     return status;

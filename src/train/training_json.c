@@ -1,6 +1,7 @@
 /* Training configuration, labels and history as JSON, in files and from people.
- * Rests on training_json.h. Losses and metrics go by the names of the tables, or by the names that the user gives his own.
- * Numbers are written with the fewest digits that read back as the same, so a file that is saved again is the same. */
+ * Rests on training_json.h. Losses and metrics go by the names of the tables, or by the names that the user gives his
+ * own. Numbers are written with the fewest digits that read back as the same, so a file that is saved again is the
+ * same. */
 #include "train/training_json.h"
 
 #include <math.h>
@@ -39,7 +40,8 @@ soma_status training_write_json(text *out, const field_names *names, const soma_
 /* A loss by name, for metrics also one of theirs. */
 static soma_loss_fn *read_loss(const field_names *names, const json_node *node, bool metric) {
     const char *name = json_node_string(node);
-    RETURN_NULL_IF(names->context, !name, SOMA_INVALID, "[compile] %s must be a name", metric ? "a metric" : "the loss");
+    RETURN_NULL_IF(names->context, !name, SOMA_INVALID, "[compile] %s must be a name",
+                   metric ? "a metric" : "the loss");
     const name_entry *entry = metric ? name_find(&loss_names, name) : NULL;
     if (entry) return (soma_loss_fn *)entry->function;
     return (soma_loss_fn *)name_resolve(names->context, metric ? &metric_names : &loss_names, names->custom, name,
@@ -70,7 +72,8 @@ static soma_status check_keys(const field_names *names, const json_node *node) {
     const json_node *value;
     while (json_node_next(node, &cursor, &key, &value)) {
         int i = 0;
-        while (known[i] && strcmp(known[i], key) != 0) i++;
+        while (known[i] && strcmp(known[i], key) != 0)
+            i++;
         if (!known[i]) return name_unknown(names->context, "option of compile", key, known);
     }
     return SOMA_OK;

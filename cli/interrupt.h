@@ -1,0 +1,12 @@
+/* Ctrl-C during a training: the batch is finished and the model saved; a second one leaves at once.
+ * Rests on signals and on soma_model_request_stop, which a handler may call.
+ * The one place where the command keeps something global: a handler has nothing else to hold on to. */
+#ifndef CLI_INTERRUPT_H
+#define CLI_INTERRUPT_H
+
+#include "cli.h"
+
+/* From now on SIGINT and SIGTERM stop the model's training; NULL: they have their usual meaning again. */
+void interrupt_guard(soma_model *model);
+
+#endif

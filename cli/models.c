@@ -1,0 +1,157 @@
+/* Models in the hands of the command.
+ * Rests on models.h.
+ * A class is what the labels say: a whole number, or the place of the one in a one-hot row. */
+#include "models.h"
+
+#include <math.h>
+#include <string.h>
+
+soma_model *model_open(cli *c, const char *path) {
+    soma_context *context = cli_context(c);
+    if (!context) return NULL;
+    soma_model *model = soma_load(context, path);
+    if (!model) (void)cli_fail_status(c, EXIT_INPUT);
+    return model;
+}
+
+int model_predict(cli *c, soma_model *model, soma_dataset *data, predictions *out) {
+    soma_graph *graph = soma_graph_create(c->context);
+    soma_tensor *t = graph ? soma_predict(model, data, .graph = graph) : NULL;
+    const void *elements = t ? soma_data(t) : NULL;
+    if (!elements) {
+        soma_graph_destroy(graph);
+        return cli_fail_status(c, EXIT_INPUT);
+    }
+    const soma_array_data array = {soma_tensor_dtype(t), soma_ndim(t), soma_shape(t), elements};
+    const int64_t n = soma_size(t);
+    double *values = cli_alloc(c, (size_t)n, sizeof *values);
+    for (int64_t i = 0; i < n; i++)
+        values[i] = array_item(array, i);
+    *out = (predictions){.samples = soma_dim(t, 0), .values = values};
+    out->outputs = out->samples ? n / out->samples : 0;
+    soma_graph_destroy(graph);
+    return EXIT_DONE;
+}
+
+int64_t prediction_class(const predictions *p, int64_t sample) {
+    const double *row = p->values + sample * p->outputs;
+    int64_t best = 0;
+    for (int64_t k = 1; k < p->outputs; k++) {
+        if (row[k] > row[best]) best = k;
+    }
+    return best;
+}
+
+/* ---- history ---- */
+
+static curve *curve_named(curve *curves, int *n, const char *name) {
+    for (int i = 0; i < *n; i++) {
+        if (strcmp(curves[i].name, name) == 0) return &curves[i];
+    }
+    curves[*n] = (curve){.name = name, .test = NAN};
+    return &curves[(*n)++];
+}
+
+int join_curves(cli *c, int n, const char *const *names, double *const *values, curve *curves) {
+    (void)c;
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        if (strncmp(names[i], "val_", 4) == 0) {
+            curve_named(curves, &count, names[i] + 4)->validation = values[i];
+        } else {
+            curve_named(curves, &count, names[i])->train = values[i];
+        }
+    }
+    return count;
+}
+
+static bool any_number(const double *values, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        if (!isnan(values[i])) return true;
+    }
+    return false;
+}
+
+int draw_history(cli *c, const char *path, const char *title, const soma_model *model, const soma_scores *test) {
+    const int64_t epochs = soma_history_epochs(model);
+    if (epochs < 1) return cli_fail(c, EXIT_INPUT, "this model has no history: it was not trained by fit");
+    const char *names[2 * SOMA_MAX_METRICS + 2];
+    double *values[2 * SOMA_MAX_METRICS + 2];
+    int n = 0;
+    for (int i = 0; i < 2 * SOMA_MAX_METRICS + 2 && soma_history_name(model, i); i++) {
+        names[n] = soma_history_name(model, i);
+        values[n] = cli_alloc(c, (size_t)epochs, sizeof(double));
+        for (int64_t k = 0; k < epochs; k++)
+            values[n][k] = soma_history_get(model, names[n], k);
+        if (any_number(values[n], epochs)) n++;
+    }
+    curve curves[2 * SOMA_MAX_METRICS + 2];
+    const int count = join_curves(c, n, names, values, curves);
+    for (int i = 0; test && i < count; i++) {
+        if (strcmp(curves[i].name, "loss") == 0) curves[i].test = test->loss;
+        for (int k = 0; k < test->n_metrics; k++) {
+            const char *metric = soma_metric_name(model, k);
+            if (metric && strcmp(curves[i].name, metric) == 0) curves[i].test = test->metrics[k];
+        }
+    }
+    return plot_curves(c, path, title, epochs, count, curves);
+}
+
+/* ---- classes ---- */
+
+static const char **all_names(cli *c, const soma_model *model, const soma_dataset *data, int64_t n) {
+    const char **names = cli_alloc(c, (size_t)n, sizeof *names);
+    for (int64_t i = 0; i < n; i++)
+        names[i] = class_name(c, model, data, i);
+    return names;
+}
+
+/* Whether data and predictions speak of the same classes. */
+static int check_classes(cli *c, const soma_dataset *data, const predictions *p) {
+    if (p->outputs < 2) return cli_fail(c, EXIT_INPUT, "the model has one output: it tells no classes apart");
+    for (int64_t i = 0; i < p->samples; i++) {
+        const int64_t label = source_label(data, i);
+        if (label < 0) return cli_fail(c, EXIT_INPUT, "sample %lld has no label that is a class", (long long)i);
+        if (label >= p->outputs)
+            return cli_fail(c, EXIT_INPUT, "label %lld of sample %lld is out of range: the model has classes 0 to %lld",
+                            (long long)label, (long long)i, (long long)p->outputs - 1);
+    }
+    return EXIT_DONE;
+}
+
+int draw_confusion(cli *c, const char *path, const char *title, const soma_model *model, const soma_dataset *data,
+                   const predictions *p) {
+    const int code = check_classes(c, data, p);
+    if (code != EXIT_DONE) return code;
+    const int64_t n = p->outputs;
+    if (n > 64) return cli_fail(c, EXIT_INPUT, "%lld classes are too many for a matrix that can be read", (long long)n);
+    int64_t *counts = cli_alloc(c, (size_t)(n * n), sizeof *counts);
+    for (int64_t i = 0; i < p->samples; i++)
+        counts[source_label(data, i) * n + prediction_class(p, i)]++;
+    return plot_confusion(c, path, title, n, counts, all_names(c, model, data, n));
+}
+
+static bool worse(const mistake *a, const mistake *b) {
+    return a->probability > b->probability || (!(b->probability > a->probability) && a->sample < b->sample);
+}
+
+int draw_mistakes(cli *c, const char *path, const char *title, const soma_model *model, const soma_dataset *data,
+                  const predictions *p, int64_t most) {
+    const int code = check_classes(c, data, p);
+    if (code != EXIT_DONE) return code;
+    mistake *worst = cli_alloc(c, (size_t)most + 1, sizeof *worst);
+    int64_t n = 0;
+    for (int64_t i = 0; i < p->samples; i++) {
+        mistake m = {.sample = i, .is = source_label(data, i), .taken_for = prediction_class(p, i)};
+        if (m.is == m.taken_for) continue;
+        m.probability = p->values[i * p->outputs + m.taken_for];
+        int64_t place = n;
+        while (place > 0 && worse(&m, &worst[place - 1])) {
+            worst[place] = worst[place - 1];
+            place--;
+        }
+        worst[place] = m;
+        if (n < most) n++;
+    }
+    return plot_mistakes(c, path, title, data, n, worst, all_names(c, model, data, p->outputs));
+}

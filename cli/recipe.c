@@ -1,0 +1,358 @@
+/* Recipes: from words to a compiled model and open data.
+ * Rests on recipe.h. Layers, optimizers and losses go to the library as JSON; what it says about them gets the line.
+ * What is not said is derived from the data: labels that are whole numbers make a classifier, others a regression. */
+#include "recipe.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const progress_modes[] = {"auto", "bar", "line", "json", "none", NULL};
+
+#define AT(field) .offset = offsetof(recipe, field)
+const option recipe_options[] = {
+    {.name = "dataset",
+     .kind = OPTION_TEXT,
+     AT(dataset),
+     .argument = "NAME",
+     .help = "mnist, fashion-mnist, a folder with IDX files, or a\nprefix such as data/mnist/train"},
+    {.name = "x",
+     .kind = OPTION_CONFIG,
+     AT(x),
+     .argument = "FILE",
+     .help = "samples: .npy or IDX (in YAML also a list)"},
+    {.name = "y", .kind = OPTION_CONFIG, AT(y), .argument = "FILE", .help = "what they should give"},
+    {.name = "test-x", .kind = OPTION_CONFIG, AT(test_x), .argument = "FILE", .help = "samples to test with"},
+    {.name = "test-y", .kind = OPTION_CONFIG, AT(test_y), .argument = "FILE", .help = "what these should give"},
+    {.name = "samples",
+     .kind = OPTION_INT,
+     AT(samples),
+     .argument = "N",
+     .low = 1,
+     .high = 9e15,
+     .help = "train on the first N samples only"},
+    {.name = "validation-split",
+     .kind = OPTION_NUMBER,
+     AT(validation_split),
+     .argument = "SHARE",
+     .low = 0,
+     .high = 0.99,
+     .help = "last share of the samples, held out to measure"},
+    {.name = "validate-on-test",
+     .kind = OPTION_FLAG,
+     AT(validate_on_test),
+     .help = "measure the test samples each epoch"},
+    {.name = "shuffle", .kind = OPTION_FLAG, AT(shuffle), .help = "new order each epoch (default; --no-shuffle)"},
+    {.name = "pixel-scale",
+     .kind = OPTION_NUMBER,
+     AT(pixel_scale),
+     .argument = "X",
+     .low = 0,
+     .high = 1e6,
+     .help = "bytes are multiplied by it (default 1/255)"},
+    {.name = "hidden",
+     .kind = OPTION_CONFIG,
+     AT(hidden),
+     .argument = "N,N...",
+     .help = "units of the hidden layers (default 128)"},
+    {.name = "activation",
+     .kind = OPTION_TEXT,
+     AT(activation),
+     .argument = "NAME",
+     .help = "of the hidden layers (default relu)"},
+    {.name = "dropout",
+     .kind = OPTION_NUMBER,
+     AT(dropout),
+     .argument = "RATE",
+     .low = 0,
+     .high = 0.99,
+     .help = "after each hidden layer (default 0)"},
+    {.name = "layers",
+     .kind = OPTION_CONFIG,
+     AT(layers),
+     .argument = "LIST",
+     .help = "the whole network instead, as in YAML:\n'[flatten, {dense: 64}, {dense: {units: 10,\nactivation: "
+             "softmax}}]'"},
+    {.name = "optimizer",
+     .kind = OPTION_CONFIG,
+     AT(optimizer),
+     .argument = "NAME",
+     .help = "default rmsprop; with options\n'{adam: {beta_1: 0.8}}'"},
+    {.name = "learning-rate",
+     .kind = OPTION_NUMBER,
+     AT(learning_rate),
+     .argument = "X",
+     .low = 0,
+     .high = 1e9,
+     .help = "default: the optimizer's"},
+    {.name = "loss", .kind = OPTION_TEXT, AT(loss), .argument = "NAME", .help = "default: by the kind of labels"},
+    {.name = "metrics",
+     .kind = OPTION_CONFIG,
+     AT(metrics),
+     .argument = "NAME,...",
+     .help = "default: accuracy for classes"},
+    {.name = "epochs",
+     .kind = OPTION_INT,
+     AT(epochs),
+     .argument = "N",
+     .low = 1,
+     .high = 1e9,
+     .help = "passes over the samples (default 5)"},
+    {.name = "batch-size",
+     .kind = OPTION_INT,
+     AT(batch_size),
+     .argument = "N",
+     .low = 1,
+     .high = 1e9,
+     .help = "samples a step (default 32)"},
+    {.name = "steps-per-epoch",
+     .kind = OPTION_INT,
+     AT(steps_per_epoch),
+     .argument = "N",
+     .low = 1,
+     .high = 9e15,
+     .help = "default: until all samples were seen"},
+    {.name = "seed",
+     .kind = OPTION_INT,
+     AT(seed),
+     .argument = "N",
+     .low = 0,
+     .high = 9e15,
+     .help = "of everything random (default 0)"},
+    {.name = "resume", .kind = OPTION_TEXT, AT(resume), .argument = "MODEL", .help = "go on with a saved training"},
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     AT(output),
+     .argument = "FILE",
+     .help = "the model (default out/NAME.soma)"},
+    {.name = "plots",
+     .kind = OPTION_TEXT,
+     AT(plots),
+     .argument = "FOLDER",
+     .help = "draw digits, curves, confusion matrix and worst\nmistakes"},
+    {.name = "progress",
+     .kind = OPTION_CHOICE,
+     AT(progress),
+     .argument = "HOW",
+     .choices = progress_modes,
+     .help = "auto, bar, line, json or none, on stderr"},
+    {.name = "dry-run",
+     .letter = 'n',
+     .kind = OPTION_FLAG,
+     AT(dry_run),
+     .help = "show the network and what it needs, then stop"},
+    {.name = NULL},
+};
+#undef AT
+
+const recipe recipe_defaults = {
+    .shuffle = true, .activation = "relu", .epochs = 5, .batch_size = 32, .pixel_scale = NAN, .learning_rate = NAN};
+
+bool is_recipe(const char *path) {
+    return text_ends_with(path, ".yaml") || text_ends_with(path, ".yml");
+}
+
+const char *recipe_name(cli *c, const recipe *r) {
+    if (r->path && strcmp(r->path, "-") != 0) return text_stem(c, r->path);
+    return r->dataset ? text_stem(c, r->dataset) : "model";
+}
+
+/* ---- reading ---- */
+
+/* A flag wins over its rivals in the configuration as well: --hidden over layers, --x over dataset. */
+static void drop_rivals(const option_table *flags, recipe *r) {
+    if (option_given(flags, "hidden") && !option_given(flags, "layers")) r->layers = NULL;
+    if (option_given(flags, "layers") && !option_given(flags, "hidden")) r->hidden = NULL;
+    if (option_given(flags, "dataset") && !option_given(flags, "x")) r->x = r->y = r->test_x = r->test_y = NULL;
+    if (option_given(flags, "x") && !option_given(flags, "dataset")) r->dataset = NULL;
+}
+
+int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], recipe *r) {
+    const option_table flags = tables[0];
+    r->path = path;
+    if (path) {
+        const config_node *root = config_read_file(c, path);
+        if (!root) return EXIT_INPUT;
+        const int code = options_read_config(c, tables, path, root);
+        if (code != EXIT_DONE) return code;
+    }
+    drop_rivals(&flags, r);
+    const char *where = path ? path : "the command line";
+    const int wrong = path ? EXIT_INPUT : EXIT_USAGE;
+    if (!r->dataset && !r->x && !r->resume && !path)
+        return cli_fail_usage(c, NULL, "which data? Give a configuration, --dataset, or --x and --y");
+    if (!r->dataset && !r->x) return cli_fail(c, wrong, "%s: neither dataset nor x says what to train on", where);
+    if (r->dataset && r->x) return cli_fail(c, wrong, "%s: both dataset and x say what to train on", where);
+    if (r->x && !r->y) return cli_fail(c, wrong, "%s: y is missing: what the samples should give", where);
+    if ((r->test_x != NULL) != (r->test_y != NULL))
+        return cli_fail(c, wrong, "%s: test_x and test_y need each other", where);
+    if (r->layers && r->hidden) return cli_fail(c, wrong, "%s: both layers and hidden describe the network", where);
+    if (r->validation_split > 0 && r->validate_on_test)
+        return cli_fail(c, wrong, "%s: both validation_split and validate_on_test are given", where);
+    if (!r->output) r->output = cli_text(c, "out/%s.soma", recipe_name(c, r));
+    return EXIT_DONE;
+}
+
+/* ---- data ---- */
+
+int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *test) {
+    *train = (data_source){.data = NULL};
+    *test = (data_source){.data = NULL};
+    const char *name = r->path ? r->path : "arrays";
+    int code =
+        r->dataset ? source_open(c, r->dataset, "train", true, train) : source_open_arrays(c, r->x, r->y, name, train);
+    if (code == EXIT_DONE && r->dataset) code = source_open(c, r->dataset, "test", false, test);
+    if (code == EXIT_DONE && r->test_x) code = source_open_arrays(c, r->test_x, r->test_y, name, test);
+    if (code == EXIT_DONE) code = source_limit(c, train, r->samples);
+    if (code == EXIT_DONE && r->validate_on_test && !test->data)
+        code = cli_fail(c, EXIT_INPUT, "validate_on_test: there are no test samples");
+    if (code == EXIT_DONE) return code;
+    source_close(train);
+    source_close(test);
+    return code;
+}
+
+/* ---- the network ---- */
+
+/* The line of the key that the library's message speaks of, else the layer's own. */
+static int line_of_error(const config_node *node, const char *text) {
+    for (const config_node *member = node->first; member; member = member->next) {
+        if (member->key && strlen(member->key) > 1 && strstr(text, member->key)) {
+            const int inner = member->kind == CONFIG_MAP ? line_of_error(member, text) : 0;
+            return inner ? inner : member->key_line;
+        }
+        const int inner = member->kind == CONFIG_MAP ? line_of_error(member, text) : 0;
+        if (inner) return inner;
+    }
+    return 0;
+}
+
+/* The library's message with the place it is about. */
+static int refuse(cli *c, const recipe *r, const config_node *node) {
+    const char *text = soma_last_error(c->context);
+    if (soma_last_status(c->context) == SOMA_NO_MEMORY || !r->path)
+        return cli_fail_status(c, r->path ? EXIT_INPUT : EXIT_USAGE);
+    const int line = line_of_error(node, text);
+    return cli_fail(c, EXIT_INPUT, "%s:%d: %s", r->path, line ? line : node->line, text);
+}
+
+static int build_layers(cli *c, const recipe *r, soma_model **out) {
+    if (r->layers->kind != CONFIG_LIST || r->layers->n == 0)
+        return cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s: layers must be a list",
+                        r->path ? r->path : "--layers");
+    soma_layer **layers = cli_alloc(c, (size_t)r->layers->n, sizeof(soma_layer *));
+    int n = 0;
+    for (const config_node *node = r->layers->first; node; node = node->next, n++) {
+        layers[n] = soma_layer_from_json(c->context, config_to_json(c, node));
+        if (layers[n]) continue;
+        while (n > 0)
+            soma_layer_destroy(layers[--n]);
+        return refuse(c, r, node);
+    }
+    *out = soma_sequential_create(c->context, layers, n);
+    return *out ? EXIT_DONE : refuse(c, r, r->layers);
+}
+
+/* Hidden layers and a last one that suits the labels. */
+static int build_hidden(cli *c, const recipe *r, const data_source *train, soma_model **out) {
+    const soma_array_data x = soma_dataset_x(train->data), y = soma_dataset_y(train->data);
+    const int64_t classes = source_classes(train->data), inputs = array_sample_size(x);
+    int n = 0;
+    const char **units = config_words(c, r->hidden ? r->hidden : config_word(c, "128"), &n);
+    if (!units || n == 0) return cli_fail(c, EXIT_USAGE, "hidden must be one number or several with commas: 512,256");
+    buffer b = {.c = c};
+    buffer_print(&b, "{\"layers\": [");
+    const char *shape = cli_text(c, "\"input_shape\": [%lld]", (long long)inputs);
+    for (int i = 0; i < n; i++) {
+        double number;
+        if (!config_number(config_word(c, units[i]), &number) || number < 1 || number != trunc(number) || number > 1e9)
+            return cli_fail(c, EXIT_USAGE, "hidden: '%s' must be a whole number from 1", units[i]);
+        buffer_print(&b, "{\"dense\": {\"units\": %.0f, \"activation\": %s%s%s}}, ", number,
+                     config_to_json(c, config_word(c, r->activation)), i ? "" : ", ", i ? "" : shape);
+        if (r->dropout > 0) buffer_print(&b, "{\"dropout\": %.17g}, ", r->dropout);
+    }
+    const int64_t outputs = classes ? classes : array_sample_size(y);
+    buffer_print(&b, "{\"dense\": {\"units\": %lld%s}}]}", (long long)outputs,
+                 classes ? ", \"activation\": \"softmax\"" : "");
+    *out = soma_model_from_json(c->context, b.text);
+    return *out ? EXIT_DONE : cli_fail_status(c, EXIT_USAGE);
+}
+
+/* The optimizer as JSON, with the learning rate put in. */
+static char *optimizer_json(cli *c, const recipe *r) {
+    const config_node *node = r->optimizer ? r->optimizer : config_word(c, "rmsprop");
+    if (isnan(r->learning_rate)) return config_to_json(c, node);
+    const bool map = node->kind == CONFIG_MAP && node->n == 1;
+    const config_node *options = map && node->first->kind == CONFIG_MAP ? node->first : NULL;
+    const char *name = map ? node->first->key : node->kind == CONFIG_WORD ? node->word : "";
+    buffer b = {.c = c};
+    buffer_print(&b, "{%s: {\"learning_rate\": %.17g", config_to_json(c, config_word(c, name)), r->learning_rate);
+    for (const config_node *one = options ? options->first : NULL; one; one = one->next) {
+        if (strcmp(one->key, "learning_rate") == 0) continue;
+        buffer_print(&b, ", %s: %s", config_to_json(c, config_word(c, one->key)), config_to_json(c, one));
+    }
+    buffer_print(&b, "}}");
+    return b.text;
+}
+
+static const config_node *first_node(const recipe *r) {
+    static const config_node nowhere = {.line = 1};
+    return r->optimizer ? r->optimizer : r->metrics ? r->metrics : &nowhere;
+}
+
+static int compile(cli *c, const recipe *r, const data_source *train, soma_model *model) {
+    const bool classes = source_classes(train->data) > 0;
+    const char *loss = r->loss ? r->loss : classes ? "sparse_categorical_crossentropy" : "mean_squared_error";
+    buffer b = {.c = c};
+    buffer_print(&b, "{\"optimizer\": %s, \"loss\": %s, \"metrics\": [", optimizer_json(c, r),
+                 config_to_json(c, config_word(c, loss)));
+    int n = 0;
+    const char **metrics = config_words(c, r->metrics ? r->metrics : config_word(c, classes ? "accuracy" : ""), &n);
+    if (!metrics) return cli_fail(c, EXIT_INPUT, "metrics must be a list of names");
+    for (int i = 0; i < n; i++)
+        buffer_print(&b, "%s%s", i ? ", " : "", config_to_json(c, config_word(c, metrics[i])));
+    buffer_print(&b, "]}");
+    if (soma_model_compile_json(model, b.text) == SOMA_OK) return EXIT_DONE;
+    return refuse(c, r, first_node(r));
+}
+
+/* Class indices must be outputs of the model; other labels are for the library to judge. */
+static int check_labels(cli *c, const recipe *r, const data_source *source, const soma_model *model) {
+    int64_t shape[SOMA_MAX_RANK];
+    const int rank = soma_model_output_shape(model, shape);
+    const bool indices = !r->loss || strncmp(r->loss, "sparse", 6) == 0;
+    if (!source->data || rank < 1 || shape[rank - 1] < 2 || !indices) return EXIT_DONE;
+    return source_check_labels(c, source, shape[rank - 1]);
+}
+
+int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out) {
+    *out = NULL;
+    int code = r->layers ? build_layers(c, r, out) : build_hidden(c, r, train, out);
+    if (code != EXIT_DONE) return code;
+    soma_model *model = *out;
+    if (!isnan(r->pixel_scale) && soma_set_pixel_scale(model, r->pixel_scale, 0) != SOMA_OK)
+        return cli_fail_status(c, EXIT_FAILED);
+    const soma_array_data x = soma_dataset_x(train->data);
+    if (soma_model_build(model, x.rank - 1, x.shape + 1) != SOMA_OK)
+        return refuse(c, r, r->layers ? r->layers : first_node(r));
+    code = compile(c, r, train, model);
+    return code == EXIT_DONE ? check_labels(c, r, train, model) : code;
+}
+
+int recipe_open_model(cli *c, const char *path, const option_table *common, soma_model **out, data_source *train) {
+    recipe r = recipe_defaults;
+    option_table tables[OPTION_TABLES] = {{.rows = recipe_options, .values = &r}, *common};
+    data_source samples = {.data = NULL}, test = {.data = NULL};
+    *out = NULL;
+    int code = recipe_read(c, path, tables, &r);
+    if (code == EXIT_DONE && !cli_context(c)) code = EXIT_FAILED;
+    if (code == EXIT_DONE) code = recipe_open_data(c, &r, &samples, &test);
+    if (code == EXIT_DONE) code = recipe_build(c, &r, &samples, out);
+    if (code == EXIT_DONE && train) {
+        *train = samples;
+    } else {
+        source_close(&samples);
+    }
+    source_close(&test);
+    return code;
+}

@@ -1,0 +1,52 @@
+/* A recipe: everything that makes a training, from a YAML file, from flags, or both (flags win).
+ * Rests on options.h, sources.h and the library's own descriptions of layers, optimizers and losses in JSON: names of
+ * layers and their options are known there and nowhere here. */
+#ifndef CLI_RECIPE_H
+#define CLI_RECIPE_H
+
+#include "options.h"
+#include "sources.h"
+
+typedef struct recipe {
+    const char *path; /* of the configuration; NULL: flags alone */
+    /* data */
+    const char *dataset;
+    const config_node *x, *y, *test_x, *test_y;
+    int64_t samples;
+    double validation_split;
+    bool validate_on_test, shuffle;
+    double pixel_scale;
+    /* network */
+    const config_node *layers, *hidden;
+    const char *activation;
+    double dropout;
+    /* training */
+    const config_node *optimizer, *metrics;
+    double learning_rate;
+    const char *loss;
+    int64_t epochs, batch_size, steps_per_epoch, seed;
+    const char *resume;
+    /* output */
+    const char *output, *plots;
+    int progress;
+    bool dry_run;
+} recipe;
+
+extern const option recipe_options[];
+extern const recipe recipe_defaults;
+
+/* Whether a path names a configuration: .yaml or .yml. */
+bool is_recipe(const char *path);
+/* Reads the configuration, flags winning, and makes the default of what neither says. */
+int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], recipe *r);
+/* The name that a training goes by: the configuration's or the data set's. */
+const char *recipe_name(cli *c, const recipe *r);
+/* Opens the samples to train on and, if there are some, to test with (else test->data is NULL). */
+int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *test);
+/* The network, built for the data and compiled; in *out, also after an error when it was made. */
+int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out);
+/* All of this from a file alone, for verbs that only look at a network. common: the verb's tables[1], whose flags win.
+ * train (may be NULL): its samples, to be closed by the caller. */
+int recipe_open_model(cli *c, const char *path, const option_table *common, soma_model **out, data_source *train);
+
+#endif

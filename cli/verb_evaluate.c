@@ -1,0 +1,92 @@
+/* soma evaluate: a model's loss and metrics on labelled samples.
+ * Rests on models.h.
+ * What the file says is compiled in the model; nothing of it can be set here but the data. */
+#include "json_out.h"
+#include "models.h"
+#include "options.h"
+
+typedef struct evaluation {
+    const char *dataset;
+    const config_node *x, *y;
+    int part;
+    int64_t samples, batch_size;
+} evaluation;
+
+static const char *const parts[] = {"test", "train", NULL};
+
+#define AT(field) .offset = offsetof(evaluation, field)
+static const option evaluate_options[] = {
+    {.name = "dataset", .kind = OPTION_TEXT, AT(dataset), .argument = "NAME",
+     .help = "mnist, fashion-mnist, a folder with IDX files, or a\nprefix such as data/mnist/t10k"},
+    {.name = "part", .kind = OPTION_CHOICE, AT(part), .argument = "PART", .choices = parts, .help = "test (default) or train"},
+    {.name = "x", .kind = OPTION_CONFIG, AT(x), .argument = "FILE", .help = "samples: .npy or IDX"},
+    {.name = "y", .kind = OPTION_CONFIG, AT(y), .argument = "FILE", .help = "what they should give"},
+    {.name = "samples", .kind = OPTION_INT, AT(samples), .argument = "N", .low = 1, .high = 9e15,
+     .help = "the first N only"},
+    {.name = "batch-size", .kind = OPTION_INT, AT(batch_size), .argument = "N", .low = 1, .high = 1e9,
+     .help = "changes the speed only (default 256)"},
+    {.name = NULL},
+};
+#undef AT
+
+static int open_data(cli *c, const evaluation *e, data_source *out) {
+    *out = (data_source){.data = NULL};
+    if (e->dataset && (e->x || e->y)) return cli_fail_usage(c, NULL, "--dataset and --x, --y are two ways to say one thing");
+    if (!e->dataset && (!e->x || !e->y)) return cli_fail_usage(c, NULL, "which data? Give --dataset, or --x and --y");
+    const int code = e->dataset ? source_open(c, e->dataset, parts[e->part], true, out)
+                                : source_open_arrays(c, e->x, e->y, "arrays", out);
+    return code == EXIT_DONE ? source_limit(c, out, e->samples) : code;
+}
+
+static int measure(cli *c, const evaluation *e, soma_model *model, const data_source *source) {
+    int64_t shape[SOMA_MAX_RANK];
+    const int rank = soma_model_output_shape(model, shape);
+    if (rank >= 1 && shape[rank - 1] > 1) {
+        const int code = source_check_labels(c, source, shape[rank - 1]);
+        if (code != EXIT_DONE) return code;
+    }
+    const soma_scores s = soma_evaluate(model, source->data, .batch_size = e->batch_size);
+    if (s.status != SOMA_OK) return cli_fail_status(c, EXIT_INPUT);
+    if (!c->json) {
+        printf("samples: %lld\nloss: %.4f\n", (long long)soma_dataset_samples(source->data), s.loss);
+        for (int i = 0; i < s.n_metrics; i++) printf("%s: %.4f\n", soma_metric_name(model, i), s.metrics[i]);
+        return EXIT_DONE;
+    }
+    json_out j = {.file = stdout};
+    json_open(&j, NULL, '{');
+    json_integer(&j, "samples", soma_dataset_samples(source->data));
+    json_double(&j, "loss", s.loss);
+    for (int i = 0; i < s.n_metrics; i++) json_double(&j, soma_metric_name(model, i), s.metrics[i]);
+    json_close(&j, '}');
+    json_end(&j);
+    return EXIT_DONE;
+}
+
+static int run_evaluate(cli *c, void *values, option_table tables[OPTION_TABLES], int n, char **arguments) {
+    (void)tables;
+    const evaluation *e = values;
+    int code = need_arguments(c, n, 1, 1, "a model");
+    if (code != EXIT_DONE) return code;
+    data_source source = {.data = NULL};
+    soma_model *model = NULL;
+    code = open_data(c, e, &source);
+    if (code == EXIT_DONE) {
+        model = model_open(c, arguments[0]);
+        code = model ? measure(c, e, model, &source) : EXIT_INPUT;
+    }
+    soma_model_destroy(model);
+    source_close(&source);
+    return code;
+}
+
+const verb verb_evaluate = {
+    .name = "evaluate",
+    .summary = "Measure a model on labelled samples",
+    .usage = "MODEL --dataset NAME [OPTION]...\nMODEL --x FILE --y FILE [OPTION]...",
+    .examples = "soma evaluate out/mnist.soma --dataset mnist\n"
+                "soma evaluate out/mnist.soma --dataset mnist --part train --json\n"
+                "soma evaluate m.soma --x points.npy --y heights.npy",
+    .options = evaluate_options,
+    .size = sizeof(evaluation),
+    .run = run_evaluate,
+};

@@ -1,0 +1,197 @@
+/* Random graphs: the compiled plan against the reference plan, at every instruction set and with several threads.
+ * Rests on support/random_graph. Between thread counts results must be the same to the bit; against the reference they
+ * must be within what rounding allows, and exact where numbers are.
+ * With arguments (first seed, count) it runs those seeds, for long hunts. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <soma/ops.h>
+
+#include "cpu/cpu.h"
+#include "cpu/reference/element.h"
+#include "support/random_graph.h"
+#include "tensor/node.h"
+
+enum { LEVELS = 4, CREWS = 4, OPS = 30 };
+
+static const int crews[CREWS] = {1, 2, 3, 7};
+static uint64_t first_seed = 1, seeds = 400;
+
+/* What a run leaves: outputs, then variables, one after the other. */
+typedef struct results {
+    char *data;
+    size_t bytes;
+} results;
+
+static size_t result_bytes(const random_graph *r) {
+    size_t bytes = 0;
+    for (int i = 0; i < r->n_targets; i++)
+        bytes += (size_t)soma_size(r->targets[i]) * soma_dtype_size(r->targets[i]->dtype);
+    for (int i = 0; i < r->n_variables; i++)
+        bytes += (size_t)r->variables[i]->size * soma_dtype_size(r->variables[i]->dtype);
+    return bytes;
+}
+
+static bool collect(const random_graph *r, const soma_plan *plan, results *out) {
+    out->bytes = result_bytes(r);
+    char *place = out->data = calloc(out->bytes + 1, 1);
+    for (int i = 0; i < r->n_targets; i++) {
+        size_t bytes = (size_t)soma_size(r->targets[i]) * soma_dtype_size(r->targets[i]->dtype);
+        const void *output = soma_plan_output(plan, i);
+        if (output) memcpy(place, output, bytes);
+        place += bytes;
+    }
+    for (int i = 0; i < r->n_variables; i++) {
+        size_t bytes = (size_t)r->variables[i]->size * soma_dtype_size(r->variables[i]->dtype);
+        if (soma_variable_get(r->variables[i], place, bytes) != SOMA_OK) return false;
+        place += bytes;
+    }
+    return true;
+}
+
+static bool run(const random_graph *r, bool reference, bool twice, results *out) {
+    out->data = NULL;
+    soma_plan *plan = random_graph_plan(r, reference);
+    random_graph_reset(r);
+    bool good = plan && soma_plan_run(plan) == SOMA_OK && collect(r, plan, out);
+    if (good && twice) { /* from the same state once more: nothing of the first run may be left over */
+        results again = {NULL, 0};
+        random_graph_reset(r);
+        good = soma_plan_run(plan) == SOMA_OK && collect(r, plan, &again);
+        if (good && memcmp(again.data, out->data, out->bytes) != 0) {
+            print_error("seed %llu: the second run differs from the first\n", (unsigned long long)r->seed);
+            good = false;
+        }
+        free(again.data);
+    }
+    soma_plan_destroy(plan);
+    if (!good)
+        print_error("seed %llu, %s: %s\n", (unsigned long long)r->seed, soma_isa(r->context),
+                    soma_last_error(r->context));
+    soma_clear_error(r->context);
+    return good;
+}
+
+/* One array against the reference; reports the first element that is off. */
+static bool compare(const random_graph *r, const char *what, int index, soma_dtype dtype, int64_t size, const void *got,
+                    const void *expected, double tolerance) {
+    if (tolerance < 0) {
+        double most = 0;
+        for (int64_t i = 0; i < size; i++)
+            most = fmax(most, fabs(element_get(dtype, expected, i)));
+        tolerance *= -most;
+    }
+    for (int64_t i = 0; i < size; i++) {
+        double x = element_get(dtype, got, i), y = element_get(dtype, expected, i);
+        if (fabs(x - y) <= tolerance || (isnan(x) && isnan(y)) || x == y) continue;
+        print_error("seed %llu, %s, %d threads: %s %d (%s) element %lld of %lld is %.9g, not %.9g (tolerance %g)\n",
+                    (unsigned long long)r->seed, soma_isa(r->context), soma_threads(r->context), what, index,
+                    soma_dtype_name(dtype), (long long)i, (long long)size, x, y, tolerance);
+        return false;
+    }
+    return true;
+}
+
+static bool near(const random_graph *r, const results *got, const results *expected) {
+    const char *x = got->data, *y = expected->data;
+    bool good = true;
+    for (int i = 0; i < r->n_targets; i++) {
+        const soma_tensor *t = r->targets[i];
+        size_t bytes = (size_t)soma_size(t) * soma_dtype_size(t->dtype);
+        good = good && compare(r, "target", i, t->dtype, soma_size(t), x, y, r->tolerance[i]);
+        x += bytes;
+        y += bytes;
+    }
+    for (int i = 0; i < r->n_variables; i++) {
+        const soma_variable *v = r->variables[i];
+        size_t bytes = (size_t)v->size * soma_dtype_size(v->dtype);
+        good = good && compare(r, "variable", i, v->dtype, v->size, x, y, fmax(r->variable_error[i], 0));
+        x += bytes;
+        y += bytes;
+    }
+    return good;
+}
+
+typedef struct contexts {
+    soma_context *of[LEVELS][CREWS];
+    int levels;
+} contexts;
+
+static void open_contexts(contexts *c) {
+    c->levels = 0;
+    for (const cpu_kernels *level; (level = cpu_level(c->levels)) != NULL; c->levels++)
+        for (int k = 0; k < CREWS; k++) {
+            c->of[c->levels][k] =
+                soma_context_create(&(soma_context_options){.isa = level->name, .threads = crews[k], .seed = 3});
+            assert_non_null(c->of[c->levels][k]);
+        }
+    assert_true(c->levels > 0 && c->levels <= LEVELS);
+}
+
+static void close_contexts(contexts *c) {
+    for (int i = 0; i < c->levels; i++)
+        for (int k = 0; k < CREWS; k++)
+            soma_context_destroy(c->of[i][k]);
+}
+
+/* One graph at every level with every crew. */
+static bool try_seed(const contexts *c, uint64_t seed, int ops) {
+    results expected = {NULL, 0}, alone = {NULL, 0}, shared = {NULL, 0};
+    random_graph *r = random_graph_create(c->of[0][0], seed, ops);
+    bool good = run(r, true, false, &expected);
+    random_graph_destroy(r);
+    for (int i = 0; good && i < c->levels; i++) {
+        alone.data = NULL;
+        for (int k = 0; good && k < CREWS; k++) {
+            if (k == CREWS - 1 && seed % 4 != 0) continue; /* the largest crew sleeps most of the time */
+            r = random_graph_create(c->of[i][k], seed, ops);
+            good = run(r, false, k == 0, k == 0 ? &alone : &shared);
+            if (good && k == 0) good = near(r, &alone, &expected);
+            if (good && k > 0 && memcmp(alone.data, shared.data, alone.bytes) != 0) {
+                print_error("seed %llu, %s: %d threads give other bits than one\n", (unsigned long long)seed,
+                            soma_isa(r->context), crews[k]);
+                good = false;
+            }
+            if (k > 0) free(shared.data);
+            random_graph_destroy(r);
+        }
+        free(alone.data);
+    }
+    free(expected.data);
+    return good;
+}
+
+static void compiled_equals_reference(void **state) {
+    (void)state;
+    contexts c;
+    int failed = 0;
+    open_contexts(&c);
+    for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
+        if (try_seed(&c, seed, OPS)) continue;
+        failed++;
+        int ops = 1; /* the shortest beginning of the graph that fails */
+        while (ops < OPS && try_seed(&c, seed, ops)) ops++;
+        random_graph *r = random_graph_create(c.of[0][0], seed, ops);
+        print_error("seed %llu fails from %d ops on:\n", (unsigned long long)seed, ops);
+        random_graph_show(r);
+        random_graph_destroy(r);
+    }
+    close_contexts(&c);
+    assert_int_equal(failed, 0);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1) first_seed = strtoull(argv[1], NULL, 10);
+    if (argc > 2) seeds = strtoull(argv[2], NULL, 10);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(compiled_equals_reference),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
