@@ -27,7 +27,7 @@ mnist:
 	@mkdir -p $(BUILD) && $(CONFIGURE) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; false; }
 	@cmake --build $(BUILD) -j $(JOBS)
 	@scripts/get-data.sh mnist
-	@scripts/mnist.sh $(BUILD)
+	$(BUILD)/soma train examples/mnist.yaml
 
 check:
 	@scripts/setup.sh build check
@@ -40,7 +40,8 @@ tests: all
 
 # The bars that take minutes: full trainings over seeds and data sets, long fuzzing.
 check-long: check
-	@scripts/check-long.sh $(BUILD)
+	@scripts/check-long.py $(BUILD)
+	@scripts/fuzz.sh 300
 
 fmt:
 	@scripts/format.sh

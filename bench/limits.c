@@ -9,7 +9,7 @@
 #include "cpu/cpu.h"
 #include "worker.h"
 
-enum { ROUNDS = 9, PARALLEL = 16, MEMORY_MEGABYTES = 600 };
+enum { ROUNDS = 9, MAX_THREADS = 2, MEMORY_MEGABYTES = 600 };
 
 typedef enum traffic { READ, COPY, TRIAD, TRAFFIC_COUNT } traffic;
 
@@ -20,8 +20,8 @@ typedef struct limits {
     int64_t each; /* floats of an array, all threads together */
     int64_t repeats;
     traffic traffic;
-    double flops; /* of thread 0, the same for each */
-    float sums[64 * PARALLEL];
+    double flops;                 /* of thread 0, the same for each */
+    float sums[16 * MAX_THREADS]; /* a cache line a thread */
 } limits;
 
 static void multiply_add(void *argument, int thread, int threads) {
@@ -31,7 +31,6 @@ static void multiply_add(void *argument, int thread, int threads) {
     if (thread == 0) l->flops = flops;
 }
 
-/* Through the data in pieces of a row of 64 KB at most, as the plans' steps do. */
 static void move(void *argument, int thread, int threads) {
     limits *l = argument;
     const int64_t share = l->each / threads & ~(int64_t)63, first = share * thread;
@@ -39,7 +38,7 @@ static void move(void *argument, int thread, int threads) {
     const float factor = 0.5f;
     for (int64_t r = 0; r < l->repeats; r++) {
         switch (l->traffic) {
-        case READ: /* all three arrays */
+        case READ:
             for (int64_t i = 0; i < 3; i++)
                 l->real->reduce[CPU_REDUCE_MAX](&l->sums[16 * thread], c + i * l->each, share, 1, share);
             break;
@@ -82,8 +81,7 @@ static double flops_a_second(team *t, int threads, limits *l) {
 /* Bytes a second over `bytes` of data in all, shared by the threads. */
 static double bytes_a_second(team *t, limits *l, traffic kind, double bytes, double total) {
     static const double arrays[TRAFFIC_COUNT] = {3, 2, 3}; /* that move */
-    l->each = (int64_t)(bytes / (arrays[kind] * sizeof(float))) & ~(int64_t)4095;
-    if (kind == COPY) l->each = (int64_t)(bytes / (2 * sizeof(float))) & ~(int64_t)4095;
+    l->each = (int64_t)(bytes / (arrays[kind] * sizeof(float))) & ~(int64_t)1023;
     l->traffic = kind;
     const double moved = arrays[kind] * (double)l->each * sizeof(float);
     l->repeats = moved < total ? (int64_t)(total / moved) : 1;
@@ -112,7 +110,7 @@ static int measure(int threads, limits *l) {
     return 0;
 }
 
-/* One line for one thread, one for all of them: names and figures in GFLOP/s and GB/s. */
+/* A line for one thread and one for two: names and figures in GFLOP/s and GB/s. */
 int main(void) {
     const cpu_kernels *kernels = cpu_find(NULL);
     limits *l = calloc(1, sizeof *l);
@@ -122,9 +120,8 @@ int main(void) {
     l->real = &kernels->f32;
     l->data = data;
     printf("isa %s\n", kernels->name);
-    const int cpus = team_cpus() < PARALLEL * 4 ? team_cpus() : PARALLEL * 4;
     int status = measure(1, l);
-    if (!status && cpus > 1) status = measure(cpus > 2 ? 2 : cpus, l);
+    if (!status && team_cpus() > 1) status = measure(MAX_THREADS, l);
     free(data);
     free(l);
     return status;

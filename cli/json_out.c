@@ -101,6 +101,11 @@ void json_bool(json_out *j, const char *key, bool value) {
     fputs(value ? "true" : "false", j->file);
 }
 
+void json_raw(json_out *j, const char *key, const char *json) {
+    begin(j, key);
+    fputs(json, j->file);
+}
+
 void json_shape(json_out *j, const char *key, int rank, const int64_t *shape) {
     json_open(j, key, '[');
     for (int i = 0; i < rank; i++)

@@ -21,6 +21,7 @@ void json_double(json_out *j, const char *key, double number);
 void json_float(json_out *j, const char *key, double number); /* digits enough for a float32 */
 void json_integer(json_out *j, const char *key, int64_t number);
 void json_bool(json_out *j, const char *key, bool value);
+void json_raw(json_out *j, const char *key, const char *json); /* what is JSON already */
 void json_shape(json_out *j, const char *key, int rank, const int64_t *shape);
 
 #endif

@@ -693,8 +693,18 @@ static void summary_in_ascii_with_frozen_layers(void **state) {
 
 static void summary_of_what_is_not_built(void **state) {
     (void)state;
-    soma_model *net = soma_sequential(soma_dense(3));
-    expect_summary(net, &(soma_summary_options){.ascii = true, .width = 50}, "Model: \"sequential\"\n");
+    soma_model *net = soma_sequential(soma_dense(3, .name = "a_very_long_name_of_a_layer"));
+    expect_summary(net, &(soma_summary_options){.width = 50},
+                   "Model: \"sequential\"\n"
+                   "┏━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┳━━━━━━━━━┓\n"
+                   "┃ Layer (type)      ┃ Output Shape ┃ Param # ┃\n"
+                   "┡━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━╇━━━━━━━━━┩\n"
+                   "│ a_very_long_name… │ ?            │       0 │\n"
+                   "│ (Dense)           │              │ (unbui… │\n"
+                   "└───────────────────┴──────────────┴─────────┘\n"
+                   " Total params: 0 (0.00 B)\n"
+                   " Trainable params: 0 (0.00 B)\n"
+                   " Non-trainable params: 0 (0.00 B)\n");
     soma_model_destroy(net);
 }
 

@@ -16,7 +16,9 @@ static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *cons
     soma_tensor *x = layer_float(layer, inputs[0]);
     if (!x || !soma_trace_training(trace) || o->rate == 0) return x;
     soma_graph *graph = soma_trace_graph(trace);
-    soma_tensor *u = soma_random_uniform(graph, x->dtype, x->rank, x->shape, 0, 1, soma_trace_step(trace));
+    soma_tensor *step = soma_trace_step(trace);
+    if (!step) return NULL;
+    soma_tensor *u = soma_random_uniform(graph, x->dtype, x->rank, x->shape, 0, 1, step);
     soma_tensor *keep = soma_greater_equal(u, soma_scalar(graph, x->dtype, o->rate));
     return soma_where(keep, soma_mul_scalar(x, 1 / (1 - o->rate)), soma_scalar(graph, x->dtype, 0));
 }

@@ -233,6 +233,7 @@ static soma_tensor *first_value(soma_graph *graph, const layer_weight *w, int64_
                                    .shape = w->spec.shape,
                                    /* below zero: training steps count upwards from there */
                                    .step = soma_scalar(graph, SOMA_I64, (double)(-1 - number))};
+    if (!request.step) return NULL; /* which would mean no step at all */
     fans(&w->spec, &request.fan_in, &request.fan_out);
     soma_tensor *value = w->spec.initializer.build(&request, w->spec.initializer.parameters);
     char a[SHAPE_TEXT], b[SHAPE_TEXT];

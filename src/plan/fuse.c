@@ -140,6 +140,7 @@ static bool push_member(build *b, group *g, const soma_tensor *t) {
 /* Does `from` need `to`, over any number of steps? Gives up with yes when the search grows long. */
 static bool search(build *b, int from, int to, int *budget) {
     group *g = &b->groups[from];
+    if (g->gone) return false; /* whoever needed it needs the group it melted into */
     if (from == to) return true;
     if (g->stamp == b->stamp) return false;
     g->stamp = b->stamp;
@@ -246,7 +247,8 @@ static bool may_join(build *b, int g, const soma_tensor *t, const sources *from,
 static bool join(build *b, int g, const soma_tensor *t, bool per_row) {
     node_info *info = &b->infos[t->id];
     info->per_row = per_row;
-    info->out_only = t->dtype != b->groups[g].dtype && !is_small(t);
+    bool cuts = t->op == &op_cast && dtype_is_integer(t->dtype) && dtype_is_float(t->inputs[0]->dtype);
+    info->out_only = t->dtype != b->groups[g].dtype && (cuts || !is_small(t));
     return push_member(b, &b->groups[g], t) && add_needs(b, g, t);
 }
 
@@ -524,6 +526,18 @@ static bool place(build *b, const soma_tensor *t) {
     return false;
 }
 
+/* Maps that a row program or a reduction reads and that met nobody before. */
+static bool merge_late(build *b) {
+    for (int g = 0; g < b->n_groups; g++) {
+        if (b->groups[g].gone || (b->groups[g].kind != GROUP_ROW && b->groups[g].kind != GROUP_REDUCE)) continue;
+        for (int i = 0; i < b->groups[g].n_needs; i++) {
+            int h = b->groups[g].needs[i];
+            if (!b->groups[h].gone && may_merge(b, g, h) && !merge(b, g, h)) return false;
+        }
+    }
+    return true;
+}
+
 /* ---- who must be stored ---- */
 
 static void want_stored(build *b, const soma_tensor *t) {
@@ -598,6 +612,7 @@ soma_status plan_fuse(build *b) {
         for (int64_t id = 0; id < b->graph->n_nodes; id++)
             if (b->infos[id].role != ROLE_UNUSED && !place(b, b->graph->nodes[id]))
                 return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
+        if (!merge_late(b)) return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
         find_stored(b);
         if (!force_needed(b)) return SOMA_OK;
     }

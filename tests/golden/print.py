@@ -37,6 +37,8 @@ for values in ([16777216.0], [33554432.0, 33554436.0], [1e8], [3.4028235e38, 1e-
     case(np.array(values, f32))
 case(np.array([65504, 1, 6e-8], f16))
 case(np.array([2048, 2050, 2052], f16))
+case(np.array([2.0 ** -6, 2.0 ** 13, 0], f16))
+case(np.array([2.0 ** -10, 2.0 ** -6, 2.0 ** -5], f16))
 # scalars
 for dtype in (f32, f64, f16):
     for value in (0, 1, -2.5, 0.1, 1e-4, 1e-5, 1234.5, np.nan, np.inf, -np.inf, -0.0, 1 / 3):

@@ -1,0 +1,178 @@
+/* soma info: what is in a file: a model (any safetensors file), NPY, IDX, PNG.
+ * Rests on safetensors_header.h and sources.h.
+ * Reads headers where that is enough; of arrays the range and mean of the elements are what one wants to know. */
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "json_out.h"
+#include "options.h"
+#include "picture_in.h"
+#include "safetensors_header.h"
+#include "sources.h"
+
+/* ---- models ---- */
+
+/* Metadata are strings; those that hold JSON are shown as what they hold. */
+static void write_metadata(cli *c, json_out *j, const json_value *metadata) {
+    void *cursor = NULL;
+    const char *key;
+    const json_value *value;
+    json_open(j, "metadata", '{');
+    while (metadata && json_in_next(metadata, &cursor, &key, &value)) {
+        const char *text = json_in_text(value);
+        json_value *inner = text ? json_in_parse(c, "metadata", text, strlen(text), false) : NULL;
+        if (inner) {
+            json_raw(j, key, json_in_dump(c, inner, false));
+            json_in_free(inner);
+        } else {
+            json_text(j, key, text);
+        }
+    }
+    json_close(j, '}');
+}
+
+static void model_json(cli *c, const char *path, const safetensors_header *h) {
+    json_out j = {.file = stdout};
+    json_open(&j, NULL, '{');
+    json_text(&j, "file", path);
+    json_text(&j, "format", "safetensors");
+    json_integer(&j, "bytes", h->bytes);
+    write_metadata(c, &j, h->metadata);
+    json_open(&j, "tensors", '[');
+    for (int i = 0; i < h->n; i++) {
+        const stored_tensor *t = &h->tensors[i];
+        json_open(&j, NULL, '{');
+        json_text(&j, "name", t->name);
+        json_text(&j, "dtype", t->dtype);
+        json_shape(&j, "shape", t->rank, t->shape);
+        json_integer(&j, "offset", t->begin);
+        json_integer(&j, "bytes", t->end - t->begin);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+/* One piece of the metadata, indented, under its name. */
+static void model_text(cli *c, const char *path, const safetensors_header *h) {
+    printf("%s: safetensors, %s\n", path, text_bytes(c, (double)h->bytes));
+    void *cursor = NULL;
+    const char *key;
+    const json_value *value;
+    while (h->metadata && json_in_next(h->metadata, &cursor, &key, &value)) {
+        const char *text = json_in_text(value);
+        printf("  %s: %s\n", key, text ? text : "?");
+    }
+    size_t widest = 4;
+    for (int i = 0; i < h->n; i++) widest = strlen(h->tensors[i].name) > widest ? strlen(h->tensors[i].name) : widest;
+    printf("  %d tensors:\n", h->n);
+    for (int i = 0; i < h->n; i++) {
+        const stored_tensor *t = &h->tensors[i];
+        printf("    %-*s  %-4s  %-16s %12s  at byte %lld\n", (int)widest, t->name, t->dtype,
+               text_shape(c, t->rank, t->shape), text_bytes(c, (double)(t->end - t->begin)), (long long)t->begin);
+    }
+}
+
+static int show_model(cli *c, const char *path) {
+    safetensors_header h;
+    const int code = safetensors_look(c, path, &h);
+    if (code != EXIT_DONE) return code;
+    (c->json ? model_json : model_text)(c, path, &h);
+    safetensors_close(&h);
+    return EXIT_DONE;
+}
+
+/* ---- arrays and pictures ---- */
+
+static int show_array(cli *c, const char *path, const char *format) {
+    soma_dataset *data = source_read_array(c, path);
+    if (!data) return EXIT_INPUT;
+    const soma_array_data x = soma_dataset_x(data);
+    const int64_t n = x.rank ? array_sample_size(x) * x.shape[0] : 1;
+    double low = INFINITY, high = -INFINITY, sum = 0;
+    int64_t missing = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double value = array_item(x, i);
+        if (isnan(value)) {
+            missing++;
+            continue;
+        }
+        low = fmin(low, value);
+        high = fmax(high, value);
+        sum += value;
+    }
+    if (c->json) {
+        json_out j = {.file = stdout};
+        json_open(&j, NULL, '{');
+        json_text(&j, "file", path);
+        json_text(&j, "format", format);
+        json_text(&j, "dtype", soma_dtype_name(x.dtype));
+        json_shape(&j, "shape", x.rank, x.shape);
+        json_double(&j, "min", low);
+        json_double(&j, "max", high);
+        json_double(&j, "mean", sum / (double)(n - missing));
+        json_integer(&j, "nan", missing);
+        json_close(&j, '}');
+        json_end(&j);
+    } else {
+        printf("%s: %s, %s of shape %s, %s\n", path, format, soma_dtype_name(x.dtype), text_shape(c, x.rank, x.shape),
+               text_bytes(c, (double)n * (double)soma_dtype_size(x.dtype)));
+        if (n > missing) printf("  from %.6g to %.6g, mean %.6g\n", low, high, sum / (double)(n - missing));
+        if (missing) printf("  %s elements are NaN\n", text_thousands(c, missing));
+    }
+    soma_dataset_destroy(data);
+    return EXIT_DONE;
+}
+
+static int show_picture(cli *c, const char *path) {
+    picture p;
+    const int code = picture_read(c, path, &p);
+    if (code != EXIT_DONE) return code;
+    if (!c->json) {
+        printf("%s: png, %lld x %lld pixels\n", path, (long long)p.columns, (long long)p.rows);
+        return EXIT_DONE;
+    }
+    json_out j = {.file = stdout};
+    json_open(&j, NULL, '{');
+    json_text(&j, "file", path);
+    json_text(&j, "format", "png");
+    json_integer(&j, "width", p.columns);
+    json_integer(&j, "height", p.rows);
+    json_close(&j, '}');
+    json_end(&j);
+    return EXIT_DONE;
+}
+
+static int show_file(cli *c, const char *path) {
+    switch (file_look(c, path)) {
+    case FILE_MISSING: return EXIT_INPUT;
+    case FILE_SAFETENSORS: return show_model(c, path);
+    case FILE_NPY: return show_array(c, path, "npy");
+    case FILE_IDX: return show_array(c, path, "idx");
+    case FILE_PNG: return show_picture(c, path);
+    default: return cli_fail(c, EXIT_INPUT, "%s: byte 0: this is neither .soma (safetensors), NPY, IDX nor PNG", path);
+    }
+}
+
+static int run_info(cli *c, void *values, option_table tables[OPTION_TABLES], int n, char **arguments) {
+    (void)values;
+    (void)tables;
+    int code = need_arguments(c, n, 1, 1 << 20, "a file");
+    for (int i = 0; i < n && code == EXIT_DONE; i++) code = show_file(c, arguments[i]);
+    return code;
+}
+
+static const option no_options[] = {{.name = NULL}};
+
+const verb verb_info = {
+    .name = "info",
+    .summary = "Say what is in a file: .soma, NPY, IDX, PNG",
+    .usage = "FILE... [OPTION]...",
+    .examples = "soma info out/mnist.soma\n"
+                "soma info data/mnist/train-images-idx3-ubyte\n"
+                "soma info out/mnist.soma --json",
+    .options = no_options,
+    .run = run_info,
+};

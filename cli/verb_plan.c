@@ -1,0 +1,168 @@
+/* soma plan: what a network was compiled to: the steps of a prediction or of a training step.
+ * Rests on <soma/plan.h>, models.h and recipe.h.
+ * A model without data gets samples of zeros: a plan depends on shapes and dtypes alone. */
+#include <string.h>
+
+#include "json_out.h"
+#include "models.h"
+#include "recipe.h"
+
+typedef struct plan_values {
+    const char *dataset;
+    int64_t batch;
+    bool training;
+    int dtype;
+} plan_values;
+
+static const char *const dtype_names[] = {"uint8", "float32", "float64", NULL};
+static const soma_dtype dtypes[] = {SOMA_U8, SOMA_F32, SOMA_F64};
+
+#define AT(field) .offset = offsetof(plan_values, field)
+static const option plan_options[] = {
+    {.name = "batch", .kind = OPTION_INT, AT(batch), .argument = "N", .low = 1, .high = 1e7,
+     .help = "samples at a time (default 128)"},
+    {.name = "training", .kind = OPTION_FLAG, AT(training), .help = "a training step instead of a prediction"},
+    {.name = "dataset", .kind = OPTION_TEXT, AT(dataset), .argument = "NAME", .help = "for samples like these"},
+    {.name = "dtype", .kind = OPTION_CHOICE, AT(dtype), .argument = "NAME", .choices = dtype_names,
+     .help = "else of samples of uint8 (default), float32 or\nfloat64"},
+    {.name = NULL},
+};
+#undef AT
+
+static const plan_values plan_defaults = {.batch = 128};
+
+/* ---- data to plan for ---- */
+
+/* The first samples of what there is, or zeros: with labels as class indices, or in the shape of the output. */
+static soma_dataset *zeros(cli *c, const plan_values *v, const soma_model *model, bool indices) {
+    int64_t x[SOMA_MAX_RANK + 1] = {v->batch}, y[SOMA_MAX_RANK + 1] = {v->batch}, size = 1, outputs = 1;
+    const int x_rank = soma_model_input_shape(model, x + 1), y_rank = soma_model_output_shape(model, y + 1);
+    if (x_rank < 0 || y_rank < 0 || x_rank >= SOMA_MAX_RANK || y_rank >= SOMA_MAX_RANK) return NULL;
+    for (int i = 0; i <= x_rank; i++) size *= x[i];
+    for (int i = 0; i <= y_rank; i++) outputs *= y[i];
+    const soma_array_data samples = {dtypes[v->dtype], x_rank + 1, x, cli_alloc(c, (size_t)size, 8)};
+    const soma_array_data labels = {indices ? SOMA_U8 : SOMA_F32, indices ? 1 : y_rank + 1, y,
+                                    cli_alloc(c, (size_t)outputs, 4)};
+    return soma_dataset_from_arrays(c->context, samples, labels, false);
+}
+
+static const soma_plan *make_plan(const plan_values *v, soma_model *model, soma_dataset *data) {
+    return v->training ? soma_training_plan(model, data, v->batch) : soma_prediction_plan(model, data, v->batch);
+}
+
+/* ---- showing ---- */
+
+typedef struct totals {
+    double flops, bytes;
+} totals;
+
+static totals add_up(const soma_plan *plan) {
+    totals t = {0, 0};
+    for (int i = 0; i < soma_plan_steps(plan); i++) {
+        const soma_plan_step step = soma_plan_get_step(plan, i);
+        t.flops += step.flops;
+        t.bytes += step.bytes;
+    }
+    return t;
+}
+
+static void plan_json(const plan_values *v, const soma_plan *plan) {
+    const totals t = add_up(plan);
+    json_out j = {.file = stdout};
+    json_open(&j, NULL, '{');
+    json_bool(&j, "training", v->training);
+    json_integer(&j, "batch", v->batch);
+    json_double(&j, "flops", t.flops);
+    json_double(&j, "bytes", t.bytes);
+    json_integer(&j, "scratch_bytes", (int64_t)soma_plan_bytes(plan));
+    json_open(&j, "steps", '[');
+    for (int i = 0; i < soma_plan_steps(plan); i++) {
+        const soma_plan_step step = soma_plan_get_step(plan, i);
+        json_open(&j, NULL, '{');
+        json_text(&j, "kind", step.kind);
+        json_text(&j, "text", step.text);
+        json_double(&j, "flops", step.flops);
+        json_double(&j, "bytes", step.bytes);
+        json_bool(&j, "parallel", step.parallel);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+/* 128450560 -> "128.5M". */
+static const char *short_number(cli *c, double value) {
+    static const char *const units[] = {"", "k", "M", "G", "T"};
+    int unit = 0;
+    while (value >= 999.95 && unit < 4) {
+        value /= 1000;
+        unit++;
+    }
+    return unit ? cli_text(c, "%.1f%s", value, units[unit]) : cli_text(c, "%.0f", value);
+}
+
+static void plan_text(cli *c, const plan_values *v, const soma_plan *plan) {
+    const totals t = add_up(plan);
+    printf("%s of %lld samples: %d steps\n\n", v->training ? "A training step" : "A prediction", (long long)v->batch,
+           soma_plan_steps(plan));
+    printf("  step  kind       %8s %8s  shared  what\n", "flop", "bytes");
+    for (int i = 0; i < soma_plan_steps(plan); i++) {
+        const soma_plan_step step = soma_plan_get_step(plan, i);
+        printf("  %4d  %-10s %8s %8s  %-6s  %s\n", i + 1, step.kind, short_number(c, step.flops),
+               short_number(c, step.bytes), step.parallel ? "yes" : "no", step.text);
+    }
+    printf("\n  total            %8s %8s\n", short_number(c, t.flops), short_number(c, t.bytes));
+    printf("Peak memory between the steps: %s\n", text_bytes(c, (double)soma_plan_bytes(plan)));
+}
+
+static int show_plan(cli *c, const plan_values *v, soma_model *model, soma_dataset *data) {
+    soma_dataset *made = data ? NULL : zeros(c, v, model, true);
+    const soma_plan *plan = data || made ? make_plan(v, model, data ? data : made) : NULL;
+    if (!plan && !data && made) { /* a loss that wants labels like outputs */
+        soma_dataset_destroy(made);
+        soma_clear_error(c->context);
+        made = zeros(c, v, model, false);
+        plan = made ? make_plan(v, model, made) : NULL;
+    }
+    const int code = plan ? EXIT_DONE : cli_fail_status(c, EXIT_INPUT);
+    if (plan && c->json) plan_json(v, plan);
+    if (plan && !c->json) plan_text(c, v, plan);
+    soma_dataset_destroy(made);
+    return code;
+}
+
+static int run_plan(cli *c, void *values, option_table tables[OPTION_TABLES], int n, char **arguments) {
+    const plan_values *v = values;
+    int code = need_arguments(c, n, 1, 1, "a model or a configuration");
+    if (code != EXIT_DONE) return code;
+    soma_model *model = NULL;
+    data_source source = {.data = NULL};
+    if (is_recipe(arguments[0])) {
+        code = recipe_open_model(c, arguments[0], &tables[1], &model, &source);
+    } else {
+        model = model_open(c, arguments[0]);
+        if (!model) code = EXIT_INPUT;
+    }
+    if (code == EXIT_DONE && v->dataset) {
+        source_close(&source);
+        code = source_open(c, v->dataset, "train", true, &source);
+    }
+    if (code == EXIT_DONE) code = show_plan(c, v, model, source.data);
+    soma_model_destroy(model);
+    source_close(&source);
+    return code;
+}
+
+const verb verb_plan = {
+    .name = "plan",
+    .summary = "Show the steps that a network is compiled to",
+    .usage = "MODEL|CONFIG.yaml [OPTION]...",
+    .examples = "soma plan examples/mnist.yaml --training\nsoma plan out/mnist.soma --batch 1 --json",
+    .notes = "flop and bytes are of one run; bytes count each operand once. shared: by all threads.\n"
+             "SOMA_LOG=plan shows the graph after each pass of the compiler.",
+    .options = plan_options,
+    .defaults = &plan_defaults,
+    .size = sizeof(plan_values),
+    .run = run_plan,
+};

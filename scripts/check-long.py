@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+# The bars that take minutes, by whole trainings with the command: accuracy over seeds, the same bits for any number of
+# threads, memory. check-long.py BUILD. Rests on `soma train --json`; prints a line a bar and fails if one is missed.
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SOMA = Path(sys.argv[1]).resolve() / "soma"
+ROOT = Path(__file__).resolve().parent.parent
+failures = 0
+
+
+def train(dataset, epochs, seed, output, threads=None):
+    """Trains the tutorial's network; gives the last line of --json and the peak of resident memory in bytes."""
+    command = [SOMA, "train", "--json", "--quiet", "--dataset", dataset, "--hidden", "512", "--batch-size", "128",
+               "--epochs", str(epochs), "--seed", str(seed), "--output", str(output)]
+    environment = dict(os.environ)
+    if threads:
+        environment["SOMA_THREADS"] = str(threads)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    lines = process.stdout.read().splitlines()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed")
+    return json.loads(lines[-1]), usage.ru_maxrss * 1024
+
+
+def bar(name, value, text, holds):
+    global failures
+    failures += not holds
+    print(f"{'holds ' if holds else 'MISSED'}  {name}: {value} ({text})", flush=True)
+
+
+subprocess.run([ROOT / "scripts" / "get-data.sh", "mnist"], check=True)
+subprocess.run([ROOT / "scripts" / "get-data.sh", "fashion-mnist"], check=True)
+with tempfile.TemporaryDirectory() as folder:
+    output = Path(folder) / "model.soma"
+
+    results = [train("mnist", 5, seed, output) for seed in range(1, 6)]
+    mean = sum(result["test_accuracy"] for result, _ in results) / len(results)
+    bar("MNIST, mean of seeds 1 to 5", f"{mean:.4f}", "at least 0.977", mean >= 0.977)
+    bar("updates", results[0][0]["updates"], "2345", results[0][0]["updates"] == 2345)
+    peak = max(memory for _, memory in results)
+    bar("peak memory", f"{peak / 1e6:.0f} MB", "under 150 MB", peak < 150e6)
+
+    fashion, _ = train("fashion-mnist", 10, 1, output)
+    bar("Fashion-MNIST", f"{fashion['test_accuracy']:.4f}", "at least 0.875", fashion["test_accuracy"] >= 0.875)
+
+    hashes = set()
+    for threads in (1, 2, 3, 7):
+        train("mnist", 1, 1, output, threads)
+        hashes.add(hashlib.sha256(output.read_bytes()).hexdigest())
+    bar("files of 1, 2, 3 and 7 threads", f"{len(hashes)} different", "the same bits", len(hashes) == 1)
+
+sys.exit(1 if failures else 0)
