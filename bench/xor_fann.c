@@ -1,6 +1,7 @@
 /* One training step of the 2-8-1 network by FANN: an epoch over the four samples, by batch and by sample.
  * Rests on FANN (Debian libfann-dev). A line "seconds" is answered by "batch seconds-a-step incremental
  * seconds-a-step"; by sample it makes four updates in the time that the others make one. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -78,7 +78,7 @@ static void report(const training *t) {
 
 /* ---- before ---- */
 
-/* The pictures that can be drawn of these data are named, and their folder is made. */
+/* Finds out whether the model and the pictures can be written, and makes their folders. */
 static int prepare_outputs(training *t) {
     cli *c = t->c;
     const recipe *r = t->r;
@@ -86,7 +86,7 @@ static int prepare_outputs(training *t) {
     int code = file_out_prepare(c, r->output);
     if (code != EXIT_DONE || !r->plots) return code;
     code = canvas_check(c, "plots.png");
-    return code == EXIT_DONE ? file_out_prepare(c, cli_text(c, "%s/.", r->plots)) : code;
+    return code == EXIT_DONE ? file_out_prepare(c, cli_text(c, "%s/%s-curves.png", r->plots, text_stem(c, r->output))) : code;
 }
 
 static int open_model(training *t) {

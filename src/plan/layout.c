@@ -23,11 +23,12 @@ static bool walks_rows(const group *g, const soma_tensor *s, const soma_tensor *
            g->size == shape_size(s->rank, s->shape);
 }
 
+/* y is a stack of the very matrices that its source is a stack of. */
 static bool dense_matrix(const chain *c, const soma_tensor *y) {
     layout l;
-    const soma_tensor *blocker;
-    return chain_layout(c, &l, &blocker) && layout_is_dense(&l) && y->rank >= 2 && c->source->rank >= 2 &&
-           y->shape[y->rank - 1] == c->source->shape[c->source->rank - 1];
+    const soma_tensor *blocker, *s = c->source;
+    return chain_layout(c, &l, &blocker) && layout_is_dense(&l) && y->rank >= 2 && s->rank >= 2 &&
+           y->shape[y->rank - 1] == s->shape[s->rank - 1] && y->shape[y->rank - 2] == s->shape[s->rank - 2];
 }
 
 /* B as [.., K, N] of a matrix, shared by all batches or one each; or its transpose, which is packed from panels. */

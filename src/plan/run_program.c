@@ -52,11 +52,13 @@ static void *in_place(const block *b, const tile_access *access, bool write) {
         offset =
             access->offset + access_row_offset(access, &b->program->space, b->row) + b->column * access->column_stride;
     }
-    if (b->ld % b->program->real->lanes != 0) {
+    int64_t lanes = b->program->real->lanes, touched = (n + lanes - 1) & -lanes;
+    int64_t valid = access->width ? n : n - b->ld + b->columns;
+    if (touched > valid) {
         /* Whole vectors reach beyond a row or the block: only at the end of memory that is ours. */
         const plan_storage *storage = &b->runner->plan->storages[access->storage];
         bool owned = storage->kind == STORAGE_ARENA || storage->kind == STORAGE_VARIABLE;
-        if (!owned || (write && offset + n < storage->elements)) return NULL;
+        if (!owned || touched - valid > STORAGE_SLACK || (write && offset + valid < storage->elements)) return NULL;
     }
     return base + offset * b->size;
 }

@@ -16,7 +16,7 @@ typedef enum storage_kind { STORAGE_ARENA, STORAGE_VARIABLE, STORAGE_INPUT, STOR
 typedef struct plan_storage {
     storage_kind kind;
     soma_dtype dtype;
-    int64_t elements; /* with the padding of panels; memory behind is readable to a whole vector for arena, variable */
+    int64_t elements; /* with the padding of panels; behind them STORAGE_SLACK more in arena and variables */
     int64_t width;    /* panels of a matrix stack (rows, columns): [batch][columns/width][rows][width]; 0: row-major */
     int64_t rows, columns; /* of the matrices, when width != 0 */
     size_t bytes;
@@ -98,6 +98,8 @@ typedef struct tile_program {
 } tile_program;
 
 enum { PROGRAM_MAX_REGISTERS = 96, PROGRAM_MAX_ROWS = 64, PROGRAM_PAD = 64 };
+/* Elements behind an array that whole vectors may touch: they may start anywhere and so end up to one behind. */
+enum { STORAGE_SLACK = 15 };
 
 /* ---- steps ---- */
 

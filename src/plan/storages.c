@@ -18,8 +18,7 @@ int storage_add(build *b, const plan_storage *s) {
     *made = *s;
     made->first = INT32_MAX;
     made->last = -1;
-    /* What is computed in place is written in whole vectors, which may start anywhere and so end up to one behind. */
-    made->bytes = (size_t)vector_pad(made->elements + 15) * soma_dtype_size(made->dtype);
+    made->bytes = (size_t)vector_pad(made->elements + STORAGE_SLACK) * soma_dtype_size(made->dtype);
     return plan->n_storages++;
 }
 
