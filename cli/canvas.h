@@ -44,7 +44,7 @@ void canvas_disc(canvas *page, double x, double y, double radius, colour fill);
 /* y is the baseline. */
 void canvas_text(canvas *page, double x, double y, anchor at, double size, bool bold, colour ink, const char *text);
 /* Reads upwards; x is the baseline. */
-void canvas_text_up(canvas *page, double x, double y, anchor at, double size, colour ink, const char *text);
+void canvas_text_up(canvas *page, double x, double y, anchor at, double size, bool bold, colour ink, const char *text);
 double canvas_text_width(canvas *page, double size, bool bold, const char *text);
 /* rows x columns bytes, 0 paper and 255 ink, each pixel a sharp square. */
 void canvas_picture(canvas *page, double x, double y, double width, double height, int64_t rows, int64_t columns,

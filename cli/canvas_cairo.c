@@ -44,12 +44,14 @@ int canvas_check(cli *c, const char *path) {
 }
 
 canvas *canvas_create(cli *c, const char *path, double width, double height) {
+    width = ceil(width);
+    height = ceil(height);
     if (canvas_check(c, path) != EXIT_DONE || file_out_prepare(c, path) != EXIT_DONE) return NULL;
     canvas *page = cli_alloc(c, 1, sizeof *page);
     *page = (canvas){.c = c, .path = path, .png = text_ends_with(path, ".png")};
     if (page->png) {
-        page->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)ceil(width * pixels_a_point),
-                                                   (int)ceil(height * pixels_a_point));
+        page->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(width * pixels_a_point),
+                                                   (int)(height * pixels_a_point));
     } else if (text_ends_with(path, ".svg")) {
         page->surface = cairo_svg_surface_create_for_stream(keep, page, width, height);
     } else {
@@ -159,11 +161,11 @@ void canvas_text(canvas *page, double x, double y, anchor at, double size, bool 
     cairo_show_text(page->pen, text);
 }
 
-void canvas_text_up(canvas *page, double x, double y, anchor at, double size, colour ink, const char *text) {
+void canvas_text_up(canvas *page, double x, double y, anchor at, double size, bool bold, colour ink, const char *text) {
     cairo_save(page->pen);
     cairo_translate(page->pen, x, y);
     cairo_rotate(page->pen, -2 * atan(1));
-    canvas_text(page, 0, 0, at, size, false, ink, text);
+    canvas_text(page, 0, 0, at, size, bold, ink, text);
     cairo_restore(page->pen);
 }
 

@@ -57,10 +57,10 @@ void canvas_text(canvas *page, double x, double y, anchor at, double size, bool 
     NOTHING(x, y, at, size, bold, ink);
 }
 
-void canvas_text_up(canvas *page, double x, double y, anchor at, double size, colour ink, const char *text) {
+void canvas_text_up(canvas *page, double x, double y, anchor at, double size, bool bold, colour ink, const char *text) {
     (void)page;
     (void)text;
-    NOTHING(x, y, at, size, ink);
+    NOTHING(x, y, at, size, bold, ink);
 }
 
 double canvas_text_width(canvas *page, double size, bool bold, const char *text) {

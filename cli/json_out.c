@@ -91,6 +91,15 @@ void json_float(json_out *j, const char *key, double number) {
     fputs(isfinite(number) ? text : "null", j->file);
 }
 
+void json_measure(json_out *j, const char *key, double number) {
+    begin(j, key);
+    if (isfinite(number)) {
+        fprintf(j->file, "%.9g", number);
+    } else {
+        fputs("null", j->file);
+    }
+}
+
 void json_integer(json_out *j, const char *key, int64_t number) {
     begin(j, key);
     fprintf(j->file, "%lld", (long long)number);

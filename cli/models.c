@@ -139,6 +139,8 @@ int draw_mistakes(cli *c, const char *path, const char *title, const soma_model 
                   const predictions *p, int64_t most) {
     const int code = check_classes(c, data, p);
     if (code != EXIT_DONE) return code;
+    const bool whole_rows = most == 0;
+    if (whole_rows) most = 40;
     mistake *worst = cli_alloc(c, (size_t)most + 1, sizeof *worst);
     int64_t n = 0;
     for (int64_t i = 0; i < p->samples; i++) {
@@ -153,5 +155,5 @@ int draw_mistakes(cli *c, const char *path, const char *title, const soma_model 
         worst[place] = m;
         if (n < most) n++;
     }
-    return plot_mistakes(c, path, title, data, n, worst, all_names(c, model, data, p->outputs));
+    return plot_mistakes(c, path, title, data, n, whole_rows, worst, all_names(c, model, data, p->outputs));
 }

@@ -13,6 +13,7 @@ typedef struct matrix {
     const int64_t *counts;
     const char *const *names;
     double x, y, cell;
+    bool upright; /* the names of the columns do not fit side by side */
 } matrix;
 
 static int64_t at(const matrix *m, int64_t i, int64_t k) {
@@ -38,7 +39,7 @@ static void draw_cell(const matrix *m, int64_t i, int64_t k, int64_t most) {
         const double share = share_of(count, total(m, i, true));
         if (count) fill = colour_mix(0xd9ebf5, COLOUR_BLUE, pow(share, 3));
     } else if (count) {
-        fill = colour_mix(0xfdf0e7, COLOUR_ORANGE, 0.9 * sqrt(share_of(count, most)));
+        fill = colour_mix(0xfff4ec, COLOUR_ORANGE, 0.1 + 0.8 * pow(share_of(count, most), 0.7));
     }
     canvas_rectangle(m->page, x + 0.75, y + 0.75, m->cell - 1.5, m->cell - 1.5, fill);
     if (!count) return;
@@ -57,10 +58,11 @@ static void draw_names(const matrix *m) {
     for (int64_t i = 0; i < m->n; i++) {
         const double middle = ((double)i + 0.5) * m->cell;
         canvas_text(m->page, m->x - 8, m->y + middle + 4, ANCHOR_RIGHT, 11, true, COLOUR_INK, m->names[i]);
-        if (canvas_text_width(m->page, 11, true, m->names[i]) < m->cell)
+        if (m->upright) {
+            canvas_text_up(m->page, m->x + middle + 4, m->y - 8, ANCHOR_LEFT, 11, true, COLOUR_INK, m->names[i]);
+        } else {
             canvas_text(m->page, m->x + middle, m->y - 8, ANCHOR_MIDDLE, 11, true, COLOUR_INK, m->names[i]);
-        else
-            canvas_text_up(m->page, m->x + middle + 4, m->y - 8, ANCHOR_LEFT, 11, COLOUR_INK, m->names[i]);
+        }
         draw_share(m, m->x + side + 8, m->y + middle + 4, ANCHOR_LEFT, share_of(at(m, i, i), total(m, i, true)));
         draw_share(m, m->x + middle, m->y + side + 16, ANCHOR_MIDDLE, share_of(at(m, i, i), total(m, i, false)));
     }
@@ -92,7 +94,8 @@ int plot_confusion(cli *c, const char *path, const char *title, int64_t classes,
                                     text_thousands(c, samples), samples ? 100 * (double)hits / (double)samples : 0,
                                     text_thousands(c, samples - hits));
     const double margin = 28, names_width = letters * 11 * 0.69, side = (double)classes * m.cell;
-    const double left = 26 + names_width + 8, above = 46 + 26 + (names_width < m.cell ? 18 : names_width + 10);
+    m.upright = names_width > m.cell;
+    const double left = fmax(26 + names_width + 8, 66), above = 46 + 26 + (m.upright ? names_width + 6 : 18);
     const double width = fmax(left + side + 82, plot_title_width(title, subtitle)) + 2 * margin;
     m.page = canvas_create(c, path, width, 2 * margin + above + side + 40);
     if (!m.page) return EXIT_FAILED;
@@ -105,8 +108,8 @@ int plot_confusion(cli *c, const char *path, const char *title, int64_t classes,
     }
     draw_names(&m);
     canvas_text(m.page, m.x + side / 2, margin + 46 + 12, ANCHOR_MIDDLE, 10.5, false, COLOUR_SOFT, "taken for");
-    canvas_text_up(m.page, margin + 10, m.y + side / 2, ANCHOR_MIDDLE, 10.5, COLOUR_SOFT, "what it is");
-    canvas_text(m.page, m.x + side + 8, m.y - 8, ANCHOR_LEFT, 10, false, COLOUR_SOFT, "found");
-    canvas_text(m.page, m.x - 8, m.y + side + 16, ANCHOR_RIGHT, 10, false, COLOUR_SOFT, "right");
+    canvas_text_up(m.page, margin + 10, m.y + side / 2, ANCHOR_MIDDLE, 10.5, false, COLOUR_SOFT, "what it is");
+    canvas_text(m.page, m.x + side + 8, m.y - 8, ANCHOR_LEFT, 10, false, COLOUR_SOFT, "recall");
+    canvas_text(m.page, m.x - 8, m.y + side + 16, ANCHOR_RIGHT, 10, false, COLOUR_SOFT, "precision");
     return canvas_finish(m.page);
 }

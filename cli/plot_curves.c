@@ -78,7 +78,7 @@ typedef struct end_label {
 
 static void add_label(panel *p, end_label *labels, int *n, const char *name, double value, colour ink) {
     if (isnan(value)) return;
-    labels[(*n)++] = (end_label){place_y(p, value), ink, name, cli_text(p->c, "%.4g", value)};
+    labels[(*n)++] = (end_label){place_y(p, value), ink, name, cli_text(p->c, fabs(value) < 1e-3 ? "%.2e" : "%.4f", value)};
 }
 
 static double last_of(const double *values, int64_t n) {
@@ -89,9 +89,9 @@ static double last_of(const double *values, int64_t n) {
     return NAN;
 }
 
-/* From top to bottom, no two nearer than a text is high. */
+/* From top to bottom; those that are nearer than a text is high push each other away. */
 static void draw_labels(panel *p, end_label *labels, int n) {
-    const double room = 27;
+    const double room = 27, top = p->y + 8, bottom = p->y + panel_height;
     for (int i = 1; i < n; i++) {
         for (int k = i; k > 0 && labels[k].y < labels[k - 1].y; k--) {
             const end_label swapped = labels[k];
@@ -99,18 +99,19 @@ static void draw_labels(panel *p, end_label *labels, int n) {
             labels[k - 1] = swapped;
         }
     }
-    double middle = 0, average = 0;
-    for (int i = 0; i < n; i++)
-        average += labels[i].y / n;
-    bool crowded = false;
-    for (int i = 1; i < n; i++)
-        crowded |= labels[i].y - labels[i - 1].y < room;
+    for (int round = 0; round < 100; round++) {
+        for (int i = 0; i < n; i++) labels[i].y = fmin(fmax(labels[i].y, top), bottom);
+        for (int i = 1; i < n; i++) {
+            const double push = (room - (labels[i].y - labels[i - 1].y)) / 2;
+            if (push <= 0) continue;
+            labels[i - 1].y -= push;
+            labels[i].y += push;
+        }
+    }
     for (int i = 0; i < n; i++) {
-        middle = crowded ? average + (i - (n - 1) / 2.0) * room : labels[i].y;
-        const double lowest = p->y + panel_height - (n - 1 - i) * room, highest = p->y + 8 + i * room;
-        const double y = fmin(fmax(middle, highest), lowest), x = p->x + panel_width + 14;
-        canvas_text(p->page, x, y - 1, ANCHOR_LEFT, 10.5, true, labels[i].ink, labels[i].name);
-        canvas_text(p->page, x, y + 11, ANCHOR_LEFT, 10, false, labels[i].ink, labels[i].value);
+        const double x = p->x + panel_width + 14;
+        canvas_text(p->page, x, labels[i].y - 1, ANCHOR_LEFT, 10.5, true, labels[i].ink, labels[i].name);
+        canvas_text(p->page, x, labels[i].y + 11, ANCHOR_LEFT, 10, false, labels[i].ink, labels[i].value);
     }
 }
 

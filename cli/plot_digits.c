@@ -31,12 +31,12 @@ int plot_digits(cli *c, const char *path, const char *title, const soma_dataset 
     const double lines = (double)((count + PER_ROW - 1) / PER_ROW), height = side * (double)rows / (double)columns;
     const char *subtitle = cli_text(c, "samples %s to %s of %s", text_thousands(c, from + 1),
                                     text_thousands(c, from + count), text_thousands(c, soma_dataset_samples(data)));
-    const double width = fmax(PER_ROW * pitch, plot_title_width(title, subtitle)) + 2 * margin;
+    const double width = fmax((PER_ROW - 1) * pitch + side, plot_title_width(title, subtitle)) + 2 * margin;
     canvas *page = canvas_create(c, path, width, 2 * margin + 46 + lines * (height + caption + 6) - 6);
     if (!page) return EXIT_FAILED;
     double top = margin + plot_title(page, margin, margin, title, subtitle);
     for (int64_t k = 0; k < count; k++) {
-        const double x = margin + (double)(k % PER_ROW) * pitch + (pitch - side) / 2;
+        const double x = margin + (double)(k % PER_ROW) * pitch;
         const double y = top + (double)(k / PER_ROW) * (height + caption + 6);
         canvas_picture(page, x, y, side, height, rows, columns, sample_picture(c, data, from + k, rows, columns));
         canvas_frame(page, x, y, side, height, 0.5, COLOUR_GRID);

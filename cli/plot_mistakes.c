@@ -12,7 +12,7 @@ static double name_width(const char *name) {
     return letters * 9.5 * 0.68;
 }
 
-int plot_mistakes(cli *c, const char *path, const char *title, const soma_dataset *data, int64_t n,
+int plot_mistakes(cli *c, const char *path, const char *title, const soma_dataset *data, int64_t n, bool whole_rows,
                   const mistake *mistakes, const char *const *names) {
     int64_t rows, columns;
     if (!sample_is_picture(data, &rows, &columns))
@@ -23,11 +23,13 @@ int plot_mistakes(cli *c, const char *path, const char *title, const soma_datase
         widest =
             fmax(widest, fmax(name_width(names[mistakes[i].is]) + 14, name_width(names[mistakes[i].taken_for]) + 62));
     const double margin = 28, side = 64, pitch = fmax(side + 20, widest + 10);
-    const int64_t per_row = pitch > 110 ? 6 : pitch > 92 ? 8 : 10, lines = (n + per_row - 1) / per_row;
+    const int64_t per_row = pitch > 110 ? 6 : pitch > 92 ? 8 : 10;
+    if (whole_rows && n > per_row) n = n < 4 * per_row ? n - n % per_row : 4 * per_row;
+    const int64_t lines = (n + per_row - 1) / per_row;
     const double height = side * (double)rows / (double)columns, line = height + 48;
     const char *subtitle = n ? "surest first: what it is, what it was taken for, and how sure the network was"
                              : "there are none: every sample was taken for what it is";
-    const double width = fmax((double)per_row * pitch, plot_title_width(title, subtitle)) + 2 * margin;
+    const double width = fmax((double)(per_row - 1) * pitch + fmax(side, widest), plot_title_width(title, subtitle)) + 2 * margin;
     canvas *page = canvas_create(c, path, width, 2 * margin + 46 + (double)(lines ? lines : 1) * line - 14);
     if (!page) return EXIT_FAILED;
     const double top = margin + plot_title(page, margin, margin, title, subtitle);

@@ -51,8 +51,8 @@ typedef struct mistake {
     int64_t sample, is, taken_for;
     double probability; /* of what it was taken for */
 } mistake;
-/* total: how many there are in all; n are shown. */
-int plot_mistakes(cli *c, const char *path, const char *title, const soma_dataset *data, int64_t n,
+/* The n mistakes; whole_rows: only as many as fill up to four rows. */
+int plot_mistakes(cli *c, const char *path, const char *title, const soma_dataset *data, int64_t n, bool whole_rows,
                   const mistake *mistakes, const char *const *names);
 
 #endif

@@ -55,8 +55,8 @@ static int measure(cli *c, const evaluation *e, soma_model *model, const data_so
     json_out j = {.file = stdout};
     json_open(&j, NULL, '{');
     json_integer(&j, "samples", soma_dataset_samples(source->data));
-    json_double(&j, "loss", s.loss);
-    for (int i = 0; i < s.n_metrics; i++) json_double(&j, soma_metric_name(model, i), s.metrics[i]);
+    json_measure(&j, "loss", s.loss);
+    for (int i = 0; i < s.n_metrics; i++) json_measure(&j, soma_metric_name(model, i), s.metrics[i]);
     json_close(&j, '}');
     json_end(&j);
     return EXIT_DONE;

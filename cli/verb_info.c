@@ -55,15 +55,70 @@ static void model_json(cli *c, const char *path, const safetensors_header *h) {
     json_end(&j);
 }
 
-/* One piece of the metadata, indented, under its name. */
+/* Plain text, or JSON on one line: strings bare, lists and maps as they are. */
+static const char *in_words(cli *c, const json_value *value) {
+    const char *text = json_in_text(value);
+    return text ? text : json_in_dump(c, value, false);
+}
+
+static void history_text(const json_value *history) {
+    void *cursor = NULL;
+    const char *key;
+    const json_value *values;
+    while (json_in_next(history, &cursor, &key, &values)) {
+        const size_t n = json_in_count(values);
+        double first = NAN, last = NAN;
+        (void)json_in_number(json_in_at(values, 0), &first);
+        (void)json_in_number(json_in_at(values, n ? n - 1 : 0), &last);
+        printf("  history of %s: %.4f ... %.4f, %zu epochs\n", key, first, last, n);
+    }
+}
+
+static void layers_text(cli *c, const json_value *layers) {
+    for (size_t i = 0; i < json_in_count(layers); i++) {
+        const json_value *layer = json_in_at(layers, i), *config = json_in_find(layer, "config");
+        printf("  layer %s:", in_words(c, json_in_find(layer, "class_name")));
+        void *cursor = NULL;
+        const char *key;
+        const json_value *value;
+        bool more = false;
+        while (config && json_in_next(config, &cursor, &key, &value)) {
+            printf("%s %s %s", more ? "," : "", key, in_words(c, value));
+            more = true;
+        }
+        printf("\n");
+    }
+}
+
+/* One piece of the metadata: what it means if it is one of ours, else the text. */
+static void metadata_text(cli *c, const char *key, const char *text) {
+    json_value *value = json_in_parse(c, "metadata", text, strlen(text), false);
+    if (value && strcmp(key, "history") == 0) {
+        history_text(value);
+    } else if (value && json_in_is_object(value)) {
+        void *cursor = NULL;
+        const char *name;
+        const json_value *member;
+        while (json_in_next(value, &cursor, &name, &member)) {
+            if (strcmp(key, "model") == 0 && strcmp(name, "layers") == 0) {
+                layers_text(c, member);
+            } else {
+                printf("  %s: %s: %s\n", key, name, in_words(c, member));
+            }
+        }
+    } else {
+        printf("  %s: %s\n", key, text);
+    }
+    if (value) json_in_free(value);
+}
+
 static void model_text(cli *c, const char *path, const safetensors_header *h) {
     printf("%s: safetensors, %s\n", path, text_bytes(c, (double)h->bytes));
     void *cursor = NULL;
     const char *key;
     const json_value *value;
     while (h->metadata && json_in_next(h->metadata, &cursor, &key, &value)) {
-        const char *text = json_in_text(value);
-        printf("  %s: %s\n", key, text ? text : "?");
+        if (json_in_text(value)) metadata_text(c, key, json_in_text(value));
     }
     size_t widest = 4;
     for (int i = 0; i < h->n; i++) widest = strlen(h->tensors[i].name) > widest ? strlen(h->tensors[i].name) : widest;

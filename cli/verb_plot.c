@@ -26,7 +26,7 @@ static const option plot_options[] = {
     {.name = "from", .kind = OPTION_INT, AT(from), .argument = "N", .low = 0, .high = 9e15,
      .help = "first sample to show (default 0)"},
     {.name = "count", .kind = OPTION_INT, AT(count), .argument = "N", .low = 1, .high = 1000,
-     .help = "how many to show (default 100; mistakes 40)"},
+     .help = "how many to show (default 100; mistakes: four rows)"},
     {.name = "samples", .kind = OPTION_INT, AT(samples), .argument = "N", .low = 1, .high = 9e15,
      .help = "use the first N of the data set only"},
     {.name = "title", .kind = OPTION_TEXT, AT(title), .argument = "TEXT", .help = "above the picture"},
@@ -100,7 +100,7 @@ static int draw_mistakes_of(plotting *p) {
     if (code != EXIT_DONE) return code;
     const char *standard = cli_text(p->c, "%s: the worst mistakes", text_stem(p->c, p->source));
     return draw_mistakes(p->c, p->output, title(p, standard), p->model, p->data.data, &p->predictions,
-                         p->v->count ? p->v->count : 40);
+                         p->v->count);
 }
 
 static const struct {

@@ -31,7 +31,7 @@ static soma_status json_line(void *user, soma_model *model, const soma_logs *log
     json_open(&j, NULL, '{');
     json_integer(&j, "epoch", logs->epoch + 1);
     json_integer(&j, "epochs", logs->epochs);
-    for (int i = 0; i < logs->n; i++) json_double(&j, logs->names[i], logs->values[i]);
+    for (int i = 0; i < logs->n; i++) json_measure(&j, logs->names[i], logs->values[i]);
     json_double(&j, "seconds", round(logs->seconds * 1e6) / 1e6);
     json_close(&j, '}');
     json_end(&j);
@@ -49,9 +49,9 @@ static void report_json(const training *t) {
     json_out j = {.file = stdout};
     json_open(&j, NULL, '{');
     if (t->test.data) {
-        json_double(&j, "test_loss", t->scores.loss);
+        json_measure(&j, "test_loss", t->scores.loss);
         for (int i = 0; i < t->scores.n_metrics; i++)
-            json_double(&j, score_name(t->c, t->model, i, false), t->scores.metrics[i]);
+            json_measure(&j, score_name(t->c, t->model, i, false), t->scores.metrics[i]);
     }
     json_integer(&j, "updates", soma_updates(t->model));
     json_text(&j, "model", t->r->output);
@@ -213,15 +213,16 @@ static int draw_all(training *t) {
     cli *c = t->c;
     const data_source *shown = t->test.data ? &t->test : &t->train;
     const char *name = text_stem(c, t->r->output);
-    int64_t rows, columns, classes = source_classes(shown->data), samples = soma_dataset_samples(shown->data);
+    const int64_t classes = source_classes(shown->data), samples = soma_dataset_samples(t->train.data);
+    int64_t rows, columns;
     const bool pictures = sample_is_picture(shown->data, &rows, &columns);
     int code = EXIT_DONE;
     if (pictures)
-        code = plot_digits(c, next_picture(t, "digits"), cli_text(c, "%s: what there is to learn", name), shown->data, 0,
-                           samples < 100 ? samples : 100);
+        code = plot_digits(c, next_picture(t, "digits"), cli_text(c, "%s: what there is to learn", name), t->train.data,
+                           0, samples < 100 ? samples : 100);
     if (code == EXIT_DONE)
         code = draw_history(c, next_picture(t, "curves"), cli_text(c, "%s: training", name), t->model,
-                            t->test.data ? &t->scores : NULL);
+                            t->test.data && !t->r->validate_on_test ? &t->scores : NULL);
     if (code != EXIT_DONE || classes < 2) return code;
     predictions p;
     code = model_predict(c, t->model, shown->data, &p);
@@ -230,7 +231,7 @@ static int draw_all(training *t) {
                               shown->data, &p);
     if (code == EXIT_DONE && p.outputs >= 2 && pictures)
         code = draw_mistakes(c, next_picture(t, "mistakes"), cli_text(c, "%s: the worst mistakes", name), t->model,
-                             shown->data, &p, 40);
+                             shown->data, &p, 0);
     return code;
 }
 

@@ -305,7 +305,7 @@ static void contradictions_are_refused(void **state) {
 static void missing_and_foreign_files(void **state) {
     (void)state;
     assert_null(soma_load(NULL, "/nowhere/m.soma"));
-    expect_error(SOMA_NOT_FOUND, "/nowhere/m.soma");
+    expect_error(SOMA_IO, "/nowhere/m.soma");
     const float x = 1;
     safetensors_entry entry = {.name = "x", .dtype = SOMA_F32, .rank = 0, .data = &x};
     assert_int_equal(safetensors_write(NULL, scratch_path("x.safetensors"), &entry, 1, NULL, 0), SOMA_OK);
@@ -336,7 +336,7 @@ static void loading_survives_lack_of_memory(void **state) {
         soma_context_destroy(context);
         assert_int_equal(f.blocks, -1);
         assert_false(f.wrong_size);
-        assert_true(loaded == !refused);
+        if (loaded == refused) fail_msg("allocation %lld failed, loaded %d", (long long)n, loaded);
         if (!refused) return;
     }
 }

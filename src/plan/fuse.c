@@ -5,7 +5,7 @@
 
 #include "plan/passes.h"
 
-enum { GROUP_MEMBERS_MAX = 44, SEARCH_MAX = 2000 };
+enum { SEARCH_MAX = 2000 };
 
 /* ---- what a node is computed in ---- */
 
@@ -232,7 +232,7 @@ static bool add_needs(build *b, int g, const soma_tensor *t) {
 /* All inputs from g meet it; no other source group needs g. */
 static bool may_join(build *b, int g, const soma_tensor *t, const sources *from, bool per_row) {
     group *into = &b->groups[g];
-    if (into->sealed || into->n_members >= GROUP_MEMBERS_MAX || into->dtype != node_real(t)) return false;
+    if (into->sealed || into->n_members >= b->members_max || into->dtype != node_real(t)) return false;
     for (int i = 0; i < t->n_inputs; i++) {
         chain c;
         if (!chain_find(b, t->inputs[i], &c)) return false;
@@ -271,7 +271,7 @@ static bool may_merge(build *b, int g, int h) {
     if (from->size != (into->kind == GROUP_REDUCE ? into->post_size : per_row ? into->row_size : into->size))
         return false;
     if (from->size == 1) return false;
-    if (from->n_members + into->n_members > GROUP_MEMBERS_MAX) return false;
+    if (from->n_members + into->n_members > b->members_max) return false;
     for (int i = 0; i < into->n_needs; i++)
         if (into->needs[i] != h && group_depends(b, into->needs[i], h)) return false;
     for (int i = 0; i < from->n_needs; i++)
@@ -411,6 +411,13 @@ static int find_sibling(build *b, const soma_tensor *t, const soma_tensor *x, in
     return -1;
 }
 
+static bool place_kernel(build *b, const soma_tensor *t) {
+    group *g = group_new(b, GROUP_KERNEL, t, SOMA_F32);
+    if (!g) return false;
+    g->root = t;
+    return push_member(b, g, t) && add_needs(b, (int)(g - b->groups), t);
+}
+
 static bool place_reduce(build *b, const soma_tensor *t) {
     const soma_tensor *x = t->inputs[0];
     int first, end;
@@ -424,6 +431,7 @@ static bool place_reduce(build *b, const soma_tensor *t) {
         if (i >= end && x->shape[i] != 1) trailing = false;
     }
     bool row = trailing && run <= REDUCE_ROW_LIMIT && run > 0;
+    if (index && !row) return place_kernel(b, t); /* long rows of positions */
     int g = from.n == 1 ? from.groups[0] : -1;
     if (g >= 0 && b->groups[g].kind == GROUP_ROW &&
         !(row && b->groups[g].size == shape_size(x->rank, x->shape) &&
@@ -462,11 +470,6 @@ static bool place_reduce(build *b, const soma_tensor *t) {
     group *made = &b->groups[g];
     made->kind = row ? GROUP_ROW : GROUP_REDUCE;
     if (!row) {
-        if (index) { /* long rows of positions: the plain kernel */
-            made->kind = GROUP_KERNEL;
-            made->root = t;
-            return join(b, g, t, false);
-        }
         made->root = t;
         made->post_size = shape_size(t->rank, t->shape);
         if (!trailing) made->split = end;
@@ -481,13 +484,6 @@ static bool place_contract(build *b, const soma_tensor *t) {
     g->split = t->rank - 1;
     g->row_size = shape_size(t->rank - 1, t->shape);
     return join(b, (int)(g - b->groups), t, false);
-}
-
-static bool place_kernel(build *b, const soma_tensor *t) {
-    group *g = group_new(b, GROUP_KERNEL, t, SOMA_F32);
-    if (!g) return false;
-    g->root = t;
-    return push_member(b, g, t) && add_needs(b, (int)(g - b->groups), t);
 }
 
 static bool place(build *b, const soma_tensor *t) {

@@ -139,6 +139,14 @@ static soma_status pack_right(build *b, const pack_step *wanted, int *destinatio
     return SOMA_OK;
 }
 
+/* Panels of one matrix after the other, or the same for all. */
+static void set_batch_strides(contract *c, bool shared, int64_t matrix) {
+    for (int i = c->batch_rank - 1; i >= 0; i--) {
+        c->b_batch[i] = shared ? 0 : matrix;
+        matrix *= c->batch_shape[i];
+    }
+}
+
 static soma_status lower_right(build *b, const soma_tensor *t, contract *c) {
     chain from;
     layout l;
@@ -157,10 +165,7 @@ static soma_status lower_right(build *b, const soma_tensor *t, contract *c) {
     bool transposed = s->width && !(s->rows == c->k && s->columns == c->n && (l.strides[rank - 1] == 1 || c->n == 1));
     if (s->width == c->width && !transposed) { /* a matrix that lies in panels already */
         c->b = source;
-        for (int i = rank - 3, stride = 1; i >= 0; i--) {
-            c->b_batch[i] = shared ? 0 : matrix * stride;
-            stride *= (int)l.shape[i];
-        }
+        set_batch_strides(c, shared, matrix);
         return SOMA_OK;
     }
     pack_step p;
@@ -191,11 +196,7 @@ static soma_status lower_right(build *b, const soma_tensor *t, contract *c) {
         }
     }
     TRY(pack_right(b, &p, &c->b));
-    int64_t stride = matrix;
-    for (int i = rank - 3; i >= 0; i--) {
-        c->b_batch[i] = shared ? 0 : stride;
-        stride *= l.shape[i];
-    }
+    set_batch_strides(c, shared, matrix);
     return SOMA_OK;
 }
 

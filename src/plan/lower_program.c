@@ -40,8 +40,7 @@ static bool block(emitter *e, const soma_tensor *culprit) {
 }
 
 static bool full(emitter *e) {
-    e->failed = true;
-    error_set(e->b->context, SOMA_UNSUPPORTED, "[plan] a fused step grew too large");
+    e->failed = e->b->too_large = true;
     return false;
 }
 
@@ -466,6 +465,30 @@ static bool allocate(emitter *e, tile_program *p) {
     return true;
 }
 
+static bool reads(const emitter *e, const tile_instruction *in, int storage) {
+    for (int k = 0; k < e->n_instructions; k++) { /* the load itself, or what it loaded: it may have stayed in place */
+        const tile_instruction *from = &e->instructions[k];
+        if (from->kind != INSTRUCTION_LOAD || e->accesses[from->access].storage != storage) continue;
+        if (from == in) return true;
+        for (int n = 0; n < in->n_arguments; n++)
+            if (in->arguments[n] == from->dst) return true;
+    }
+    return false;
+}
+
+/* A variable's new value is stored when the old one is read for the last time. */
+static void delay_stores(emitter *e) {
+    for (int i = e->n_instructions - 1; i >= 0; i--) {
+        tile_instruction store = e->instructions[i];
+        if (store.kind != INSTRUCTION_STORE) continue;
+        int last = i;
+        for (int k = i + 1; k < e->n_instructions; k++)
+            if (reads(e, &e->instructions[k], e->accesses[store.access].storage)) last = k;
+        memmove(&e->instructions[i], &e->instructions[i + 1], (size_t)(last - i) * sizeof store);
+        e->instructions[last] = store;
+    }
+}
+
 /* A value may be computed where it is stored unless an old element there is still needed, or it is not computed here.
  */
 static void find_in_place(emitter *e, tile_program *p) {
@@ -505,6 +528,7 @@ static bool finish(emitter *e, tile_program *p) {
     p->n_registers = e->n_registers;
     p->n_accesses = e->n_accesses;
     p->n_instructions = e->n_instructions;
+    delay_stores(e);
     find_in_place(e, p);
     p->accesses = arena_alloc(kept, (size_t)e->n_accesses * sizeof *p->accesses + 1);
     p->instructions = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->instructions + 1);
@@ -560,6 +584,6 @@ soma_status lower_program(build *b, int group_index, program_part part, const so
         if (emit_value(e, reduced, NULL, false, &v) && widen(e, &v, ACCESS_FULL)) *result = e->reduced_register = v.reg;
     }
     if (!e->failed && finish(e, out)) return SOMA_OK;
-    if (b->blocker) return SOMA_UNSUPPORTED;
+    if (b->blocker || b->too_large) return SOMA_UNSUPPORTED;
     return soma_last_status(b->context) != SOMA_OK ? soma_last_status(b->context) : SOMA_NO_MEMORY;
 }

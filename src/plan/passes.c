@@ -44,6 +44,7 @@ static soma_status passes(build *b) {
     for (;;) {
         plan->n_storages = plan->n_steps = 0;
         b->blocker = NULL;
+        b->too_large = false;
         TRY(plan_fuse(b));
         TRY(plan_state(b));
         plan_log(b, "fuse");
@@ -52,6 +53,10 @@ static soma_status passes(build *b) {
         TRY(plan_order(b));
         soma_status status = plan_lower(b);
         if (status == SOMA_OK) break;
+        if (b->too_large && b->members_max > 1) {
+            b->members_max /= 2;
+            continue;
+        }
         if (!b->blocker || b->infos[b->blocker->id].forced)
             return error_set(b->context, status, "[plan] cannot lower %s", b->blocker ? b->blocker->op->name : "graph");
         b->infos[b->blocker->id].forced = true;
@@ -102,7 +107,8 @@ soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool u
     soma_context *context = targets[0]->graph->context;
     soma_plan *plan = mem_zalloc(context, sizeof *plan);
     if (!plan) return NULL;
-    build b = {.context = context, .plan = plan, .reference = reference, .use_cached = use_cached};
+    build b = {.context = context, .plan = plan, .reference = reference, .use_cached = use_cached,
+               .members_max = 48};
     plan->context = context;
     arena_init(&plan->arena, context);
     arena_init(&b.arena, context);

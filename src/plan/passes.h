@@ -66,6 +66,8 @@ typedef struct build {
     int *order; /* of groups, by schedule */
     int n_order;
     const soma_tensor *blocker; /* set when lowering finds a node that must be forced */
+    bool too_large;             /* set when a group has more values than a program has registers */
+    int members_max;            /* of a group */
     int storages_capacity, steps_capacity;
     arena arena; /* gone when the plan is made */
 } build;

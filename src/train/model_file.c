@@ -124,7 +124,8 @@ static soma_status parse(const loading *l, const char *key, json_document **out)
     text name;
     text_init(&name, l->names.context);
     text_printf(&name, "%s: %s", l->path, key);
-    soma_status status = json_document_parse(l->names.context, text_string(&name), 0, json, strlen(json), out);
+    soma_status status = SOMA_NO_MEMORY;
+    if (!name.failed) status = json_document_parse(l->names.context, text_string(&name), 0, json, strlen(json), out);
     text_deinit(&name);
     return status;
 }
