@@ -46,8 +46,14 @@ check-long: check
 fmt:
 	@scripts/format.sh
 
+# Speed, size and memory beside the peers that are installed (scripts/setup.sh bench): minutes, on a quiet machine.
+# BENCH="--quick --only gemm" for less.
+BENCH ?=
 bench: all
-	@bench/run.sh $(BUILD)
+	@scripts/get-data.sh mnist
+	@$(CONFIGURE) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; false; }
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_programs
+	@bench/run.py $(BUILD) $(BENCH)
 
 # Every fuzz target for SECONDS seconds under AddressSanitizer and UBSan.
 SECONDS ?= 60

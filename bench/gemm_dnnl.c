@@ -23,8 +23,9 @@ static void *sgemm_prepare(const gemm_shape *shape, const gemm_data *data) {
 static int sgemm_run(void *prepared) {
     const sgemm *g = prepared;
     const gemm_shape *s = &g->shape;
-    return dnnl_sgemm(s->a_transposed ? 'T' : 'N', s->b_transposed ? 'T' : 'N', s->m, s->n, s->k, 1, g->data.a,
-                      s->a_transposed ? s->m : s->k, g->data.b, s->b_transposed ? s->k : s->n, 0, g->data.c, s->n);
+    const int64_t a_row = s->a_transposed ? s->m : s->k, b_row = s->b_transposed ? s->k : s->n;
+    return dnnl_sgemm(s->a_transposed ? 'T' : 'N', s->b_transposed ? 'T' : 'N', s->m, s->n, s->k, 1, g->data.a, a_row,
+                      g->data.b, b_row, 0, g->data.c, s->n) != dnnl_success;
 }
 
 /* ---- the matmul primitive ---- */

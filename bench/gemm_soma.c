@@ -49,7 +49,7 @@ static void *prepare(const gemm_shape *s, const gemm_data *data) {
 }
 
 static int run(void *prepared) {
-    return soma_plan_run(((product *)prepared)->plan);
+    return soma_plan_run(((product *)prepared)->plan) != SOMA_OK;
 }
 
 static const float *result(void *prepared) {

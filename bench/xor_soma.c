@@ -1,6 +1,6 @@
-/* One training step of the 2-8-1 network, as one run of a plan: forward, mean squared error, gradients, SGD.
- * Rests on soma.h, on the level below the model. A line "seconds" is answered by "plan seconds-a-step"; the loss must
- * have fallen by then. Run with SOMA_THREADS=1. */
+/* One training step of the 2-8-1 network by Soma: forward, mean squared error, gradients, SGD.
+ * Rests on soma.h. A line "seconds" is answered by "plan seconds-a-step batch seconds-a-step": the step as one run of
+ * a plan, and as one soma_train_on_batch of a model. The plan's loss must have fallen by then. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,34 +50,65 @@ static bool make_plan(network *n) {
 }
 
 static int step(void *user) {
-    return soma_plan_run(((network *)user)->plan);
+    return soma_plan_run(((network *)user)->plan) != SOMA_OK;
 }
 
+/* ---- the same by a model ---- */
+
+typedef struct model {
+    soma_model *net;
+    soma_tensor *x, *y;
+} model;
+
+static bool make_model(model *m) {
+    m->net = soma_sequential(soma_dense(XOR_HIDDEN, .activation = soma_sigmoid, .input_shape = {2}),
+                             soma_dense(1, .activation = soma_sigmoid));
+    m->x = soma_array(NULL, SOMA_F32, SOMA_DIMS(XOR_SAMPLES, 2), xor_x);
+    m->y = soma_array(NULL, SOMA_F32, SOMA_DIMS(XOR_SAMPLES, 1), xor_y);
+    return soma_compile(m->net, .optimizer = soma_sgd(.learning_rate = (double)XOR_RATE),
+                        .loss = soma_mean_squared_error) == SOMA_OK;
+}
+
+static int train_on_batch(void *user) {
+    const model *m = user;
+    return soma_train_on_batch(m->net, m->x, m->y).status != SOMA_OK;
+}
+
+/* ---- the worker ---- */
+
+typedef struct both {
+    network network;
+    model model;
+} both;
+
 static int answer(void *user, char *line) {
-    network *n = user;
-    if (step(n)) return 1;
-    const float before = *(const float *)soma_plan_output(n->plan, 0);
-    const double seconds = worker_time(step, n, atof(line));
-    const float after = *(const float *)soma_plan_output(n->plan, 0);
-    if (seconds > 0 && after <= before) {
-        printf("plan %.9g\n", seconds);
+    both *b = user;
+    const soma_plan *plan = b->network.plan;
+    if (step(&b->network)) return 1;
+    const float before = *(const float *)soma_plan_output(plan, 0);
+    const double seconds = worker_time(step, &b->network, atof(line) / 2);
+    const float after = *(const float *)soma_plan_output(plan, 0);
+    const double by_batch = worker_time(train_on_batch, &b->model, atof(line) / 2);
+    if (seconds > 0 && by_batch > 0 && after <= before) {
+        printf("plan %.9g batch %.9g\n", seconds, by_batch);
     } else {
-        printf("error the loss went from %g to %g\n", (double)before, (double)after);
+        printf("error the loss went from %g to %g %s\n", (double)before, (double)after, soma_last_error(NULL));
     }
     return 0;
 }
 
 int main(void) {
-    network n = {.graph = soma_graph_create(NULL)};
+    both b = {.network.graph = soma_graph_create(NULL)};
     int status = 1;
-    if (n.graph && make_weights(&n) && make_plan(&n)) {
-        status = worker_serve(answer, &n);
+    if (b.network.graph && make_weights(&b.network) && make_plan(&b.network) && make_model(&b.model)) {
+        status = worker_serve(answer, &b);
     } else {
         printf("error %s\n", soma_last_error(NULL));
     }
-    soma_plan_destroy(n.plan);
-    soma_graph_destroy(n.graph);
+    soma_model_destroy(b.model.net);
+    soma_plan_destroy(b.network.plan);
+    soma_graph_destroy(b.network.graph);
     for (int i = 0; i < 4; i++)
-        soma_variable_destroy(n.weights[i]);
+        soma_variable_destroy(b.network.weights[i]);
     return status;
 }

@@ -13,8 +13,7 @@ static json_t *plain(const json_value *value) {
 json_value *json_in_parse(cli *c, const char *name, const char *text, size_t n, bool complain) {
     json_error_t error;
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-    if (!root && complain)
-        (void)cli_fail(c, EXIT_INPUT, "%s: line %d, byte %d: %s", name, error.line, error.position, error.text);
+    if (!root && complain) (void)cli_fail(c, EXIT_INPUT, "%s: byte %d: %s", name, error.position, error.text);
     return (json_value *)root;
 }
 

@@ -18,7 +18,7 @@ void json_close(json_out *j, char bracket);
 void json_end(json_out *j);
 void json_text(json_out *j, const char *key, const char *text); /* NULL becomes null */
 void json_double(json_out *j, const char *key, double number);
-void json_float(json_out *j, const char *key, double number); /* digits enough for a float32 */
+void json_float(json_out *j, const char *key, double number);   /* digits enough for a float32 */
 void json_measure(json_out *j, const char *key, double number); /* nine digits: more is noise of summation */
 void json_integer(json_out *j, const char *key, int64_t number);
 void json_bool(json_out *j, const char *key, bool value);

@@ -48,7 +48,8 @@ static int run_named(cli *c, const char *name, int argc, char **argv) {
 /* Parsing moves the words about; this keeps them in order. */
 static void keep_words(cli *c, int argc, char **argv) {
     char **words = cli_alloc(c, (size_t)argc + 1, sizeof *words);
-    for (int i = 0; i < argc; i++) words[i] = argv[i];
+    for (int i = 0; i < argc; i++)
+        words[i] = argv[i];
     c->words = words;
 }
 

@@ -21,7 +21,7 @@ const option common_options[] = {
      .argument = "N",
      .high = 1024,
      .help = "threads to use (0: all CPUs; SOMA_THREADS)"},
-    {.name = "color", .kind = OPTION_FLAG, .offset = offsetof(cli, colour), .help = NULL},
+    {.name = "color", .kind = OPTION_FLAG, .offset = offsetof(cli, colour), .help = "colours in messages (--no-color; NO_COLOR)"},
     {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .offset = offsetof(cli, help), .help = "this help"},
     {.name = NULL},
 };
@@ -52,7 +52,8 @@ static int set_number(cli *c, const option *o, void *values, origin from, const 
     errno = 0;
     const double number = strtod(text, &end);
     const long long integer = whole ? strtoll(text, NULL, 10) : 0;
-    const bool valid = *text && !*end && isfinite(number) && (!whole || number == trunc(number)) && fabs(number) < 9e15;
+    const bool valid =
+        *text && !*end && isfinite(number) && (!whole || (number == trunc(number) && fabs(number) < 9e15));
     if (!valid || (bounded && (number < o->low || number > o->high))) {
         const char *what = whole ? "a whole number" : "a number";
         if (bounded) what = cli_text(c, "%s from %.15g to %.15g", what, o->low, o->high);
@@ -225,6 +226,7 @@ int options_parse(cli *c, option_table tables[OPTION_TABLES], int argc, char **a
 
 int need_arguments(cli *c, int n, int low, int high, const char *what) {
     if (n < low) return cli_fail_usage(c, NULL, "%s is missing", what);
+    if (high == 0 && n > 0) return cli_fail_usage(c, NULL, "'%s' takes no arguments", c->verb);
     if (n > high) return cli_fail_usage(c, NULL, "too many arguments: expected %s only", what);
     return EXIT_DONE;
 }

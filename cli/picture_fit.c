@@ -8,7 +8,9 @@
 
 #include "picture_in.h"
 
-static int by_value(const void *a, const void *b) { return *(const uint8_t *)a - *(const uint8_t *)b; }
+static int by_value(const void *a, const void *b) {
+    return *(const uint8_t *)a - *(const uint8_t *)b;
+}
 
 /* The grey that most of the border has: the paper. */
 static int paper_of(cli *c, const picture *p) {
@@ -35,7 +37,8 @@ static float *ink_of(cli *c, const picture *p, int paper, bool dark) {
         ink[i] = difference > 0 ? (float)difference : 0;
         most = fmaxf(most, ink[i]);
     }
-    for (int64_t i = 0; i < n && most > 0; i++) ink[i] /= most;
+    for (int64_t i = 0; i < n && most > 0; i++)
+        ink[i] /= most;
     return most >= 16 ? ink : NULL;
 }
 
@@ -92,7 +95,8 @@ int picture_fit(cli *c, const char *path, const picture *from, int fit, int inve
     const int64_t n = rows * columns;
     *out = cli_alloc(c, (size_t)n, 1);
     if (from->rows == rows && from->columns == columns) {
-        for (int64_t i = 0; i < n; i++) (*out)[i] = dark ? (uint8_t)(255 - from->grey[i]) : from->grey[i];
+        for (int64_t i = 0; i < n; i++)
+            (*out)[i] = dark ? (uint8_t)(255 - from->grey[i]) : from->grey[i];
         if (dark) cli_note(c, "%s: %s", path, inverted);
         return EXIT_DONE;
     }

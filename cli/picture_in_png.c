@@ -17,7 +17,8 @@ int picture_read(cli *c, const char *path, picture *out) {
     if (image.width > WIDEST || image.height > WIDEST || image.width == 0 || image.height == 0) {
         const unsigned width = image.width, height = image.height;
         png_image_free(&image);
-        return cli_fail(c, EXIT_INPUT, "%s: %u x %u pixels: from 1 to %d each way are expected", path, width, height, WIDEST);
+        return cli_fail(c, EXIT_INPUT, "%s: %u x %u pixels: from 1 to %d each way are expected", path, width, height,
+                        WIDEST);
     }
     image.format = PNG_FORMAT_GRAY;
     out->rows = image.height;

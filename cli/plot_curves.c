@@ -78,7 +78,8 @@ typedef struct end_label {
 
 static void add_label(panel *p, end_label *labels, int *n, const char *name, double value, colour ink) {
     if (isnan(value)) return;
-    labels[(*n)++] = (end_label){place_y(p, value), ink, name, cli_text(p->c, fabs(value) < 1e-3 ? "%.2e" : "%.4f", value)};
+    labels[(*n)++] =
+        (end_label){place_y(p, value), ink, name, cli_text(p->c, fabs(value) < 1e-3 ? "%.2e" : "%.4f", value)};
 }
 
 static double last_of(const double *values, int64_t n) {
@@ -100,7 +101,8 @@ static void draw_labels(panel *p, end_label *labels, int n) {
         }
     }
     for (int round = 0; round < 100; round++) {
-        for (int i = 0; i < n; i++) labels[i].y = fmin(fmax(labels[i].y, top), bottom);
+        for (int i = 0; i < n; i++)
+            labels[i].y = fmin(fmax(labels[i].y, top), bottom);
         for (int i = 1; i < n; i++) {
             const double push = (room - (labels[i].y - labels[i - 1].y)) / 2;
             if (push <= 0) continue;

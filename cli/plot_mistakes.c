@@ -29,7 +29,8 @@ int plot_mistakes(cli *c, const char *path, const char *title, const soma_datase
     const double height = side * (double)rows / (double)columns, line = height + 48;
     const char *subtitle = n ? "surest first: what it is, what it was taken for, and how sure the network was"
                              : "there are none: every sample was taken for what it is";
-    const double width = fmax((double)(per_row - 1) * pitch + fmax(side, widest), plot_title_width(title, subtitle)) + 2 * margin;
+    const double width =
+        fmax((double)(per_row - 1) * pitch + fmax(side, widest), plot_title_width(title, subtitle)) + 2 * margin;
     canvas *page = canvas_create(c, path, width, 2 * margin + 46 + (double)(lines ? lines : 1) * line - 14);
     if (!page) return EXIT_FAILED;
     const double top = margin + plot_title(page, margin, margin, title, subtitle);

@@ -82,7 +82,7 @@ const option recipe_options[] = {
      AT(learning_rate),
      .argument = "X",
      .low = 0,
-     .high = 1e9,
+     .high = 1e30,
      .help = "default: the optimizer's"},
     {.name = "loss", .kind = OPTION_TEXT, AT(loss), .argument = "NAME", .help = "default: by the kind of labels"},
     {.name = "metrics",
@@ -173,6 +173,7 @@ int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], re
     if (path) {
         const config_node *root = config_read_file(c, path);
         if (!root) return EXIT_INPUT;
+        r->root = root;
         const int code = options_read_config(c, tables, path, root);
         if (code != EXIT_DONE) return code;
     }
@@ -214,25 +215,23 @@ int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *t
 
 /* ---- the network ---- */
 
-/* The line of the key that the library's message speaks of, else the layer's own. */
-static int line_of_error(const config_node *node, const char *text) {
+/* The line of the word or key that the library's message has in quotes; 0 when there is none. */
+static int line_of_error(cli *c, const config_node *node, const char *text) {
+    if (node->kind == CONFIG_WORD) return strstr(text, cli_text(c, "'%s'", node->word)) ? node->line : 0;
     for (const config_node *member = node->first; member; member = member->next) {
-        if (member->key && strlen(member->key) > 1 && strstr(text, member->key)) {
-            const int inner = member->kind == CONFIG_MAP ? line_of_error(member, text) : 0;
-            return inner ? inner : member->key_line;
-        }
-        const int inner = member->kind == CONFIG_MAP ? line_of_error(member, text) : 0;
-        if (inner) return inner;
+        if (member->key && strstr(text, cli_text(c, "'%s'", member->key))) return member->key_line;
+        const int line = line_of_error(c, member, text);
+        if (line) return line;
     }
     return 0;
 }
 
-/* The library's message with the place it is about. */
+/* The library's message with the place that it is about: a line of node, else node's own. */
 static int refuse(cli *c, const recipe *r, const config_node *node) {
     const char *text = soma_last_error(c->context);
-    if (soma_last_status(c->context) == SOMA_NO_MEMORY || !r->path)
+    if (!r->path || soma_last_status(c->context) == SOMA_NO_MEMORY)
         return cli_fail_status(c, r->path ? EXIT_INPUT : EXIT_USAGE);
-    const int line = line_of_error(node, text);
+    const int line = line_of_error(c, node, text);
     return cli_fail(c, EXIT_INPUT, "%s:%d: %s", r->path, line ? line : node->line, text);
 }
 
@@ -295,11 +294,6 @@ static char *optimizer_json(cli *c, const recipe *r) {
     return b.text;
 }
 
-static const config_node *first_node(const recipe *r) {
-    static const config_node nowhere = {.line = 1};
-    return r->optimizer ? r->optimizer : r->metrics ? r->metrics : &nowhere;
-}
-
 static int compile(cli *c, const recipe *r, const data_source *train, soma_model *model) {
     const bool classes = source_classes(train->data) > 0;
     const char *loss = r->loss ? r->loss : classes ? "sparse_categorical_crossentropy" : "mean_squared_error";
@@ -313,7 +307,7 @@ static int compile(cli *c, const recipe *r, const data_source *train, soma_model
         buffer_print(&b, "%s%s", i ? ", " : "", config_to_json(c, config_word(c, metrics[i])));
     buffer_print(&b, "]}");
     if (soma_model_compile_json(model, b.text) == SOMA_OK) return EXIT_DONE;
-    return refuse(c, r, first_node(r));
+    return refuse(c, r, r->root);
 }
 
 /* Class indices must be outputs of the model; other labels are for the library to judge. */
@@ -334,7 +328,7 @@ int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model *
         return cli_fail_status(c, EXIT_FAILED);
     const soma_array_data x = soma_dataset_x(train->data);
     if (soma_model_build(model, x.rank - 1, x.shape + 1) != SOMA_OK)
-        return refuse(c, r, r->layers ? r->layers : first_node(r));
+        return refuse(c, r, r->layers ? r->layers : r->root);
     code = compile(c, r, train, model);
     return code == EXIT_DONE ? check_labels(c, r, train, model) : code;
 }

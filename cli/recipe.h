@@ -9,6 +9,7 @@
 
 typedef struct recipe {
     const char *path; /* of the configuration; NULL: flags alone */
+    const config_node *root;
     /* data */
     const char *dataset;
     const config_node *x, *y, *test_x, *test_y;

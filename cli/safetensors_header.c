@@ -18,15 +18,18 @@ static bool whole(const json_value *value, double high, int64_t *out) {
     return true;
 }
 
-static int read_tensor(cli *c, const char *path, int64_t data, int64_t room, const json_value *value, stored_tensor *t) {
+static int read_tensor(cli *c, const char *path, int64_t data, int64_t room, const json_value *value,
+                       stored_tensor *t) {
     const json_value *shape = json_in_find(value, "shape"), *offsets = json_in_find(value, "data_offsets");
     const size_t rank = json_in_count(shape);
     int64_t begin = 0, end = 0;
     t->dtype = json_in_text(json_in_find(value, "dtype"));
     bool valid = t->dtype && rank <= SOMA_MAX_RANK && whole(json_in_at(offsets, 0), 9e15, &begin) &&
                  whole(json_in_at(offsets, 1), 9e15, &end);
-    for (size_t i = 0; valid && i < rank; i++) valid = whole(json_in_at(shape, i), 9e15, &t->shape[i]);
-    if (!valid) return cli_fail(c, EXIT_INPUT, "%s: byte 8: tensor '%s' is not described as it should be", path, t->name);
+    for (size_t i = 0; valid && i < rank; i++)
+        valid = whole(json_in_at(shape, i), 9e15, &t->shape[i]);
+    if (!valid)
+        return cli_fail(c, EXIT_INPUT, "%s: byte 8: tensor '%s' is not described as it should be", path, t->name);
     if (end < begin || end > room)
         return cli_fail(c, EXIT_INPUT, "%s: tensor '%s' ends at byte %lld, the file has %lld", path, t->name,
                         (long long)(data + end), (long long)(data + room));
@@ -73,7 +76,8 @@ int safetensors_look(cli *c, const char *path, safetensors_header *out) {
     unsigned char b[8];
     uint64_t length = 0;
     const bool has_length = fread(b, 1, 8, file) == 8;
-    for (int i = 7; i >= 0; i--) length = length << 8 | b[i];
+    for (int i = 7; i >= 0; i--)
+        length = length << 8 | b[i];
     out->bytes = about.st_size;
     char *text = NULL;
     if (has_length && length <= LONGEST_HEADER && (int64_t)length <= out->bytes - 8) {

@@ -14,9 +14,9 @@ typedef struct stored_tensor {
 } stored_tensor;
 
 typedef struct safetensors_header {
-    json_value *root; /* freed by safetensors_close */
+    json_value *root;           /* freed by safetensors_close */
     const json_value *metadata; /* NULL: none */
-    int64_t bytes;    /* of the whole file */
+    int64_t bytes;              /* of the whole file */
     int n;
     stored_tensor *tensors; /* in order of their places in the file */
 } safetensors_header;

@@ -215,12 +215,12 @@ static int64_t count_words(const config_node *node) {
 
 static int read_list(cli *c, const config_node *node, const char *what, inline_array *a) {
     for (const config_node *inner = node; inner && inner->kind == CONFIG_LIST; inner = inner->first) {
-        if (a->rank == SOMA_MAX_RANK) return cli_fail(c, EXIT_INPUT, "%s: line %d: too many axes", what, node->line);
+        if (a->rank == SOMA_MAX_RANK) return cli_fail(c, EXIT_INPUT, "%s:%d: too many axes", what, node->line);
         a->shape[a->rank++] = inner->n;
     }
     a->elements = cli_alloc(c, (size_t)count_words(node) + 1, sizeof *a->elements);
     if (read_inline(node, 0, a)) return EXIT_DONE;
-    return cli_fail(c, EXIT_INPUT, "%s: line %d: a list must hold numbers, or lists of one length", what, node->line);
+    return cli_fail(c, EXIT_INPUT, "%s:%d: a list must hold numbers, or lists of one length", what, node->line);
 }
 
 /* One of the arrays; a file's stays in *file, which the caller destroys. */
@@ -234,10 +234,14 @@ static int read_any(cli *c, const config_node *node, const char *what, soma_data
         return EXIT_DONE;
     }
     if (node->kind == CONFIG_MAP)
-        return cli_fail(c, EXIT_INPUT, "%s: line %d: expected a file or a list, not a map", what, node->line);
+        return cli_fail(c, EXIT_INPUT, "%s:%d: expected a file or a list, not a map", what, node->line);
     const int code = read_list(c, node, what, list);
     *out = (soma_array_data){SOMA_F32, list->rank, list->shape, list->elements};
     return code;
+}
+
+static const char *array_name(cli *c, const config_node *node, const char *what, const char *letter) {
+    return node->kind == CONFIG_WORD ? node->word : cli_text(c, "%s:%d: %s", what, node->line, letter);
 }
 
 int source_open_arrays(cli *c, const config_node *x, const config_node *y, const char *what, data_source *out) {
@@ -247,11 +251,11 @@ int source_open_arrays(cli *c, const config_node *x, const config_node *y, const
     soma_dataset *files[2] = {NULL, NULL};
     inline_array lists[2] = {{0}, {0}};
     soma_array_data arrays[2] = {{.data = NULL}, {.data = NULL}};
-    int code = read_any(c, x, cli_text(c, "%s: x", what), &files[0], &lists[0], &arrays[0]);
-    if (code == EXIT_DONE) code = read_any(c, y, cli_text(c, "%s: y", what), &files[1], &lists[1], &arrays[1]);
+    int code = read_any(c, x, what, &files[0], &lists[0], &arrays[0]);
+    if (code == EXIT_DONE) code = read_any(c, y, what, &files[1], &lists[1], &arrays[1]);
     if (code == EXIT_DONE && y && arrays[0].shape[0] != arrays[1].shape[0])
-        code = cli_fail(c, EXIT_INPUT, "x has %lld samples, y has %lld", (long long)arrays[0].shape[0],
-                        (long long)arrays[1].shape[0]);
+        code = cli_fail(c, EXIT_INPUT, "%s has %lld samples, but %s has %lld", array_name(c, x, what, "x"),
+                        (long long)arrays[0].shape[0], array_name(c, y, what, "y"), (long long)arrays[1].shape[0]);
     if (code == EXIT_DONE) {
         out->data = soma_dataset_from_arrays(context, arrays[0], arrays[1], false);
         if (!out->data) code = cli_fail_status(c, EXIT_INPUT);

@@ -30,12 +30,14 @@ static bool is_measurement(const char *key) {
 
 static void set_value(columns *k, const char *key, double value) {
     int i = 0;
-    while (i < k->n && strcmp(k->names[i], key) != 0) i++;
+    while (i < k->n && strcmp(k->names[i], key) != 0)
+        i++;
     if (i == MAX_COLUMNS) return;
     if (i == k->n) {
         k->names[k->n++] = cli_text(k->c, "%s", key);
         k->values[i] = cli_alloc(k->c, (size_t)k->capacity, sizeof(double));
-        for (int64_t line = 0; line < k->capacity; line++) k->values[i][line] = NAN;
+        for (int64_t line = 0; line < k->capacity; line++)
+            k->values[i][line] = NAN;
     }
     k->values[i][k->lines] = value;
 }
@@ -63,7 +65,8 @@ int training_log_read(cli *c, const char *path, int64_t *epochs, curve curves[MA
     if (!text) return EXIT_INPUT;
     columns *k = cli_alloc(c, 1, sizeof *k);
     *k = (columns){.c = c, .capacity = 1};
-    for (const char *p = text; *p; p++) k->capacity += *p == '\n';
+    for (const char *p = text; *p; p++)
+        k->capacity += *p == '\n';
     int number = 1;
     for (const char *p = text; *p; number++) {
         const size_t line = strcspn(p, "\n");

@@ -16,7 +16,10 @@ typedef struct data_values {
 } data_values;
 
 static const option data_options[] = {
-    {.name = "from", .kind = OPTION_TEXT, .offset = offsetof(data_values, from), .argument = "FOLDER",
+    {.name = "from",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(data_values, from),
+     .argument = "FOLDER",
      .help = "fetch: take the files from there"},
     {.name = NULL},
 };
@@ -104,7 +107,8 @@ static void describe_json(cli *c, const description *d) {
         int64_t *counts = cli_alloc(c, (size_t)classes + 1, sizeof *counts);
         count_classes(data, classes, counts);
         json_open(&j, "classes", '{');
-        for (int64_t i = 0; i < classes; i++) json_integer(&j, class_name(c, NULL, data, i), counts[i]);
+        for (int64_t i = 0; i < classes; i++)
+            json_integer(&j, class_name(c, NULL, data, i), counts[i]);
         json_close(&j, '}');
         json_close(&j, '}');
     }
@@ -128,8 +132,8 @@ static void describe_text(cli *c, const description *d) {
         range(x, &low, &high, &mean);
         count_classes(data, classes, counts[part]);
         printf("  %s: %s samples\n", part_names[part], text_thousands(c, soma_dataset_samples(data)));
-        printf("    x %s %s, from %.6g to %.6g, mean %.4f\n", text_shape(c, x.rank, x.shape), soma_dtype_name(x.dtype), low,
-               high, mean);
+        printf("    x %s %s, from %.6g to %.6g, mean %.4f\n", text_shape(c, x.rank, x.shape), soma_dtype_name(x.dtype),
+               low, high, mean);
         printf("    y %s %s\n", text_shape(c, y.rank, y.shape), soma_dtype_name(y.dtype));
     }
     if (!classes) return;

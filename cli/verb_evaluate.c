@@ -16,14 +16,32 @@ static const char *const parts[] = {"test", "train", NULL};
 
 #define AT(field) .offset = offsetof(evaluation, field)
 static const option evaluate_options[] = {
-    {.name = "dataset", .kind = OPTION_TEXT, AT(dataset), .argument = "NAME",
+    {.name = "dataset",
+     .kind = OPTION_TEXT,
+     AT(dataset),
+     .argument = "NAME",
      .help = "mnist, fashion-mnist, a folder with IDX files, or a\nprefix such as data/mnist/t10k"},
-    {.name = "part", .kind = OPTION_CHOICE, AT(part), .argument = "PART", .choices = parts, .help = "test (default) or train"},
+    {.name = "part",
+     .kind = OPTION_CHOICE,
+     AT(part),
+     .argument = "PART",
+     .choices = parts,
+     .help = "test (default) or train"},
     {.name = "x", .kind = OPTION_CONFIG, AT(x), .argument = "FILE", .help = "samples: .npy or IDX"},
     {.name = "y", .kind = OPTION_CONFIG, AT(y), .argument = "FILE", .help = "what they should give"},
-    {.name = "samples", .kind = OPTION_INT, AT(samples), .argument = "N", .low = 1, .high = 9e15,
+    {.name = "samples",
+     .kind = OPTION_INT,
+     AT(samples),
+     .argument = "N",
+     .low = 1,
+     .high = 9e15,
      .help = "the first N only"},
-    {.name = "batch-size", .kind = OPTION_INT, AT(batch_size), .argument = "N", .low = 1, .high = 1e9,
+    {.name = "batch-size",
+     .kind = OPTION_INT,
+     AT(batch_size),
+     .argument = "N",
+     .low = 1,
+     .high = 1e9,
      .help = "changes the speed only (default 256)"},
     {.name = NULL},
 };
@@ -31,7 +49,8 @@ static const option evaluate_options[] = {
 
 static int open_data(cli *c, const evaluation *e, data_source *out) {
     *out = (data_source){.data = NULL};
-    if (e->dataset && (e->x || e->y)) return cli_fail_usage(c, NULL, "--dataset and --x, --y are two ways to say one thing");
+    if (e->dataset && (e->x || e->y))
+        return cli_fail_usage(c, NULL, "--dataset and --x, --y are two ways to say one thing");
     if (!e->dataset && (!e->x || !e->y)) return cli_fail_usage(c, NULL, "which data? Give --dataset, or --x and --y");
     const int code = e->dataset ? source_open(c, e->dataset, parts[e->part], true, out)
                                 : source_open_arrays(c, e->x, e->y, "arrays", out);
@@ -49,14 +68,16 @@ static int measure(cli *c, const evaluation *e, soma_model *model, const data_so
     if (s.status != SOMA_OK) return cli_fail_status(c, EXIT_INPUT);
     if (!c->json) {
         printf("samples: %lld\nloss: %.4f\n", (long long)soma_dataset_samples(source->data), s.loss);
-        for (int i = 0; i < s.n_metrics; i++) printf("%s: %.4f\n", soma_metric_name(model, i), s.metrics[i]);
+        for (int i = 0; i < s.n_metrics; i++)
+            printf("%s: %.4f\n", soma_metric_name(model, i), s.metrics[i]);
         return EXIT_DONE;
     }
     json_out j = {.file = stdout};
     json_open(&j, NULL, '{');
     json_integer(&j, "samples", soma_dataset_samples(source->data));
     json_measure(&j, "loss", s.loss);
-    for (int i = 0; i < s.n_metrics; i++) json_measure(&j, soma_metric_name(model, i), s.metrics[i]);
+    for (int i = 0; i < s.n_metrics; i++)
+        json_measure(&j, soma_metric_name(model, i), s.metrics[i]);
     json_close(&j, '}');
     json_end(&j);
     return EXIT_DONE;

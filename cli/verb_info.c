@@ -121,7 +121,8 @@ static void model_text(cli *c, const char *path, const safetensors_header *h) {
         if (json_in_text(value)) metadata_text(c, key, json_in_text(value));
     }
     size_t widest = 4;
-    for (int i = 0; i < h->n; i++) widest = strlen(h->tensors[i].name) > widest ? strlen(h->tensors[i].name) : widest;
+    for (int i = 0; i < h->n; i++)
+        widest = strlen(h->tensors[i].name) > widest ? strlen(h->tensors[i].name) : widest;
     printf("  %d tensors:\n", h->n);
     for (int i = 0; i < h->n; i++) {
         const stored_tensor *t = &h->tensors[i];
@@ -202,12 +203,18 @@ static int show_picture(cli *c, const char *path) {
 
 static int show_file(cli *c, const char *path) {
     switch (file_look(c, path)) {
-    case FILE_MISSING: return EXIT_INPUT;
-    case FILE_SAFETENSORS: return show_model(c, path);
-    case FILE_NPY: return show_array(c, path, "npy");
-    case FILE_IDX: return show_array(c, path, "idx");
-    case FILE_PNG: return show_picture(c, path);
-    default: return cli_fail(c, EXIT_INPUT, "%s: byte 0: this is neither .soma (safetensors), NPY, IDX nor PNG", path);
+    case FILE_MISSING:
+        return EXIT_INPUT;
+    case FILE_SAFETENSORS:
+        return show_model(c, path);
+    case FILE_NPY:
+        return show_array(c, path, "npy");
+    case FILE_IDX:
+        return show_array(c, path, "idx");
+    case FILE_PNG:
+        return show_picture(c, path);
+    default:
+        return cli_fail(c, EXIT_INPUT, "%s: byte 0: this is neither .soma (safetensors), NPY, IDX nor PNG", path);
     }
 }
 
@@ -215,7 +222,8 @@ static int run_info(cli *c, void *values, option_table tables[OPTION_TABLES], in
     (void)values;
     (void)tables;
     int code = need_arguments(c, n, 1, 1 << 20, "a file");
-    for (int i = 0; i < n && code == EXIT_DONE; i++) code = show_file(c, arguments[i]);
+    for (int i = 0; i < n && code == EXIT_DONE; i++)
+        code = show_file(c, arguments[i]);
     return code;
 }
 

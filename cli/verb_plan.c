@@ -19,11 +19,20 @@ static const soma_dtype dtypes[] = {SOMA_U8, SOMA_F32, SOMA_F64};
 
 #define AT(field) .offset = offsetof(plan_values, field)
 static const option plan_options[] = {
-    {.name = "batch", .kind = OPTION_INT, AT(batch), .argument = "N", .low = 1, .high = 1e7,
+    {.name = "batch",
+     .kind = OPTION_INT,
+     AT(batch),
+     .argument = "N",
+     .low = 1,
+     .high = 1e7,
      .help = "samples at a time (default 128)"},
     {.name = "training", .kind = OPTION_FLAG, AT(training), .help = "a training step instead of a prediction"},
     {.name = "dataset", .kind = OPTION_TEXT, AT(dataset), .argument = "NAME", .help = "for samples like these"},
-    {.name = "dtype", .kind = OPTION_CHOICE, AT(dtype), .argument = "NAME", .choices = dtype_names,
+    {.name = "dtype",
+     .kind = OPTION_CHOICE,
+     AT(dtype),
+     .argument = "NAME",
+     .choices = dtype_names,
      .help = "else of samples of uint8 (default), float32 or\nfloat64"},
     {.name = NULL},
 };
@@ -38,8 +47,10 @@ static soma_dataset *zeros(cli *c, const plan_values *v, const soma_model *model
     int64_t x[SOMA_MAX_RANK + 1] = {v->batch}, y[SOMA_MAX_RANK + 1] = {v->batch}, size = 1, outputs = 1;
     const int x_rank = soma_model_input_shape(model, x + 1), y_rank = soma_model_output_shape(model, y + 1);
     if (x_rank < 0 || y_rank < 0 || x_rank >= SOMA_MAX_RANK || y_rank >= SOMA_MAX_RANK) return NULL;
-    for (int i = 0; i <= x_rank; i++) size *= x[i];
-    for (int i = 0; i <= y_rank; i++) outputs *= y[i];
+    for (int i = 0; i <= x_rank; i++)
+        size *= x[i];
+    for (int i = 0; i <= y_rank; i++)
+        outputs *= y[i];
     const soma_array_data samples = {dtypes[v->dtype], x_rank + 1, x, cli_alloc(c, (size_t)size, 8)};
     const soma_array_data labels = {indices ? SOMA_U8 : SOMA_F32, indices ? 1 : y_rank + 1, y,
                                     cli_alloc(c, (size_t)outputs, 4)};

@@ -18,16 +18,43 @@ static const char *const parts[] = {"test", "train", NULL};
 
 #define AT(field) .offset = offsetof(plot_values, field)
 static const option plot_options[] = {
-    {.name = "output", .letter = 'o', .kind = OPTION_TEXT, AT(output), .argument = "FILE",
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     AT(output),
+     .argument = "FILE",
      .help = "the picture: .png, .svg or .pdf\n(default out/NAME-WHAT.png)"},
-    {.name = "dataset", .kind = OPTION_TEXT, AT(dataset), .argument = "NAME", .help = "samples for confusion and mistakes"},
-    {.name = "part", .kind = OPTION_CHOICE, AT(part), .argument = "PART", .choices = parts,
+    {.name = "dataset",
+     .kind = OPTION_TEXT,
+     AT(dataset),
+     .argument = "NAME",
+     .help = "samples for confusion and mistakes"},
+    {.name = "part",
+     .kind = OPTION_CHOICE,
+     AT(part),
+     .argument = "PART",
+     .choices = parts,
      .help = "test (default) or train"},
-    {.name = "from", .kind = OPTION_INT, AT(from), .argument = "N", .low = 0, .high = 9e15,
+    {.name = "from",
+     .kind = OPTION_INT,
+     AT(from),
+     .argument = "N",
+     .low = 0,
+     .high = 9e15,
      .help = "first sample to show (default 0)"},
-    {.name = "count", .kind = OPTION_INT, AT(count), .argument = "N", .low = 1, .high = 1000,
+    {.name = "count",
+     .kind = OPTION_INT,
+     AT(count),
+     .argument = "N",
+     .low = 1,
+     .high = 1000,
      .help = "how many to show (default 100; mistakes: four rows)"},
-    {.name = "samples", .kind = OPTION_INT, AT(samples), .argument = "N", .low = 1, .high = 9e15,
+    {.name = "samples",
+     .kind = OPTION_INT,
+     AT(samples),
+     .argument = "N",
+     .low = 1,
+     .high = 9e15,
      .help = "use the first N of the data set only"},
     {.name = "title", .kind = OPTION_TEXT, AT(title), .argument = "TEXT", .help = "above the picture"},
     {.name = NULL},
@@ -45,7 +72,9 @@ typedef struct plotting {
 
 /* ---- one function a picture ---- */
 
-static const char *title(const plotting *p, const char *standard) { return p->v->title ? p->v->title : standard; }
+static const char *title(const plotting *p, const char *standard) {
+    return p->v->title ? p->v->title : standard;
+}
 
 static int open_samples(plotting *p, const char *dataset) {
     const int code = source_open(p->c, dataset, parts[p->v->part], true, &p->data);
@@ -58,9 +87,11 @@ static int draw_digits_of(plotting *p) {
     if (code != EXIT_DONE) return code;
     const int64_t samples = soma_dataset_samples(p->data.data), wanted = p->v->count ? p->v->count : 100;
     if (p->v->from >= samples)
-        return cli_fail(c, EXIT_USAGE, "--from %lld: there are %lld samples", (long long)p->v->from, (long long)samples);
+        return cli_fail(c, EXIT_USAGE, "--from %lld: there are %lld samples", (long long)p->v->from,
+                        (long long)samples);
     const int64_t count = wanted < samples - p->v->from ? wanted : samples - p->v->from;
-    const char *standard = cli_text(c, "%s: %s", p->data.name, p->v->part ? "samples to train on" : "samples to test with");
+    const char *standard =
+        cli_text(c, "%s: %s", p->data.name, p->v->part ? "samples to train on" : "samples to test with");
     return plot_digits(c, p->output, title(p, standard), p->data.data, p->v->from, count);
 }
 
@@ -99,8 +130,7 @@ static int draw_mistakes_of(plotting *p) {
     const int code = open_predictions(p);
     if (code != EXIT_DONE) return code;
     const char *standard = cli_text(p->c, "%s: the worst mistakes", text_stem(p->c, p->source));
-    return draw_mistakes(p->c, p->output, title(p, standard), p->model, p->data.data, &p->predictions,
-                         p->v->count);
+    return draw_mistakes(p->c, p->output, title(p, standard), p->model, p->data.data, &p->predictions, p->v->count);
 }
 
 static const struct {
@@ -117,7 +147,8 @@ enum { PICTURES = sizeof pictures / sizeof *pictures };
 static int run_plot(cli *c, void *values, option_table tables[OPTION_TABLES], int n, char **arguments) {
     (void)tables;
     const plot_values *v = values;
-    int code = need_arguments(c, n, 2, 2, n ? "what it is to be made from" : "what to plot: digits, curves, confusion or mistakes");
+    if (n == 0) return cli_fail_usage(c, NULL, "what is to be drawn? digits, curves, confusion or mistakes");
+    int code = need_arguments(c, n, 2, 2, "what it is to be drawn from");
     if (code != EXIT_DONE) return code;
     const char *names[PICTURES + 1] = {NULL};
     int which = -1;

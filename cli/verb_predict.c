@@ -19,13 +19,31 @@ static const char *const inversions[] = {"auto", "yes", "no", NULL};
 
 #define AT(field) .offset = offsetof(predict_values, field)
 static const option predict_options[] = {
-    {.name = "top", .kind = OPTION_INT, AT(top), .argument = "N", .low = 1, .high = 1e6,
+    {.name = "top",
+     .kind = OPTION_INT,
+     AT(top),
+     .argument = "N",
+     .low = 1,
+     .high = 1e6,
      .help = "how many classes to name (default 3)"},
-    {.name = "samples", .kind = OPTION_INT, AT(samples), .argument = "N", .low = 1, .high = 9e15,
+    {.name = "samples",
+     .kind = OPTION_INT,
+     AT(samples),
+     .argument = "N",
+     .low = 1,
+     .high = 9e15,
      .help = "the first N of each file only"},
-    {.name = "fit", .kind = OPTION_CHOICE, AT(fit), .argument = "HOW", .choices = fits,
+    {.name = "fit",
+     .kind = OPTION_CHOICE,
+     AT(fit),
+     .argument = "HOW",
+     .choices = fits,
      .help = "pictures of another size: digit (default) centres\nthe ink as in MNIST, frame scales the whole"},
-    {.name = "invert", .kind = OPTION_CHOICE, AT(invert), .argument = "HOW", .choices = inversions,
+    {.name = "invert",
+     .kind = OPTION_CHOICE,
+     AT(invert),
+     .argument = "HOW",
+     .choices = inversions,
      .help = "auto (default) turns dark on light into light on\ndark; yes, no"},
     {.name = NULL},
 };
@@ -35,7 +53,8 @@ static const predict_values predict_defaults = {.top = 3};
 
 /* ---- samples ---- */
 
-static int open_picture(cli *c, const predict_values *v, const char *path, const soma_model *model, soma_dataset **out) {
+static int open_picture(cli *c, const predict_values *v, const char *path, const soma_model *model,
+                        soma_dataset **out) {
     int64_t shape[SOMA_MAX_RANK];
     const int rank = soma_model_input_shape(model, shape);
     int64_t rows = rank > 0 ? shape[0] : 0, columns = rank > 1 ? shape[1] : 0;
@@ -49,15 +68,16 @@ static int open_picture(cli *c, const predict_values *v, const char *path, const
     if (code == EXIT_DONE) code = picture_fit(c, path, &p, v->fit, v->invert, rows, columns, &ink);
     if (code != EXIT_DONE) return code;
     const int64_t one[3] = {1, rows, columns};
-    *out = soma_dataset_from_arrays(c->context, (soma_array_data){SOMA_U8, 3, one, ink}, (soma_array_data){.data = NULL},
-                                    false);
+    *out = soma_dataset_from_arrays(c->context, (soma_array_data){SOMA_U8, 3, one, ink},
+                                    (soma_array_data){.data = NULL}, false);
     return *out ? EXIT_DONE : cli_fail_status(c, EXIT_FAILED);
 }
 
 static int open_array(cli *c, const char *path, const soma_model *model, soma_dataset **out) {
     int64_t shape[SOMA_MAX_RANK], wanted = 1;
     const int rank = soma_model_input_shape(model, shape);
-    for (int i = 0; i < rank; i++) wanted *= shape[i];
+    for (int i = 0; i < rank; i++)
+        wanted *= shape[i];
     *out = source_read_array(c, path);
     if (!*out) return EXIT_INPUT;
     const soma_array_data x = soma_dataset_x(*out);
@@ -113,8 +133,8 @@ static void largest(const double *row, int64_t outputs, int64_t n, int64_t *plac
     }
 }
 
-static void write_json(cli *c, const soma_model *model, const char *path, bool single, int64_t sample, const double *row,
-                       int64_t outputs, const int64_t *places, int64_t top) {
+static void write_json(cli *c, const soma_model *model, const char *path, bool single, int64_t sample,
+                       const double *row, int64_t outputs, const int64_t *places, int64_t top) {
     const bool probabilities = are_probabilities(row, outputs);
     json_out j = {.file = stdout};
     json_open(&j, NULL, '{');
@@ -137,8 +157,8 @@ static void write_json(cli *c, const soma_model *model, const char *path, bool s
     json_end(&j);
 }
 
-static void write_text(cli *c, const soma_model *model, const char *path, bool single, int64_t sample, const double *row,
-                       int64_t outputs, const int64_t *places, int64_t top) {
+static void write_text(cli *c, const soma_model *model, const char *path, bool single, int64_t sample,
+                       const double *row, int64_t outputs, const int64_t *places, int64_t top) {
     printf("%s", path);
     if (!single) printf("[%lld]", (long long)sample);
     printf(":");
@@ -146,7 +166,8 @@ static void write_text(cli *c, const soma_model *model, const char *path, bool s
         for (int64_t i = 0; i < top; i++)
             printf("%s %s %.2f %%", i ? "," : "", class_name(c, model, NULL, places[i]), 100 * row[places[i]]);
     } else {
-        for (int64_t i = 0; i < outputs; i++) printf(" %.6g", row[i]);
+        for (int64_t i = 0; i < outputs; i++)
+            printf(" %.6g", row[i]);
     }
     printf("\n");
 }
@@ -175,7 +196,8 @@ static int run_predict(cli *c, void *values, option_table tables[OPTION_TABLES],
     if (code != EXIT_DONE) return code;
     soma_model *model = model_open(c, arguments[0]);
     if (!model) return EXIT_INPUT;
-    for (int i = 1; i < n && code == EXIT_DONE; i++) code = predict_file(c, values, model, arguments[i]);
+    for (int i = 1; i < n && code == EXIT_DONE; i++)
+        code = predict_file(c, values, model, arguments[i]);
     soma_model_destroy(model);
     return code;
 }

@@ -16,7 +16,12 @@ typedef struct summary_values {
 static const option summary_options[] = {
     {.name = "plain", .kind = OPTION_FLAG, AT(plain), .help = "ASCII only"},
     {.name = "trainable", .kind = OPTION_FLAG, AT(trainable), .help = "a column that says which layers are trained"},
-    {.name = "width", .kind = OPTION_INT, AT(width), .argument = "N", .low = 40, .high = 400,
+    {.name = "width",
+     .kind = OPTION_INT,
+     AT(width),
+     .argument = "N",
+     .low = 40,
+     .high = 400,
      .help = "columns (default 80)"},
     {.name = NULL},
 };
@@ -50,7 +55,8 @@ static void write_json(const soma_model *model) {
     rank = soma_model_output_shape(model, shape);
     if (rank >= 0) json_shape(&j, "output_shape", rank, shape);
     json_open(&j, "layers", '[');
-    for (int i = 0; i < soma_model_layers(model); i++) write_layer(&j, soma_model_get_layer(model, i));
+    for (int i = 0; i < soma_model_layers(model); i++)
+        write_layer(&j, soma_model_get_layer(model, i));
     json_close(&j, ']');
     json_close(&j, '}');
     json_end(&j);

@@ -31,7 +31,8 @@ static soma_status json_line(void *user, soma_model *model, const soma_logs *log
     json_open(&j, NULL, '{');
     json_integer(&j, "epoch", logs->epoch + 1);
     json_integer(&j, "epochs", logs->epochs);
-    for (int i = 0; i < logs->n; i++) json_measure(&j, logs->names[i], logs->values[i]);
+    for (int i = 0; i < logs->n; i++)
+        json_measure(&j, logs->names[i], logs->values[i]);
     json_double(&j, "seconds", round(logs->seconds * 1e6) / 1e6);
     json_close(&j, '}');
     json_end(&j);
@@ -56,7 +57,8 @@ static void report_json(const training *t) {
     json_integer(&j, "updates", soma_updates(t->model));
     json_text(&j, "model", t->r->output);
     json_open(&j, "pictures", '[');
-    for (int i = 0; i < t->n_pictures; i++) json_text(&j, NULL, t->pictures[i]);
+    for (int i = 0; i < t->n_pictures; i++)
+        json_text(&j, NULL, t->pictures[i]);
     json_close(&j, ']');
     json_close(&j, '}');
     json_end(&j);
@@ -73,7 +75,8 @@ static void report(const training *t) {
             printf("%s: %.4f\n", score_name(t->c, t->model, i, true), t->scores.metrics[i]);
     }
     printf("model: %s\n", t->r->output);
-    for (int i = 0; i < t->n_pictures; i++) printf("picture: %s\n", t->pictures[i]);
+    for (int i = 0; i < t->n_pictures; i++)
+        printf("picture: %s\n", t->pictures[i]);
 }
 
 /* ---- before ---- */
@@ -86,7 +89,8 @@ static int prepare_outputs(training *t) {
     int code = file_out_prepare(c, r->output);
     if (code != EXIT_DONE || !r->plots) return code;
     code = canvas_check(c, "plots.png");
-    return code == EXIT_DONE ? file_out_prepare(c, cli_text(c, "%s/%s-curves.png", r->plots, text_stem(c, r->output))) : code;
+    return code == EXIT_DONE ? file_out_prepare(c, cli_text(c, "%s/%s-curves.png", r->plots, text_stem(c, r->output)))
+                             : code;
 }
 
 static int open_model(training *t) {
@@ -111,9 +115,9 @@ static int show_plan(training *t) {
     const soma_plan *plan = soma_training_plan(t->model, t->train.data, t->r->batch_size);
     if (!plan) return cli_fail_status(t->c, EXIT_INPUT);
     double flops = 0;
-    for (int i = 0; i < soma_plan_steps(plan); i++) flops += soma_plan_get_step(plan, i).flops;
-    printf("\n%s samples of shape %s, %d threads of %s\n",
-           text_thousands(t->c, soma_dataset_samples(t->train.data)),
+    for (int i = 0; i < soma_plan_steps(plan); i++)
+        flops += soma_plan_get_step(plan, i).flops;
+    printf("\n%s samples of shape %s, %d threads of %s\n", text_thousands(t->c, soma_dataset_samples(t->train.data)),
            text_shape(t->c, soma_dataset_x(t->train.data).rank - 1, soma_dataset_x(t->train.data).shape + 1),
            soma_threads(t->c->context), soma_isa(t->c->context));
     printf("A training step of %lld: %d steps, %.4g MFLOP, %s of scratch memory\n", (long long)t->r->batch_size,
@@ -197,8 +201,8 @@ static int fit(training *t) {
     interrupt_guard(NULL);
     if (status == SOMA_INTERRUPTED) return interrupted(t);
     if (status == SOMA_OK) return save(t);
-    const int code = cli_fail_status(t->c, EXIT_FAILED);
-    if (status == SOMA_DIVERGED) cli_hint("Nothing was saved. A smaller --learning-rate often helps.");
+    const int code = cli_fail_status(t->c, EXIT_INPUT); /* what has no code of its own is about data that do not fit */
+    if (status == SOMA_DIVERGED) cli_hint("Nothing was saved.");
     return code;
 }
 
@@ -227,8 +231,8 @@ static int draw_all(training *t) {
     predictions p;
     code = model_predict(c, t->model, shown->data, &p);
     if (code == EXIT_DONE && p.outputs >= 2 && p.outputs <= 64)
-        code = draw_confusion(c, next_picture(t, "confusion"), cli_text(c, "%s: what was taken for what", name), t->model,
-                              shown->data, &p);
+        code = draw_confusion(c, next_picture(t, "confusion"), cli_text(c, "%s: what was taken for what", name),
+                              t->model, shown->data, &p);
     if (code == EXIT_DONE && p.outputs >= 2 && pictures)
         code = draw_mistakes(c, next_picture(t, "mistakes"), cli_text(c, "%s: the worst mistakes", name), t->model,
                              shown->data, &p, 0);
@@ -250,9 +254,9 @@ static int run_recipe(training *t) {
     soma_context *context = cli_context(c);
     if (!context) return EXIT_FAILED;
     soma_set_random_seed(context, (uint64_t)t->r->seed);
-    int code = prepare_outputs(t);
-    if (code == EXIT_DONE) code = recipe_open_data(c, t->r, &t->train, &t->test);
+    int code = recipe_open_data(c, t->r, &t->train, &t->test);
     if (code == EXIT_DONE) code = open_model(t);
+    if (code == EXIT_DONE) code = prepare_outputs(t);
     if (code != EXIT_DONE) return code;
     if (t->r->dry_run) return show_plan(t);
     code = fit(t);

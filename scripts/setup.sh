@@ -8,11 +8,11 @@ group_packages() {
     case $1 in
     build) echo gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libpng-dev libjansson-dev libyaml-dev libcairo2-dev ;;
     check) echo libcmocka-dev clang-format python3 g++ ;;
-    ci) echo clang llvm libclang-rt-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+    ci) echo clang llvm libclang-rt-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
     curl) echo curl ca-certificates ;;
     npm) echo npm ;;
     fashion-mnist) echo dataset-fashion-mnist ;;
-    bench) echo libdnnl-dev libopenblas-dev libblis-dev libfann-dev python3-torch ;;
+    bench) echo libdnnl-dev libopenblas-dev libopenblas0-openmp libblis-dev libfann-dev python3-torch libtcmalloc-minimal4 ;;
     *) echo "setup.sh: unknown group '$1'; there are build, check, ci, curl, npm, fashion-mnist, bench" >&2; exit 2 ;;
     esac
 }

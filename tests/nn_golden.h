@@ -1,6 +1,6 @@
 /* Values from PyTorch 1.13.0a0 in float64; made by nn_golden.py.
  * Rests on nothing.
- * Names: what is computed, then what of it. */
+ * Names: what is computed, then what of it. Long because: it is numbers only. */
 #ifndef TESTS_NN_GOLDEN_H
 #define TESTS_NN_GOLDEN_H
 

@@ -16,13 +16,13 @@ torch.set_default_dtype(torch.float64)
 def emit(name, values):
     flat = np.asarray(values, dtype=float).ravel()
     print(f"static const double {name}[] = {{")
-    for i in range(0, len(flat), 4):
-        print("    " + " ".join(f"{v!r}," for v in flat[i : i + 4]))
+    for i in range(0, len(flat), 5):
+        print("    " + " ".join(f"{v!r}," for v in flat[i : i + 5]))
     print("};")
 
 
 print(f"/* Values from PyTorch {torch.__version__} in float64; made by nn_golden.py.\n"
-      " * Rests on nothing.\n * Names: what is computed, then what of it. */")
+      " * Rests on nothing.\n * Names: what is computed, then what of it. Long because: it is numbers only. */")
 print("#ifndef TESTS_NN_GOLDEN_H\n#define TESTS_NN_GOLDEN_H\n")
 
 # ---- activations: values and derivatives at these points; 0 is a kink of some ----

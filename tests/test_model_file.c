@@ -38,11 +38,12 @@ enum { SAMPLES = 50, FEATURES = 5 };
 
 static soma_dataset *pixels(soma_context *context) {
     static uint8_t x[SAMPLES * FEATURES], y[SAMPLES];
-    for (int i = 0; i < SAMPLES * FEATURES; i++) x[i] = (uint8_t)(i * 89 + i / 7);
-    for (int i = 0; i < SAMPLES; i++) y[i] = x[i * FEATURES] > 127;
-    soma_dataset *data =
-        soma_dataset_from_arrays(context, (soma_array_data){SOMA_U8, SOMA_DIMS(SAMPLES, FEATURES), x},
-                                 (soma_array_data){SOMA_U8, SOMA_DIMS(SAMPLES), y}, true);
+    for (int i = 0; i < SAMPLES * FEATURES; i++)
+        x[i] = (uint8_t)(i * 89 + i / 7);
+    for (int i = 0; i < SAMPLES; i++)
+        y[i] = x[i * FEATURES] > 127;
+    soma_dataset *data = soma_dataset_from_arrays(context, (soma_array_data){SOMA_U8, SOMA_DIMS(SAMPLES, FEATURES), x},
+                                                  (soma_array_data){SOMA_U8, SOMA_DIMS(SAMPLES), y}, true);
     if (data) assert_int_equal(soma_dataset_set_class_names(data, (const char *[]){"dark", "l\"ight"}, 2), SOMA_OK);
     return data;
 }
@@ -136,7 +137,8 @@ static void any_reader_finds_the_weights(void **state) {
     assert_int_equal(safetensors_open(NULL, scratch_path("a.soma"), &file), SOMA_OK);
     const safetensors_entry *kernel = safetensors_find(file, "dense/kernel");
     assert_non_null(kernel);
-    assert_true(kernel->dtype == SOMA_F32 && kernel->rank == 2 && kernel->shape[0] == FEATURES && kernel->shape[1] == 6);
+    assert_true(kernel->dtype == SOMA_F32 && kernel->rank == 2 && kernel->shape[0] == FEATURES &&
+                kernel->shape[1] == 6);
     float values[FEATURES * 6];
     soma_variable *v = soma_layer_get_weight(soma_model_get_layer(net, 0), 0);
     assert_int_equal(soma_variable_get(v, values, sizeof values), SOMA_OK);
@@ -195,9 +197,10 @@ static void own_functions_need_names(void **state) {
     soma_compile(net, .loss = my_loss);
     assert_int_equal(soma_save(net, scratch_path("own.soma")), SOMA_INVALID);
     expect_error(SOMA_INVALID, "[Dense] the activation of activation has no name: give it one by .custom");
-    assert_int_equal(soma_save(net, scratch_path("own.soma"),
-                               .custom = {{"cube", (soma_function *)my_cube, NULL}, {"mine", (soma_function *)my_loss, NULL}}),
-                     SOMA_OK);
+    assert_int_equal(
+        soma_save(net, scratch_path("own.soma"),
+                  .custom = {{"cube", (soma_function *)my_cube, NULL}, {"mine", (soma_function *)my_loss, NULL}}),
+        SOMA_OK);
     assert_null(soma_load(NULL, scratch_path("own.soma")));
     expect_error(SOMA_NOT_FOUND, "unknown activation 'cube'");
     soma_model *again =
@@ -250,7 +253,8 @@ static void cut_files_are_refused(void **state) {
     size_t size;
     char *bytes = good_file(&size);
     assert_true(loads(bytes, size));
-    for (size_t n = 0; n < size; n += 1 + n / 8) assert_false(loads(bytes, n));
+    for (size_t n = 0; n < size; n += 1 + n / 8)
+        assert_false(loads(bytes, n));
     free(bytes);
 }
 
@@ -293,8 +297,10 @@ static void contradictions_are_refused(void **state) {
     (void)state;
     size_t size;
     char *bytes = good_file(&size);
-    expect_refusal(bytes, size, "\\\"units\\\": 6", "\\\"units\\\": 9", "tensor 'dense/kernel' is F32 (5,6), the model needs");
-    expect_refusal(bytes, size, "\\\"input_shape\\\": [5]", "\\\"input_shape\\\": [7]", "the model needs float32 (7,6)");
+    expect_refusal(bytes, size, "\\\"units\\\": 6", "\\\"units\\\": 9",
+                   "tensor 'dense/kernel' is F32 (5,6), the model needs");
+    expect_refusal(bytes, size, "\\\"input_shape\\\": [5]", "\\\"input_shape\\\": [7]",
+                   "the model needs float32 (7,6)");
     expect_refusal(bytes, size, "\"dense_1/kernel\"", "\"dense_2/kernel\"", "tensor 'dense_1/kernel' is missing");
     expect_refusal(bytes, size, "\"optimizer/learning_rate\"", "\"optimizer/learning_roll\"", "is missing");
     expect_refusal(bytes, size, "\\\"rate\\\": 0.2", "\\\"rate\\\": 9.2", "[Dropout] rate is 9.2");
@@ -344,17 +350,10 @@ static void loading_survives_lack_of_memory(void **state) {
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
-        TEST(saved_and_loaded_are_equal),
-        TEST(equal_runs_give_equal_files),
-        TEST(resumed_is_uninterrupted),
-        TEST(any_reader_finds_the_weights),
-        TEST(connections_come_back),
-        TEST(own_functions_need_names),
-        TEST(cut_files_are_refused),
-        TEST(changed_bytes_do_no_harm),
-        TEST(contradictions_are_refused),
-        TEST(missing_and_foreign_files),
-        TEST(loading_survives_lack_of_memory),
+        TEST(saved_and_loaded_are_equal),   TEST(equal_runs_give_equal_files),     TEST(resumed_is_uninterrupted),
+        TEST(any_reader_finds_the_weights), TEST(connections_come_back),           TEST(own_functions_need_names),
+        TEST(cut_files_are_refused),        TEST(changed_bytes_do_no_harm),        TEST(contradictions_are_refused),
+        TEST(missing_and_foreign_files),    TEST(loading_survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

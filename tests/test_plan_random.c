@@ -86,12 +86,12 @@ static bool compare(const random_graph *r, const char *what, int index, soma_dty
         double most = 0;
         for (int64_t i = 0; i < size; i++)
             most = fmax(most, fabs(element_get(dtype, expected, i)));
-        tolerance *= -most;
+        tolerance = fmax(-tolerance * most, dtype == SOMA_F64 ? 0x1p-40 : 0x1p-14);
     }
     for (int64_t i = 0; i < size; i++) {
         double x = element_get(dtype, got, i), y = element_get(dtype, expected, i);
         if (fabs(x - y) <= tolerance || (isnan(x) && isnan(y)) || x == y) continue;
-        print_error("seed %llu, %s, %d threads: %s %d (%s) element %lld of %lld is %.9g, not %.9g (tolerance %g)\n",
+        print_error("seed %llu, %s, %d threads: %s %d (%s) element %lld of %lld is %.17g, not %.17g (tolerance %g)\n",
                     (unsigned long long)r->seed, soma_isa(r->context), soma_threads(r->context), what, index,
                     soma_dtype_name(dtype), (long long)i, (long long)size, x, y, tolerance);
         return false;

@@ -1,6 +1,6 @@
 /* Training: a run against PyTorch's, what fit, evaluate and predict promise, the progress texts, callbacks, mistakes.
- * Rests on cmocka, nn_golden.h and the failing allocator. Nothing here depends on time: the progress is given its clock.
- * Data are made up by a formula, so that every run sees the same. */
+ * Rests on cmocka, nn_golden.h and the failing allocator. Nothing here depends on time: the progress is given its
+ * clock. Data are made up by a formula, so that every run sees the same. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,13 +91,15 @@ static soma_variable *weight(const soma_model *net, int layer, int i) {
 static void expect_weight(const char *name, soma_variable *v, const double *expected) {
     double values[64];
     assert_int_equal(soma_variable_get(v, values, (size_t)soma_variable_size(v) * 8), SOMA_OK);
-    for (int64_t i = 0; i < soma_variable_size(v); i++) expect_near(name, values[i], expected[i], 1e-12);
+    for (int64_t i = 0; i < soma_variable_size(v); i++)
+        expect_near(name, values[i], expected[i], 1e-12);
 }
 
 static void training_is_pytorchs(void **state) {
     (void)state;
     soma_model *net = soma_sequential(
-        soma_dense(5, .activation = soma_relu, .dtype = SOMA_F64, .input_shape = {3}, .kernel_regularizer = soma_l2(0.02)),
+        soma_dense(5, .activation = soma_relu, .dtype = SOMA_F64, .input_shape = {3},
+                   .kernel_regularizer = soma_l2(0.02)),
         soma_dense(4, .activation = soma_softmax, .dtype = SOMA_F64, .kernel_regularizer = soma_l1(0.01)));
     const struct {
         const double *before, *after;
@@ -106,7 +108,8 @@ static void training_is_pytorchs(void **state) {
              {net_b1, net_b1_after, sizeof net_b1},
              {net_k2, net_k2_after, sizeof net_k2},
              {net_b2, net_b2_after, sizeof net_b2}};
-    for (int i = 0; i < 4; i++) assert_int_equal(soma_variable_set(weight(net, i / 2, i % 2), w[i].before, w[i].bytes), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(soma_variable_set(weight(net, i / 2, i % 2), w[i].before, w[i].bytes), 0);
     soma_compile(net, .optimizer = soma_sgd(.learning_rate = 0.1, .momentum = 0.9),
                  .loss = soma_sparse_categorical_crossentropy, .metrics = {soma_accuracy});
     soma_tensor *x = soma_array(NULL, SOMA_F64, SOMA_DIMS(7, 3), net_xs);
@@ -117,7 +120,8 @@ static void training_is_pytorchs(void **state) {
         expect_near("loss", s.loss, net_losses[t], 1e-12);
         expect_near("accuracy", s.metrics[0], net_accuracies[t], 1e-6);
     }
-    for (int i = 0; i < 4; i++) expect_weight("after three steps", weight(net, i / 2, i % 2), w[i].after);
+    for (int i = 0; i < 4; i++)
+        expect_weight("after three steps", weight(net, i / 2, i % 2), w[i].after);
     soma_model_destroy(net);
 }
 
@@ -231,8 +235,8 @@ static void steps_allocate_nothing(void **state) {
     soma_model *net = classifier(context, true);
     counter c = {.allocator = &f};
     soma_callback callback = {.user = &c, .on_train_batch_end = count_requests};
-    assert_int_equal(soma_fit(net, data, .epochs = 5, .batch_size = 16, .validation_split = 0.2, .callbacks = {&callback}),
-                     SOMA_OK);
+    assert_int_equal(
+        soma_fit(net, data, .epochs = 5, .batch_size = 16, .validation_split = 0.2, .callbacks = {&callback}), SOMA_OK);
     assert_int_equal(c.epochs, 5);
     assert_int_equal(f.requests, c.after_first);
     soma_model_destroy(net);
@@ -303,7 +307,8 @@ static void evaluate_and_predict_agree(void **state) {
     expect_near("accuracy", whole.metrics[0], (double)right / SAMPLES, 1e-6);
     float one[CLASSES];
     assert_int_equal(soma_predict_on_batch(net, 1, SOMA_F32, soma_dataset_x(data).data, one), SOMA_OK);
-    for (int i = 0; i < CLASSES; i++) expect_near("one", (double)one[i], soma_item(p, i), 1e-6);
+    for (int i = 0; i < CLASSES; i++)
+        expect_near("one", (double)one[i], soma_item(p, i), 1e-6);
     soma_tensor *x = soma_array(NULL, SOMA_F32, SOMA_DIMS(SAMPLES, FEATURES), soma_dataset_x(data).data);
     soma_scores batch = soma_test_on_batch(net, x, soma_array(NULL, SOMA_U8, SOMA_DIMS(SAMPLES), y));
     expect_near("test_on_batch", batch.loss, whole.loss, 1e-6);
@@ -320,14 +325,17 @@ static void pixels_are_scaled(void **state) {
     assert_int_equal(soma_variable_set(weight(net, 0, 0), (float[]){1, 0, 0, 1}, 16), SOMA_OK);
     soma_tensor *y = soma_predict(net, data);
     const double expected[] = {0, 0.2, 1, 0.4}, raw[] = {0, 51, 255, 102}, shifted[] = {-1, 50, 254, 101};
-    for (int i = 0; i < 4; i++) expect_near("x / 255", soma_item(y, i), expected[i], 1e-6);
+    for (int i = 0; i < 4; i++)
+        expect_near("x / 255", soma_item(y, i), expected[i], 1e-6);
     assert_int_equal(soma_set_pixel_scale(net, 1, -1), SOMA_OK);
     y = soma_predict(net, data);
-    for (int i = 0; i < 4; i++) expect_near("x - 1", soma_item(y, i), shifted[i], 1e-6);
+    for (int i = 0; i < 4; i++)
+        expect_near("x - 1", soma_item(y, i), shifted[i], 1e-6);
     soma_model_destroy(net);
     net = soma_sequential(soma_rescaling(1.0), soma_flatten());
     y = soma_predict(net, data);
-    for (int i = 0; i < 4; i++) expect_near("rescaling", soma_item(y, i), raw[i], 0);
+    for (int i = 0; i < 4; i++)
+        expect_near("rescaling", soma_item(y, i), raw[i], 0);
     soma_model_destroy(net);
     soma_dataset_destroy(data);
 }
@@ -346,7 +354,8 @@ static void the_last_samples_validate(void **state) {
     assert_true(soma_history_get(net, "val_loss", 0) == s.loss);
     assert_true(soma_history_get(net, "val_accuracy", 0) == s.metrics[0]);
     static const char *const names[] = {"accuracy", "loss", "val_accuracy", "val_loss"};
-    for (int i = 0; i < 4; i++) assert_string_equal(soma_history_name(net, i), names[i]);
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(soma_history_name(net, i), names[i]);
     assert_null(soma_history_name(net, 4));
     assert_true(isnan(soma_history_get(net, "val_loss", 1)));
     assert_true(isnan(soma_history_get(net, "nonsense", 0)));
@@ -509,24 +518,25 @@ static void bars_are_keras(void **state) {
     progress_begin(&p, 0, 2, 200, 0);
     progress_step(&p, 1, 1, names, (double[]){0.5, 2}, 2);
     /* the first step took a second, 199 are to come */
-    assert_string_equal(s.text, "Epoch 1/2\n\r\033[1m  1/200\033[0m " WHITE(TEN TEN)
-                                " 3:19 1s/step - accuracy: 0.5000 - loss: 2.0000");
+    assert_string_equal(
+        s.text, "Epoch 1/2\n\r\033[1m  1/200\033[0m " WHITE(TEN TEN) " 3:19 1s/step - accuracy: 0.5000 - loss: 2.0000");
     s.length = 0;
     progress_step(&p, 50, 1.01, names, (double[]){0.5, 2}, 2); /* too soon to draw again */
     assert_int_equal(s.length, 0);
     progress_step(&p, 100, 1.99, names, (double[]){0.5, 2}, 2);
     size_t width = strlen("  1/200 ") + 20 + strlen(" 3:19 1s/step - accuracy: 0.5000 - loss: 2.0000");
-    for (size_t i = 0; i < width; i++) assert_int_equal(s.text[i], '\b');
+    for (size_t i = 0; i < width; i++)
+        assert_int_equal(s.text[i], '\b');
     assert_int_equal(s.text[width], '\r');
-    assert_string_equal(s.text + width + 1, "\033[1m100/200\033[0m " GREEN(TEN) WHITE(TEN)
-                                            " 1s 10ms/step - accuracy: 0.5000 - loss: 2.0000");
+    assert_string_equal(s.text + width + 1, "\033[1m100/200\033[0m " GREEN(TEN)
+                                                WHITE(TEN) " 1s 10ms/step - accuracy: 0.5000 - loss: 2.0000");
     s.length = 0;
     progress_step(&p, 200, 2.0, names, (double[]){0.5, 2}, 2);
     progress_end(&p, 0, 3.99, names, (double[]){0.75, 1}, 2);
     const char *last = strrchr(s.text, '\r');
     assert_non_null(last);
-    assert_string_equal(last + 1, "\033[1m200/200\033[0m " GREEN(TEN TEN) WHITE("")
-                                  " 4s 15ms/step - accuracy: 0.7500 - loss: 1.0000\n");
+    assert_string_equal(last + 1, "\033[1m200/200\033[0m " GREEN(TEN TEN)
+                                      WHITE("") " 4s 15ms/step - accuracy: 0.7500 - loss: 1.0000\n");
     progress_deinit(&p);
 }
 
@@ -594,8 +604,8 @@ static void divergence_is_noticed(void **state) {
     soma_model *net = soma_sequential(soma_dense(3));
     soma_compile(net, .optimizer = soma_sgd(.learning_rate = 1e20), .loss = soma_mean_squared_error);
     const float y[SAMPLES * 3] = {1};
-    soma_dataset *regression = soma_dataset_from_arrays(
-        NULL, soma_dataset_x(data), (soma_array_data){SOMA_F32, SOMA_DIMS(SAMPLES, 3), y}, true);
+    soma_dataset *regression = soma_dataset_from_arrays(NULL, soma_dataset_x(data),
+                                                        (soma_array_data){SOMA_F32, SOMA_DIMS(SAMPLES, 3), y}, true);
     assert_int_equal(soma_fit(net, regression, .terminate_on_nan = true), SOMA_DIVERGED);
     expect_error(SOMA_DIVERGED, "[fit] epoch 1: Batch ");
     soma_model_destroy(net);
@@ -635,8 +645,9 @@ static void compile_by_names(void **state) {
     expect_near("ce", soma_history_get(net, "ce", 0), soma_history_get(net, "loss", 0), 1e-5);
     assert_int_equal(soma_model_compile_json(net, "{\"optimiser\": \"adam\", \"loss\": \"mse\"}"), SOMA_NOT_FOUND);
     expect_error(SOMA_NOT_FOUND, "did you mean 'optimizer'?");
-    assert_int_equal(soma_model_compile_json(net, "{\"optimizer\": {\"adam\": {\"learning_rat\": 0.5}}, \"loss\": \"mse\"}"),
-                     SOMA_NOT_FOUND);
+    assert_int_equal(
+        soma_model_compile_json(net, "{\"optimizer\": {\"adam\": {\"learning_rat\": 0.5}}, \"loss\": \"mse\"}"),
+        SOMA_NOT_FOUND);
     expect_error(SOMA_NOT_FOUND, "[adam] unknown option 'learning_rat'; did you mean 'learning_rate'?");
     soma_model_destroy(net);
     soma_dataset_destroy(data);

@@ -135,7 +135,10 @@ static soma_status name_layer(soma_model *model, int i) {
     soma_status status = SOMA_OK;
     text t;
     text_init(&t, model->context);
-    for (int number = 0;; number++) {
+    int number = 0; /* as many as there are already: so a long model does not try them all */
+    for (int j = 0; j < i; j++)
+        number += strncmp(model->layers[j]->name, snake, strlen(snake)) == 0;
+    for (;; number++) {
         text_truncate(&t, 0);
         if (number == 0) text_append(&t, snake);
         if (number > 0) text_printf(&t, "%s_%d", snake, number);

@@ -1,5 +1,8 @@
 /* Shows what the compiler did: the graph after each pass (SOMA_LOG=plan), and the steps of a finished plan.
  * Rests on the finished structures only; nothing here changes a plan. */
+#include <string.h>
+
+#include "cpu/reference/element.h"
 #include "plan/passes.h"
 
 static const char *const kinds[] = {"map", "contract", "reduce", "pack", "kernel", "copy"};
@@ -16,6 +19,9 @@ static void log_nodes(build *b) {
         for (int i = 0; i < t->n_inputs; i++)
             text_printf(&line, " %%%lld", (long long)t->inputs[i]->id);
         if (t->variable) text_printf(&line, " %s", t->variable->name);
+        if (t->op == &op_constant && shape_size(t->rank, t->shape) == 1)
+            text_printf(&line, " %g", element_get(t->dtype, t->data, 0));
+        if (t->op->kind == OP_REDUCE) text_printf(&line, " axes 0x%x", (unsigned)t->attributes.axes);
         context_log(b->context, "plan", "%s : %s %s", line.data ? line.data : "", soma_dtype_name(t->dtype),
                     tensor_shape_text(shape, t));
         text_deinit(&line);
@@ -44,6 +50,15 @@ static void log_widths(build *b) {
                         b->infos[id].into ? b->infos[id].into->name : "");
 }
 
+static void log_places(build *b) {
+    for (int i = 0; i < b->plan->n_storages; i++) {
+        const plan_storage *s = &b->plan->storages[i];
+        if (s->kind == STORAGE_ARENA && s->last >= 0)
+            context_log(b->context, "plan", "  array %d: steps %d to %d, %zu bytes at %zu%s", i, s->first, s->last,
+                        s->bytes, s->offset, s->output ? ", output" : "");
+    }
+}
+
 static void log_steps(build *b) {
     for (int i = 0; i < b->plan->n_steps; i++) {
         soma_plan_step s = soma_plan_get_step(b->plan, i);
@@ -57,19 +72,16 @@ static void log_steps(build *b) {
 void plan_log(build *b, const char *pass) {
     if (!context_log_enabled(b->context, "plan")) return;
     context_log(b->context, "plan", "after %s:", pass);
-    switch (pass[0]) {
-    case 's':
-        if (pass[1] == 'i')
-            log_nodes(b);
-        else
-            log_steps(b);
-        break;
-    case 'f':
-        log_groups(b);
-        break;
-    default:
-        log_widths(b);
-    }
+    static const struct {
+        const char *pass;
+        void (*log)(build *b);
+    } views[] = {{"simplify", log_nodes},
+                 {"fuse", log_groups},
+                 {"layout", log_widths},
+                 {"memory", log_places},
+                 {"schedule", log_steps}};
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+        if (strcmp(views[i].pass, pass) == 0) views[i].log(b);
 }
 
 int soma_plan_steps(const soma_plan *plan) {

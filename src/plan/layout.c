@@ -74,7 +74,8 @@ static void wish_input(build *b, wish *wishes, const soma_tensor *t, int k) {
         return; /* passes in a register */
     layout l;
     const soma_tensor *blocker;
-    if (!walks_rows(g, c.source, t) || info->per_row || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l))
+    if (!walks_rows(g, c.source, t) || info->per_row || t->op->kind == OP_VIEW || !chain_layout(&c, &l, &blocker) ||
+        !layout_is_dense(&l))
         w->refused = true;
 }
 

@@ -171,6 +171,7 @@ static soma_status lower_right(build *b, const soma_tensor *t, contract *c) {
     pack_step p;
     memset(&p, 0, sizeof p);
     p.source = source;
+    p.node = from.source;
     p.dtype = c->dtype;
     p.rows = c->k;
     p.columns = c->n;

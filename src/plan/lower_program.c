@@ -355,6 +355,12 @@ static bool emit_member(emitter *e, const soma_tensor *t, value *out) {
     return true;
 }
 
+static bool is_load(const emitter *e, int reg) {
+    for (int i = 0; i < e->n_instructions; i++)
+        if (e->instructions[i].dst == reg) return e->instructions[i].kind == INSTRUCTION_LOAD;
+    return false;
+}
+
 static bool emit_store(emitter *e, const soma_tensor *t) {
     value v;
     layout l;
@@ -373,6 +379,9 @@ static bool emit_store(emitter *e, const soma_tensor *t) {
     if (!make_access(e, storage_index, e->b->plan->storages[storage_index].dtype, &l, &a)) return full(e);
     a.kind = per_row ? ACCESS_ROW : ACCESS_FULL;
     if (!widen(e, &v, a.kind)) return false;
+    /* Another variable's old value goes through a register of its own: that variable may be stored first. */
+    if (e->b->infos[t->id].into && is_load(e, v.reg) && !emit_map(e, CPU_COPY, 1, &(value){NULL, -1, v.reg, v.kind}, &v))
+        return false;
     int index = add_access(e, &a);
     tile_instruction *in = index < 0 ? NULL : push(e, INSTRUCTION_STORE, a.kind);
     if (!in) return false;

@@ -118,6 +118,7 @@ soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool u
     if (status == SOMA_OK) status = wrap_leaves(&b);
     if (status == SOMA_OK) status = passes(&b);
     if (status == SOMA_OK) status = allocate(&b);
+    if (status == SOMA_OK) plan_log(&b, "memory");
     if (status == SOMA_OK) plan_log(&b, "schedule");
     arena_deinit(&b.arena);
     if (status == SOMA_OK) return plan;

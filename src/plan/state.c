@@ -13,6 +13,7 @@ static bool reads_in_step(build *b, const group *g, const soma_tensor *read) {
             const soma_tensor *blocker;
             if (!chain_find(b, t->inputs[k], &c)) return false;
             if (c.source != read) continue;
+            if (t->op->kind == OP_VIEW) return false; /* moves elements */
             if (g->kind == GROUP_KERNEL && c.n == 0 && t->op->kind == OP_MAP) continue;
             if (g->kind == GROUP_KERNEL || (t == g->root && g->kind == GROUP_CONTRACT)) return false;
             if (!chain_layout(&c, &l, &blocker) || !layout_is_dense(&l) || b->infos[t->id].per_row) return false;

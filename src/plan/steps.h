@@ -138,6 +138,7 @@ typedef struct reduction {
 /* Any strided matrix stack into panels. */
 typedef struct pack_step {
     int source, destination;
+    const soma_tensor *node; /* whose elements are packed: a variable's storage holds the old, then the new value */
     soma_dtype dtype;
     int64_t batch;
     int batch_rank;

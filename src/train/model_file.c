@@ -8,6 +8,7 @@
 
 #include "base/context_internal.h"
 #include "formats/safetensors.h"
+#include "train/model_file.h"
 #include "train/training_json.h"
 
 enum { METADATA = 8 };
@@ -213,12 +214,38 @@ static soma_model *read_model(const loading *l) {
     return model;
 }
 
+/* What is wrong with a layer or an option was said without the file that it came from. */
+static void name_file(const loading *l) {
+    soma_context *context = l->names.context;
+    const char *message = soma_last_error(context);
+    if (strstr(message, l->path)) return;
+    text prefixed;
+    text_init(&prefixed, context);
+    text_printf(&prefixed, "%s: %s", l->path, message);
+    if (!prefixed.failed) {
+        soma_status status = soma_last_status(context);
+        soma_clear_error(context);
+        (void)error_set(context, status, "%s", text_string(&prefixed));
+    }
+    text_deinit(&prefixed);
+}
+
+static soma_model *load(loading *l) {
+    bool clean = soma_last_status(l->names.context) == SOMA_OK;
+    soma_model *model = read_model(l);
+    safetensors_close(l->file);
+    if (!model && clean) name_file(l);
+    return model;
+}
+
 soma_model *soma_model_load(soma_context *context, const soma_load_options *options) {
     context = context_of(context);
     RETURN_NULL_IF(context, !options || !options->path, SOMA_INVALID, "[load] no path given");
     loading l = {.names = {.context = context, .custom = options->custom}, .path = options->path};
-    if (safetensors_open(context, options->path, &l.file) != SOMA_OK) return NULL;
-    soma_model *model = read_model(&l);
-    safetensors_close(l.file);
-    return model;
+    return safetensors_open(context, options->path, &l.file) == SOMA_OK ? load(&l) : NULL;
+}
+
+soma_model *model_load_memory(soma_context *context, const char *name, const void *data, size_t size) {
+    loading l = {.names = {.context = context_of(context)}, .path = name};
+    return safetensors_open_memory(context, name, data, size, &l.file) == SOMA_OK ? load(&l) : NULL;
 }

@@ -78,6 +78,44 @@ CORPUS = {
     },
 }
 
+
+
+def soma(model, tensors, **metadata):
+    """A model file: float32 tensors of zeros by name and shape, metadata as JSON."""
+    header, end = {"__metadata__": {"soma": "1", "model": json.dumps(model)}}, 0
+    header["__metadata__"].update({key: json.dumps(value) for key, value in metadata.items()})
+    for name, shape in tensors.items():
+        size = 4
+        for n in shape:
+            size *= n
+        header[name] = array("F32", shape, end, end + size)
+        end += size
+    return safetensors(header, bytes(end))
+
+
+DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 2, "activation": "relu", "input_shape": [3]}}
+WEIGHTS = {"d/kernel": [3, 2], "d/bias": [2]}
+TRAINING = {"optimizer": {"sgd": {"momentum": 0.5}}, "loss": "mse", "metrics": ["mae"], "epochs": 2}
+CORPUS["soma"] = {
+    "dense": soma({"layers": [DENSE]}, WEIGHTS),
+    "trained": soma({"layers": [DENSE]}, WEIGHTS, training=TRAINING, history={"loss": [1, 0.5], "val_mae": [0, None]},
+                    labels=["a", "b"]),
+    "sequence": soma({"name": "s", "input_shape": [2, 3], "pixels": {"scale": 0.5, "offset": 1}, "layers": [
+        "flatten", {"reshape": [3, 2]}, {"dropout": 0.5}, {"activation": "tanh"}, {"rescaling": 2}]}, {}),
+    "calls": soma({"layers": [{"input": [3]}, DENSE, {"concatenate": {"axis": -1}}], "inputs": 1, "outputs": [3],
+                   "calls": [{"layer": 1, "inputs": [0]}, {"layer": 1, "inputs": [0]},
+                             {"layer": 2, "inputs": [1, 2]}]}, WEIGHTS),
+    "initializer": soma({"layers": [{"dense": {"name": "d", "units": 2, "input_shape": [3], "kernel_initializer":
+        {"normal": {"stddev": 0.1}}, "kernel_regularizer": {"l1_l2": {"l1": 1}}}}]}, WEIGHTS),
+    "missing": soma({"layers": [DENSE]}, {"d/kernel": [3, 2]}),
+    "mismatch": soma({"layers": [DENSE]}, {"d/kernel": [2, 3], "d/bias": [2]}),
+    "forward": soma({"layers": [{"input": [3]}, "flatten"], "inputs": 1, "outputs": [1],
+                     "calls": [{"layer": 1, "inputs": [1]}]}, {}),
+    "unbuilt": soma({"layers": [{"dense": 3}]}, {}),
+    "absurd": soma({"layers": [{"dense": {"units": 2**62, "input_shape": [2**62]}}]}, {}),
+    "nothing": soma({}, {}),
+}
+
 here = Path(__file__).resolve().parent
 out = Path(sys.argv[1])
 for target in sorted(here.glob("fuzz_*.c")):

@@ -1,0 +1,18 @@
+# Failures while running: exit code 1 for a full disk, 4 for a loss that is no number; nothing is half-written.
+# Needs: jansson yaml
+source "$SOMA_SOURCE/tests/cli/tiny.bash"
+tiny tiny 60 9
+flags="--dataset tiny --epochs 2 --seed 1 --quiet"
+run soma train $flags --output /dev/full
+run soma train $flags --output tiny
+run soma train $flags --output tiny/train-labels-idx1-ubyte/m.soma
+diverging="--layers [flatten,{'dense':1}] --loss mse --optimizer sgd --learning-rate 1e30"
+run soma train $flags $diverging --output m.soma
+soma train $flags --output old.soma >/dev/null
+before=$(cksum <old.soma)
+run soma train $flags $diverging --output old.soma
+[ "$before" = "$(cksum <old.soma)" ] && echo "the old model is as it was"
+code=0
+soma version >/dev/full || code=$?
+echo "exit code $code"
+ls

@@ -1,0 +1,20 @@
+# Files and plans looked into: info, summary and plan, as text and as JSON.
+# Needs: jansson
+source "$SOMA_SOURCE/tests/cli/tiny.bash"
+tiny tiny 60 9
+soma train --dataset tiny --hidden 8 --epochs 2 --quiet --output m.soma >/dev/null
+run soma info m.soma | sed -E 's/at byte [0-9]+/at byte N/; s/safetensors, .*/safetensors/; s/[0-9.]+ \.\.\. [0-9.]+/A ... B/'
+run soma info tiny/train-images-idx3-ubyte tiny/train-labels-idx1-ubyte
+run soma info tiny/train-images-idx3-ubyte --json
+run soma summary m.soma --json
+run soma plan m.soma --batch 4 | sed -n "1p;3p" | sed -E 's/[0-9]+ steps/N steps/'
+soma plan m.soma --batch 4 --training | grep -E '^ +total|^Peak' | sed -E 's/ [0-9.]+k?/ N/g; s/N +/N /g'
+soma info m.soma --json >info.json
+soma plan m.soma --json --training --batch 7 >plan.json
+python3 - <<'END'
+import json
+info, plan = json.load(open("info.json")), json.load(open("plan.json"))
+tensors = {t["name"]: t for t in info["tensors"]}
+print(tensors["dense/kernel"]["shape"], info["metadata"]["training"]["loss"])
+print(sum(s["flops"] for s in plan["steps"]) == plan["flops"] > 2 * 7 * 16 * 8, plan["batch"], plan["training"])
+END

@@ -1,0 +1,18 @@
+# Ctrl-C: the batch is finished, the model saved, and a command says how to go on; that command does.
+# Needs: jansson
+source "$SOMA_SOURCE/tests/cli/tiny.bash"
+tiny tiny 60 9
+soma train --dataset tiny --hidden 8 --epochs 100000000 --output 'my model.soma' 2>log &
+for _ in $(seq 600); do
+    grep -q step log && break
+    sleep 0.1
+done
+kill -INT $!
+code=0
+wait $! || code=$?
+echo "exit code $code"
+tail -n 3 log | sed -E 's/epoch [0-9]+/epoch N/'
+soma info 'my model.soma' | grep -c history
+again=$(sed -n 's/^Go on by: //p' log)
+epochs=$(soma info 'my model.soma' | sed -nE 's/.*loss.* ([0-9]+) epochs/\1/p')
+eval "$again --epochs $((epochs + 1)) --quiet" | grep -v loss
