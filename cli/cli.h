@@ -70,6 +70,8 @@ char *text_bytes(cli *c, double bytes);
 char *text_shape(cli *c, int rank, const int64_t *shape);
 /* "out/mnist.soma" -> "mnist". */
 char *text_stem(cli *c, const char *path);
+/* The text without control characters: what a file says must not drive the terminal. */
+char *text_printable(cli *c, const char *text);
 /* Whether path ends with ".soma", whatever the case. */
 bool text_ends_with(const char *path, const char *end);
 

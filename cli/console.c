@@ -167,6 +167,14 @@ char *text_stem(cli *c, const char *path) {
     return cli_text(c, "%.*s", (int)(dot && dot != name ? dot - name : (ptrdiff_t)strlen(name)), name);
 }
 
+char *text_printable(cli *c, const char *text) {
+    char *copy = cli_text(c, "%s", text);
+    for (char *p = copy; *p; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
+    }
+    return copy;
+}
+
 bool text_ends_with(const char *path, const char *end) {
     const size_t n = strlen(path), m = strlen(end);
     return n >= m && strcasecmp(path + n - m, end) == 0;

@@ -61,9 +61,13 @@ static int run(cli *c, int argc, char **argv) {
         return EXIT_DONE;
     }
     if (strcmp(first, "--version") == 0) return run_named(c, "version", 0, NULL);
-    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || (strcmp(first, "help") == 0 && argc == 2)) {
         help_for_all();
         return EXIT_DONE;
+    }
+    if (strcmp(first, "help") == 0 && argc == 3 && argv[2][0] != '-') { /* soma help VERB: as soma VERB --help */
+        c->help = true;
+        return run_named(c, argv[2], 0, NULL);
     }
     if (first[0] == '-') return cli_fail_usage(c, NULL, "expected a verb, not '%s'", first);
     return run_named(c, first, argc - 2, argv + 2);

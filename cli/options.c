@@ -21,7 +21,10 @@ const option common_options[] = {
      .argument = "N",
      .high = 1024,
      .help = "threads to use (0: all CPUs; SOMA_THREADS)"},
-    {.name = "color", .kind = OPTION_FLAG, .offset = offsetof(cli, colour), .help = "colours in messages (--no-color; NO_COLOR)"},
+    {.name = "color",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(cli, colour),
+     .help = "colours in messages (--no-color; NO_COLOR)"},
     {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .offset = offsetof(cli, help), .help = "this help"},
     {.name = NULL},
 };

@@ -361,5 +361,5 @@ const char *class_name(cli *c, const soma_model *model, const soma_dataset *data
     const char *name = NULL;
     if (model && i >= 0 && i < INT32_MAX) name = soma_model_label(model, (int)i);
     if (!name && data && i >= 0 && i < INT32_MAX) name = soma_dataset_class_name(data, (int)i);
-    return name ? name : cli_text(c, "%lld", (long long)i);
+    return name ? text_printable(c, name) : cli_text(c, "%lld", (long long)i);
 }

@@ -58,10 +58,10 @@ static void model_json(cli *c, const char *path, const safetensors_header *h) {
 /* Plain text, or JSON on one line: strings bare, lists and maps as they are. */
 static const char *in_words(cli *c, const json_value *value) {
     const char *text = json_in_text(value);
-    return text ? text : json_in_dump(c, value, false);
+    return text ? text_printable(c, text) : json_in_dump(c, value, false);
 }
 
-static void history_text(const json_value *history) {
+static void history_text(cli *c, const json_value *history) {
     void *cursor = NULL;
     const char *key;
     const json_value *values;
@@ -70,7 +70,7 @@ static void history_text(const json_value *history) {
         double first = NAN, last = NAN;
         (void)json_in_number(json_in_at(values, 0), &first);
         (void)json_in_number(json_in_at(values, n ? n - 1 : 0), &last);
-        printf("  history of %s: %.4f ... %.4f, %zu epochs\n", key, first, last, n);
+        printf("  history of %s: %.4f ... %.4f, %zu epochs\n", text_printable(c, key), first, last, n);
     }
 }
 
@@ -83,7 +83,7 @@ static void layers_text(cli *c, const json_value *layers) {
         const json_value *value;
         bool more = false;
         while (config && json_in_next(config, &cursor, &key, &value)) {
-            printf("%s %s %s", more ? "," : "", key, in_words(c, value));
+            printf("%s %s %s", more ? "," : "", text_printable(c, key), in_words(c, value));
             more = true;
         }
         printf("\n");
@@ -93,8 +93,9 @@ static void layers_text(cli *c, const json_value *layers) {
 /* One piece of the metadata: what it means if it is one of ours, else the text. */
 static void metadata_text(cli *c, const char *key, const char *text) {
     json_value *value = json_in_parse(c, "metadata", text, strlen(text), false);
+    key = text_printable(c, key);
     if (value && strcmp(key, "history") == 0) {
-        history_text(value);
+        history_text(c, value);
     } else if (value && json_in_is_object(value)) {
         void *cursor = NULL;
         const char *name;
@@ -103,11 +104,11 @@ static void metadata_text(cli *c, const char *key, const char *text) {
             if (strcmp(key, "model") == 0 && strcmp(name, "layers") == 0) {
                 layers_text(c, member);
             } else {
-                printf("  %s: %s: %s\n", key, name, in_words(c, member));
+                printf("  %s: %s: %s\n", key, text_printable(c, name), in_words(c, member));
             }
         }
     } else {
-        printf("  %s: %s\n", key, text);
+        printf("  %s: %s\n", key, text_printable(c, text));
     }
     if (value) json_in_free(value);
 }
@@ -126,8 +127,9 @@ static void model_text(cli *c, const char *path, const safetensors_header *h) {
     printf("  %d tensors:\n", h->n);
     for (int i = 0; i < h->n; i++) {
         const stored_tensor *t = &h->tensors[i];
-        printf("    %-*s  %-4s  %-16s %12s  at byte %lld\n", (int)widest, t->name, t->dtype,
-               text_shape(c, t->rank, t->shape), text_bytes(c, (double)(t->end - t->begin)), (long long)t->begin);
+        printf("    %-*s  %-4s  %-16s %12s  at byte %lld\n", (int)widest, text_printable(c, t->name),
+               text_printable(c, t->dtype), text_shape(c, t->rank, t->shape),
+               text_bytes(c, (double)(t->end - t->begin)), (long long)t->begin);
     }
 }
 

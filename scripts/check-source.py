@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Checks the rules of the tree that no compiler knows: the direction of the includes, the size and the names of files,
-# and where the optional libraries may be seen. Rests on the text of the files alone; prints what breaks a rule.
+# where the optional libraries may be seen, and that the code in README is an example's.
+# Rests on the text of the files alone; prints what breaks a rule.
 import re
 import sys
 from collections import defaultdict
@@ -86,11 +87,22 @@ def check_names():
             complain(path, 1, f"the name is taken by {paths[0].relative_to(ROOT)}: names of files are unique in the tree")
 
 
+def check_quotes():
+    """Code in README.md under <!-- examples/x.c ... --> is that example's, word for word, so it compiles and runs."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for match in re.finditer(r"<!-- (examples/[\w-]+\.\w+)\b[^>]*-->\n+```\w*\n(.*?)```", text, re.S):
+        example = ROOT / match[1]
+        if not example.exists() or match[2] not in example.read_text(encoding="utf-8"):
+            complain(readme, text[:match.start()].count("\n") + 1, f"this is not what stands in {match[1]}")
+
+
 count = 0
 for source in sources("include", "src", "cli", "web", "tests", "bench", "examples"):
     check_text(source)
     count += 1
 check_names()
+check_quotes()
 for complaint in complaints:
     print(complaint)
 print(f"{count} files, {len(complaints)} complaints")

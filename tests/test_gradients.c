@@ -314,7 +314,8 @@ static void paths(void **state) {
     soma_tensor *x = ROW(1, 2), *other = ROW(1, 2, 3);
     EXPECT(other, soma_square(x), 0, 0, 0);                                    /* not on the path: zeros */
     EXPECT(x, soma_mul(x, soma_stop_gradient(x)), 1, 2);                       /* one of two factors */
-    EXPECT(x, soma_mul(x, soma_cast(soma_cast(x, SOMA_I32), SOMA_F64)), 1, 2); /* integers have no slope */
+    soma_tensor *whole = soma_cast(soma_cast(x, SOMA_I32), SOMA_F64);
+    EXPECT(x, soma_mul(x, soma_stop_gradient(whole)), 1, 2); /* said to be constant */
     EXPECT(x, soma_gather(x, soma_argmax(x, 0, false), 0), 0, 1);
     EXPECT(x, soma_add(x, soma_add(x, x)), 3, 3);
     EXPECT(x, x, 1, 1);
@@ -346,6 +347,14 @@ static void a_gradient_never_goes_missing(void **state) {
                         "(soma_stop_gradient excludes a path)");
     soma_clear_error(NULL);
     assert_int_equal(soma_grad(soma_square(soma_stop_gradient(y)), &x, 1, &g), SOMA_OK);
+    /* a mask made into a number would lose its slope in silence; as a condition it is fine */
+    soma_tensor *mask = soma_greater(x, soma_scalar(NULL, SOMA_F64, 1));
+    soma_tensor *masked = soma_mul(soma_cast(mask, SOMA_F64), x);
+    assert_int_equal(soma_grad(masked, &x, 1, &g), SOMA_UNSUPPORTED);
+    assert_string_equal(soma_last_error(NULL), "[grad] the path goes through greater, whose result has no slope "
+                                               "(soma_stop_gradient excludes a path)");
+    soma_clear_error(NULL);
+    assert_int_equal(soma_grad(soma_where(mask, x, soma_neg(x)), &x, 1, &g), SOMA_OK);
     soma_tensor *whole = soma_cast(x, SOMA_I64);
     assert_int_equal(soma_grad(x, &whole, 1, &g), SOMA_DTYPE);
     assert_string_equal(soma_last_error(NULL), "[grad] wrt[0] is int64: only floats have gradients");

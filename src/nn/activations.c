@@ -32,7 +32,7 @@ static soma_tensor *log_softmax(soma_tensor *x) {
 }
 
 soma_tensor *soma_step(soma_tensor *x) {
-    return x ? soma_cast(soma_greater_equal(x, like(x, 0)), soma_tensor_dtype(x)) : NULL;
+    return x ? soma_stop_gradient(soma_cast(soma_greater_equal(x, like(x, 0)), soma_tensor_dtype(x))) : NULL;
 }
 
 /* e^x - 1 for negative x; the clip keeps the side that where drops finite, also in its gradient. */

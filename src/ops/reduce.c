@@ -150,7 +150,7 @@ static void vjp_sum(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_te
 static void vjp_extreme(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
     (void)needed;
     soma_tensor *hit = soma_equal(y->inputs[0], y);
-    soma_tensor *hits = reduce_mask(&op_sum, soma_cast(hit, dy->dtype), y->attributes.axes, true);
+    soma_tensor *hits = reduce_mask(&op_sum, soma_stop_gradient(soma_cast(hit, dy->dtype)), y->attributes.axes, true);
     dx[0] = soma_where(hit, soma_div(dy, hits), op_number(dy, 0));
 }
 

@@ -1,7 +1,7 @@
 /* Autodiff: the gradient of a graph as more of the same graph.
  * Rests on the ops' vjps. Reverse mode over node ids, without recursion: a node is visited once, after everything that
- * uses it. Nodes that do not lead from wrt to y by way of floats are skipped; integers and truth values have no slope.
- */
+ * uses it. Nodes that do not lead from wrt to y by way of floats are skipped; integers and truth values have no slope:
+ * they may choose (where, gather), but a number made from them by cast would lose its gradient in silence, so it is refused. */
 #include <string.h>
 
 #include <soma/ops.h>
@@ -14,6 +14,7 @@ typedef struct sweep {
     soma_graph *graph;
     int64_t n;
     bool *leads;             /* depends on some wrt through floats */
+    bool *lost;              /* an integer or truth value that depends on some wrt */
     soma_tensor **gradients; /* of y with respect to the node, so far; NULL: none */
     size_t bytes;
     void *memory;
@@ -38,12 +39,13 @@ static soma_status check_arguments(soma_tensor *y, soma_tensor *const *wrt, int 
 static soma_status sweep_init(sweep *s, soma_tensor *y) {
     *s = (sweep){.graph = y->graph, .n = y->id + 1};
     size_t size;
-    if (!size_mul((size_t)s->n, sizeof *s->gradients + sizeof *s->leads, &size)) return SOMA_NO_MEMORY;
+    if (!size_mul((size_t)s->n, sizeof *s->gradients + 2 * sizeof *s->leads, &size)) return SOMA_NO_MEMORY;
     s->memory = mem_zalloc(s->graph->context, size);
     if (!s->memory) return SOMA_NO_MEMORY;
     s->bytes = size;
     s->gradients = s->memory;
     s->leads = (bool *)(s->gradients + s->n);
+    s->lost = s->leads + s->n;
     return SOMA_OK;
 }
 
@@ -53,10 +55,26 @@ static void mark_leads(sweep *s, soma_tensor *const *wrt, int n) {
         if (wrt[i]->id < s->n) s->leads[wrt[i]->id] = true;
     for (int64_t id = 0; id < s->n; id++) {
         const soma_tensor *node = s->graph->nodes[id];
-        if (s->leads[id] || !dtype_is_float(node->dtype)) continue;
-        for (int i = 0; i < node->n_inputs && !s->leads[id]; i++)
-            s->leads[id] = s->leads[node->inputs[i]->id];
+        if (s->leads[id] || node->op == &op_stop_gradient) continue;
+        bool *flag = dtype_is_float(node->dtype) ? &s->leads[id] : &s->lost[id];
+        for (int i = 0; i < node->n_inputs && !*flag; i++) {
+            int64_t input = node->inputs[i]->id;
+            bool carries = !dtype_is_float(node->dtype) || node->op == &op_cast; /* a cast: to be refused on the way back */
+            *flag = s->leads[input] || (carries && s->lost[input]);
+        }
     }
+}
+
+/* The op below a cast at which the slope was lost. */
+static const op *where_lost(const sweep *s, const soma_tensor *node) {
+    while (node->n_inputs > 0) {
+        const soma_tensor *next = NULL;
+        for (int i = 0; i < node->n_inputs && !next; i++)
+            if (s->lost[node->inputs[i]->id]) next = node->inputs[i];
+        if (!next) break;
+        node = next;
+    }
+    return node->op;
 }
 
 /* Adds to what an input has already been given by its other users. */
@@ -74,6 +92,10 @@ static soma_status pass_on(sweep *s, soma_tensor *node, bool *needed, soma_tenso
         needed[i] = s->leads[node->inputs[i]->id];
         dx[i] = NULL;
         any = any || needed[i];
+        bool gone = self == &op_cast && s->lost[node->inputs[i]->id];
+        RETURN_IF(s->graph->context, gone, SOMA_UNSUPPORTED,
+                  "[grad] the path goes through %s, whose result has no slope (soma_stop_gradient excludes a path)",
+                  where_lost(s, node)->name);
     }
     if (!any) return SOMA_OK;
     RETURN_IF(s->graph->context, !self->vjp, SOMA_UNSUPPORTED,

@@ -9,13 +9,15 @@
 soma_status soma_eval(soma_tensor *tensor) {
     if (!tensor) return SOMA_INVALID;
     if (tensor->data) return SOMA_OK;
-    soma_plan *plan = plan_build(&tensor, 1, false, true);
+    bool assigns = tensor->op == &op_assign; /* its output is what it assigns */
+    soma_tensor *targets[] = {tensor, assigns ? tensor->inputs[0] : NULL};
+    soma_plan *plan = plan_build(targets, assigns ? 2 : 1, false, true);
     if (!plan) return soma_last_status(tensor->graph->context);
     soma_status status = soma_plan_run(plan);
     if (status == SOMA_OK) {
         size_t bytes = (size_t)shape_size(tensor->rank, tensor->shape) * soma_dtype_size(tensor->dtype);
         void *data = arena_alloc(&tensor->graph->arena, bytes + PROGRAM_PAD);
-        if (data && bytes) memcpy(data, soma_plan_output(plan, 0), bytes);
+        if (data && bytes) memcpy(data, soma_plan_output(plan, assigns), bytes);
         tensor->data = data;
         if (!data) status = SOMA_NO_MEMORY;
     }

@@ -84,79 +84,6 @@ soma_dtype node_real(const soma_tensor *t) {
     return t->dtype;
 }
 
-/* ---- groups ---- */
-
-static group *group_new(build *b, group_kind kind, const soma_tensor *t, soma_dtype dtype) {
-    if (b->n_groups == b->groups_capacity) {
-        int capacity = b->groups_capacity ? 2 * b->groups_capacity : 64;
-        group *groups = arena_alloc(&b->arena, (size_t)capacity * sizeof *groups);
-        if (!groups) return NULL;
-        if (b->n_groups) memcpy(groups, b->groups, (size_t)b->n_groups * sizeof *groups);
-        b->groups = groups;
-        b->groups_capacity = capacity;
-    }
-    group *g = &b->groups[b->n_groups++];
-    *g = (group){.kind = kind, .dtype = dtype, .rank = t->rank, .split = t->rank, .lowest = t->id, .highest = -1};
-    memcpy(g->shape, t->shape, sizeof g->shape);
-    g->size = g->row_size = shape_size(t->rank, t->shape);
-    return g;
-}
-
-bool group_push_need(build *b, group *g, int need) {
-    for (int i = 0; i < g->n_needs; i++)
-        if (g->needs[i] == need) return true;
-    if (g->n_needs == g->needs_capacity) {
-        int capacity = g->needs_capacity ? 2 * g->needs_capacity : 8;
-        int *needs = arena_alloc(&b->arena, (size_t)capacity * sizeof *needs);
-        if (!needs) return false;
-        if (g->n_needs) memcpy(needs, g->needs, (size_t)g->n_needs * sizeof *needs);
-        g->needs = needs;
-        g->needs_capacity = capacity;
-    }
-    g->needs[g->n_needs++] = need;
-    return true;
-}
-
-static bool push_member(build *b, group *g, const soma_tensor *t) {
-    if (g->n_members == g->capacity) {
-        int capacity = g->capacity ? 2 * g->capacity : 8;
-        int64_t *members = arena_alloc(&b->arena, (size_t)capacity * sizeof *members);
-        if (!members) return false;
-        if (g->n_members) memcpy(members, g->members, (size_t)g->n_members * sizeof *members);
-        g->members = members;
-        g->capacity = capacity;
-    }
-    int i = g->n_members++; /* ascending: ids mostly come in order */
-    for (; i > 0 && g->members[i - 1] > t->id; i--)
-        g->members[i] = g->members[i - 1];
-    g->members[i] = t->id;
-    if (t->id < g->lowest) g->lowest = t->id;
-    if (t->id > g->highest) g->highest = t->id;
-    b->infos[t->id].group = (int)(g - b->groups);
-    b->infos[t->id].role = ROLE_MEMBER;
-    return true;
-}
-
-/* Does `from` need `to`, over any number of steps? Gives up with yes when the search grows long. */
-static bool search(build *b, int from, int to, int *budget) {
-    group *g = &b->groups[from];
-    if (g->gone) return false; /* whoever needed it needs the group it melted into */
-    if (from == to) return true;
-    if (g->stamp == b->stamp) return false;
-    g->stamp = b->stamp;
-    if (--*budget < 0) return true;
-    if (g->highest < b->groups[to].lowest) return false;
-    for (int i = 0; i < g->n_needs; i++)
-        if (!b->groups[g->needs[i]].gone && search(b, g->needs[i], to, budget)) return true;
-    return false;
-}
-
-bool group_depends(build *b, int from, int to) {
-    int budget = SEARCH_MAX;
-    b->stamp++;
-    return search(b, from, to, &budget);
-}
-
 /* ---- does a node's input meet the group element by element? ---- */
 
 typedef enum meeting { MEETS_FULL, MEETS_ROW } meeting;
@@ -249,7 +176,7 @@ static bool join(build *b, int g, const soma_tensor *t, bool per_row) {
     info->per_row = per_row;
     bool cuts = t->op == &op_cast && dtype_is_integer(t->dtype) && dtype_is_float(t->inputs[0]->dtype);
     info->out_only = t->dtype != b->groups[g].dtype && (cuts || !is_small(t));
-    return push_member(b, &b->groups[g], t) && add_needs(b, g, t);
+    return group_push_member(b, &b->groups[g], t) && add_needs(b, g, t);
 }
 
 /* Reductions read whole rows even where their result is one value a row. */
@@ -308,22 +235,11 @@ static bool may_merge(build *b, int g, int h) {
 }
 
 static bool merge(build *b, int g, int h) {
-    group *from = &b->groups[h];
+    const group *from = &b->groups[h];
     bool per_row = merges_per_row(&b->groups[g], from);
-    from->gone = true;
-    for (int i = 0; i < from->n_members; i++) {
+    for (int i = 0; i < from->n_members; i++)
         b->infos[from->members[i]].per_row = per_row;
-        if (!push_member(b, &b->groups[g], b->graph->nodes[from->members[i]])) return false;
-    }
-    for (int i = 0; i < from->n_needs; i++)
-        if (from->needs[i] != g && !group_push_need(b, &b->groups[g], from->needs[i])) return false;
-    for (int k = 0; k < b->n_groups; k++) { /* whoever needed h needs g */
-        group *other = &b->groups[k];
-        if (k == g || other->gone) continue;
-        for (int i = 0; i < other->n_needs; i++)
-            if (other->needs[i] == h && !group_push_need(b, other, g)) return false;
-    }
-    return true;
+    return group_absorb(b, g, h);
 }
 
 /* ---- one node at a time ---- */
@@ -415,7 +331,7 @@ static bool place_kernel(build *b, const soma_tensor *t) {
     group *g = group_new(b, GROUP_KERNEL, t, SOMA_F32);
     if (!g) return false;
     g->root = t;
-    return push_member(b, g, t) && add_needs(b, (int)(g - b->groups), t);
+    return group_push_member(b, g, t) && add_needs(b, (int)(g - b->groups), t);
 }
 
 static bool place_reduce(build *b, const soma_tensor *t) {
@@ -568,6 +484,16 @@ static void find_stored(build *b) {
         if (b->infos[b->targets[i]->id].role != ROLE_STATE) want_stored(b, b->targets[i]);
 }
 
+/* Do a view's elements lie in its source as they are wanted: all of them, in order? */
+static bool lies_ready(const build *b, const soma_tensor *t, const soma_tensor **source) {
+    chain c;
+    layout l;
+    const soma_tensor *blocker;
+    if (!chain_find(b, t, &c) || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l)) return false;
+    *source = c.source;
+    return shape_size(t->rank, t->shape) == shape_size(c.source->rank, c.source->shape);
+}
+
 /* Inline nodes that somebody needs in memory, and views that are targets or states, are computed by groups of their
  * own. */
 static bool force_needed(build *b) {
@@ -577,22 +503,18 @@ static bool force_needed(build *b) {
         if (info->role == ROLE_INLINE && info->stored && !info->forced) changed = info->forced = true;
     }
     for (int64_t id = 0; id < b->graph->n_nodes; id++) {
-        const soma_tensor *t = b->graph->nodes[id];
+        const soma_tensor *t = b->graph->nodes[id], *source = t;
         if (b->infos[id].role != ROLE_STATE) continue;
-        const soma_tensor *x = t->inputs[0];
-        if (b->infos[x->id].role == ROLE_VIEW && x->op != &op_reshape && !b->infos[x->id].forced)
-            changed = b->infos[x->id].forced = true;
+        bool ready = lies_ready(b, t->inputs[0], &source);
+        bool other = source->op == &op_read && source->variable != t->variable; /* may have its new value by then */
+        node_info *info = &b->infos[t->inputs[0]->id];
+        if (info->role == ROLE_VIEW && !info->forced && (!ready || other)) changed = info->forced = true;
     }
     for (int i = 0; i < b->n_targets; i++) {
-        const soma_tensor *t = b->targets[i];
-        if (b->infos[t->id].role != ROLE_VIEW || b->infos[t->id].forced) continue;
-        chain c;
-        layout l;
-        const soma_tensor *blocker = t;
-        if (!chain_find(b, t, &c) || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l) ||
-            b->infos[c.source->id].role == ROLE_LEAF ||
-            shape_size(t->rank, t->shape) != shape_size(c.source->rank, c.source->shape))
-            changed = b->infos[t->id].forced = true;
+        const soma_tensor *t = b->targets[i], *source = t;
+        node_info *info = &b->infos[t->id];
+        if (info->role != ROLE_VIEW || info->forced) continue;
+        if (!lies_ready(b, t, &source) || b->infos[source->id].role == ROLE_LEAF) changed = info->forced = true;
     }
     return changed;
 }

@@ -369,6 +369,7 @@ static soma_status lower_states(build *b) {
         if (b->infos[c.source->id].role == ROLE_MEMBER && b->infos[c.source->id].into == t->variable) continue;
         int from = storage_of(b, c.source), to = storage_of_variable(b, t->variable, t, 0);
         if (from < 0 || to < 0) return SOMA_NO_MEMORY;
+        if (from == to) continue;
         plan_step *s = step_add(b, STEP_COPY);
         if (!s) return SOMA_NO_MEMORY;
         s->as.copy.from = from;

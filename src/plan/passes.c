@@ -20,15 +20,25 @@ static void mark_used(build *b) {
     }
 }
 
-/* Targets and new values that are leaves themselves: seen through a view, so that they are copied. */
+static soma_tensor *wrap(build *b, soma_tensor *t) {
+    op_attributes attributes = {.rank = t->rank};
+    memcpy(attributes.shape, t->shape, sizeof attributes.shape);
+    return graph_node(b->graph, &op_reshape, &t, 1, t->dtype, t->rank, t->shape, &attributes);
+}
+
+/* Targets that are leaves, and other variables' old values: seen through a view, so that they are copied. */
 static soma_status wrap_leaves(build *b) {
     for (int i = 0; i < b->n_targets; i++) {
-        soma_tensor *t = b->targets[i];
-        if (t->op->kind != OP_LEAF) continue;
-        op_attributes attributes = {.rank = t->rank};
-        memcpy(attributes.shape, t->shape, sizeof attributes.shape);
-        b->targets[i] = graph_node(b->graph, &op_reshape, &t, 1, t->dtype, t->rank, t->shape, &attributes);
-        if (!b->targets[i]) return SOMA_NO_MEMORY;
+        soma_tensor *t = b->targets[i], *value = t->op == &op_assign ? t->inputs[0] : t, *made;
+        if (value == t ? t->op->kind != OP_LEAF : value->op != &op_read || value->variable == t->variable) continue;
+        if (!(made = wrap(b, value))) return SOMA_NO_MEMORY;
+        if (value != t) {
+            soma_variable *variable = t->variable;
+            made = graph_node(b->graph, t->op, &made, 1, t->dtype, t->rank, t->shape, &t->attributes);
+            if (!made) return SOMA_NO_MEMORY;
+            made->variable = variable;
+        }
+        b->targets[i] = made;
     }
     return SOMA_OK;
 }
@@ -107,8 +117,7 @@ soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool u
     soma_context *context = targets[0]->graph->context;
     soma_plan *plan = mem_zalloc(context, sizeof *plan);
     if (!plan) return NULL;
-    build b = {.context = context, .plan = plan, .reference = reference, .use_cached = use_cached,
-               .members_max = 48};
+    build b = {.context = context, .plan = plan, .reference = reference, .use_cached = use_cached, .members_max = 48};
     plan->context = context;
     arena_init(&plan->arena, context);
     arena_init(&b.arena, context);

@@ -11,6 +11,12 @@ soma_plan *soma_plan_create(soma_tensor *const *targets, int n, const soma_plan_
         if (!targets[i]) return NULL;
         RETURN_NULL_IF(targets[0]->graph->context, targets[i]->graph != targets[0]->graph, SOMA_INVALID,
                        "[plan] target %d belongs to another graph than target 0", i);
+        for (int k = 0; targets[i]->op == &op_assign && k < i; k++)
+            RETURN_NULL_IF(targets[0]->graph->context,
+                           targets[k]->op == &op_assign && targets[k]->variable == targets[i]->variable &&
+                               targets[k] != targets[i],
+                           SOMA_INVALID, "[plan] targets %d and %d both assign variable '%s'", k, i,
+                           targets[i]->variable->name);
     }
     return plan_build(targets, n, options && options->reference, false);
 }

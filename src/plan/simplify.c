@@ -215,6 +215,11 @@ static soma_tensor *simplest(simplifier *s, soma_tensor *t) {
     return t ? unique(s, t) : NULL;
 }
 
+/* As a tensor, an assign is what it assigns. */
+static soma_tensor *value_of(soma_tensor *t) {
+    return t->op == &op_assign ? t->inputs[0] : t;
+}
+
 static soma_tensor *copy(simplifier *s, const soma_tensor *old) {
     build *b = s->b;
     if (b->use_cached && old->data && old->op != &op_constant) {
@@ -226,7 +231,7 @@ static soma_tensor *copy(simplifier *s, const soma_tensor *old) {
     if (old->n_inputs > 8) inputs = arena_alloc(&b->arena, (size_t)old->n_inputs * sizeof *inputs);
     if (!inputs) return NULL;
     for (int i = 0; i < old->n_inputs; i++)
-        inputs[i] = s->copies[old->inputs[i]->id];
+        inputs[i] = value_of(s->copies[old->inputs[i]->id]);
     soma_tensor *t = make(s, old, inputs);
     if (!t) return NULL;
     if (t->op == &op_constant && !b->use_cached && data_bytes(t) > 0) {

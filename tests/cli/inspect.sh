@@ -7,8 +7,8 @@ run soma info m.soma | sed -E 's/at byte [0-9]+/at byte N/; s/safetensors, .*/sa
 run soma info tiny/train-images-idx3-ubyte tiny/train-labels-idx1-ubyte
 run soma info tiny/train-images-idx3-ubyte --json
 run soma summary m.soma --json
-run soma plan m.soma --batch 4 | sed -n "1p;3p" | sed -E 's/[0-9]+ steps/N steps/'
-soma plan m.soma --batch 4 --training | grep -E '^ +total|^Peak' | sed -E 's/ [0-9.]+k?/ N/g; s/N +/N /g'
+run soma plan m.soma --batch 4 | sed -n 1,4p | sed -E 's/[0-9]+ steps/N steps/'
+soma plan m.soma --batch 4 --training | grep -cE '^  +(1  |total) |^Peak memory'
 soma info m.soma --json >info.json
 soma plan m.soma --json --training --batch 7 >plan.json
 python3 - <<'END'

@@ -2,7 +2,8 @@
 # Needs: jansson
 source "$SOMA_SOURCE/tests/cli/tiny.bash"
 tiny tiny 60 9
-soma train --dataset tiny --hidden 8 --epochs 100000000 --output 'my model.soma' 2>log &
+: >log
+soma train --dataset tiny --hidden 8 --epochs 100000000 --output 'my model.soma' 2>>log &
 for _ in $(seq 600); do
     grep -q step log && break
     sleep 0.1
