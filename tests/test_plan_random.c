@@ -30,12 +30,17 @@ typedef struct results {
     size_t bytes;
 } results;
 
+/* Room an array takes among the results: each starts aligned. */
+static size_t room(int64_t size, soma_dtype dtype) {
+    return ((size_t)size * soma_dtype_size(dtype) + 7) & ~(size_t)7;
+}
+
 static size_t result_bytes(const random_graph *r) {
     size_t bytes = 0;
     for (int i = 0; i < r->n_targets; i++)
-        bytes += (size_t)soma_size(r->targets[i]) * soma_dtype_size(r->targets[i]->dtype);
+        bytes += room(soma_size(r->targets[i]), r->targets[i]->dtype);
     for (int i = 0; i < r->n_variables; i++)
-        bytes += (size_t)r->variables[i]->size * soma_dtype_size(r->variables[i]->dtype);
+        bytes += room(r->variables[i]->size, r->variables[i]->dtype);
     return bytes;
 }
 
@@ -46,12 +51,12 @@ static bool collect(const random_graph *r, const soma_plan *plan, results *out) 
         size_t bytes = (size_t)soma_size(r->targets[i]) * soma_dtype_size(r->targets[i]->dtype);
         const void *output = soma_plan_output(plan, i);
         if (output) memcpy(place, output, bytes);
-        place += bytes;
+        place += room(soma_size(r->targets[i]), r->targets[i]->dtype);
     }
     for (int i = 0; i < r->n_variables; i++) {
         size_t bytes = (size_t)r->variables[i]->size * soma_dtype_size(r->variables[i]->dtype);
         if (soma_variable_get(r->variables[i], place, bytes) != SOMA_OK) return false;
-        place += bytes;
+        place += room(r->variables[i]->size, r->variables[i]->dtype);
     }
     return true;
 }
@@ -104,14 +109,14 @@ static bool near(const random_graph *r, const results *got, const results *expec
     bool good = true;
     for (int i = 0; i < r->n_targets; i++) {
         const soma_tensor *t = r->targets[i];
-        size_t bytes = (size_t)soma_size(t) * soma_dtype_size(t->dtype);
+        size_t bytes = room(soma_size(t), t->dtype);
         good = good && compare(r, "target", i, t->dtype, soma_size(t), x, y, r->tolerance[i]);
         x += bytes;
         y += bytes;
     }
     for (int i = 0; i < r->n_variables; i++) {
         const soma_variable *v = r->variables[i];
-        size_t bytes = (size_t)v->size * soma_dtype_size(v->dtype);
+        size_t bytes = room(v->size, v->dtype);
         good = good && compare(r, "variable", i, v->dtype, v->size, x, y, fmax(r->variable_error[i], 0));
         x += bytes;
         y += bytes;

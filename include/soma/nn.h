@@ -110,11 +110,80 @@ SOMA_API soma_tensor *soma_sparse_categorical_accuracy(soma_tensor *y_true, soma
 SOMA_API soma_tensor *soma_top_k_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);        /**< k = 5 */
 SOMA_API soma_tensor *soma_sparse_top_k_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred); /**< k = 5 */
 
+/* ---- learning rates that change with the steps ---- */
+
+enum { SOMA_SCHEDULE_NUMBERS = 20 };
+
+/** The learning rate of step number step (0, 1, ...): a plain function, called before each step. */
+typedef double soma_schedule_fn(double step, const double *parameters, int n);
+/** .schedule = soma_cosine_decay(0.1, 1000), or {my_function, n, {numbers}}. It goes by the number of steps that the
+ *  weights have seen, which is saved with them, so a training that is resumed goes on where it was. */
+typedef struct soma_schedule {
+    soma_schedule_fn *rate; /* NULL: none */
+    int n;
+    double parameters[SOMA_SCHEDULE_NUMBERS];
+} soma_schedule;
+
+typedef struct soma_exponential_decay_options {
+    double initial_learning_rate, decay_steps, decay_rate;
+    bool staircase; /* the power only changes at multiples of decay_steps */
+} soma_exponential_decay_options;
+/** initial decay_rate^(step / decay_steps): soma_exponential_decay(0.1, 1000, 0.96, .staircase = true). */
+#define soma_exponential_decay(...)                                                                                    \
+    soma_exponential_decay_create(&(soma_exponential_decay_options){.initial_learning_rate = __VA_ARGS__})
+SOMA_API soma_schedule soma_exponential_decay_create(const soma_exponential_decay_options *options);
+
+typedef struct soma_inverse_time_decay_options {
+    double initial_learning_rate, decay_steps, decay_rate;
+    bool staircase;
+} soma_inverse_time_decay_options;
+/** initial / (1 + decay_rate step / decay_steps). */
+#define soma_inverse_time_decay(...)                                                                                   \
+    soma_inverse_time_decay_create(&(soma_inverse_time_decay_options){.initial_learning_rate = __VA_ARGS__})
+SOMA_API soma_schedule soma_inverse_time_decay_create(const soma_inverse_time_decay_options *options);
+
+typedef struct soma_polynomial_decay_options {
+    double initial_learning_rate, decay_steps;
+    double end_learning_rate; /* 0.0001 */
+    double power;             /* 1 */
+    bool cycle; /* at the end: on to the next multiple of decay_steps, from the height of the line there */
+} soma_polynomial_decay_options;
+/** (initial - end) (1 - step / decay_steps)^power + end. */
+#define soma_polynomial_decay(...)                                                                                     \
+    soma_polynomial_decay_create(&(soma_polynomial_decay_options){.initial_learning_rate = __VA_ARGS__})
+SOMA_API soma_schedule soma_polynomial_decay_create(const soma_polynomial_decay_options *options);
+
+typedef struct soma_cosine_decay_options {
+    double initial_learning_rate, decay_steps;
+    double alpha;         /* 0: what is left in the end, as a share of the highest rate */
+    double warmup_target; /* 0: none; else the rate first rises to this, in warmup_steps */
+    double warmup_steps;  /* 0 */
+} soma_cosine_decay_options;
+/** Half a cosine from the initial rate (after warm-up: from its target) to alpha times it. */
+#define soma_cosine_decay(...)                                                                                         \
+    soma_cosine_decay_create(&(soma_cosine_decay_options){.initial_learning_rate = __VA_ARGS__})
+SOMA_API soma_schedule soma_cosine_decay_create(const soma_cosine_decay_options *options);
+
+typedef struct soma_cosine_decay_restarts_options {
+    double initial_learning_rate, first_decay_steps;
+    double t_mul; /* 2: each period is so many times as long */
+    double m_mul; /* 1: and begins so many times as high */
+    double alpha; /* 0 */
+} soma_cosine_decay_restarts_options;
+/** Half a cosine again and again. */
+#define soma_cosine_decay_restarts(...)                                                                                \
+    soma_cosine_decay_restarts_create(&(soma_cosine_decay_restarts_options){.initial_learning_rate = __VA_ARGS__})
+SOMA_API soma_schedule soma_cosine_decay_restarts_create(const soma_cosine_decay_restarts_options *options);
+
+/** values[0] through step boundaries[0], then values[1], ..., values[n] after the last of n boundaries, at most 9. */
+SOMA_API soma_schedule soma_piecewise_constant_decay(int n, const double *boundaries, const double *values);
+
 /* ---- optimizers ---- */
 
 /* Every optimizer's own: of the three clippings the first that is set applies; the decay is w -= w * decay * rate. */
 #define SOMA_OPTIMIZER_OPTIONS                                                                                         \
     double learning_rate;                                                                                              \
+    soma_schedule schedule; /* when set, the learning rate of every step comes from it */                              \
     double weight_decay;                                                                                               \
     double clipnorm;        /* norm of each gradient at most this */                                                   \
     double global_clipnorm; /* norm of all gradients together at most this */                                          \
@@ -145,16 +214,96 @@ typedef struct soma_adam_options {
     double epsilon;        /* 1e-7 */
     bool amsgrad;          /* false */
 } soma_adam_options;
+/** As Adam, with the largest gradient instead of the root of squares: u = max(beta_2 u, |g|);
+ *  w -= rate m / ((1 - beta_1^t) (u + epsilon)). */
+typedef struct soma_adamax_options {
+    SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001 */
+        double beta_1;     /* 0.9 */
+    double beta_2;         /* 0.999 */
+    double epsilon;        /* 1e-7 */
+} soma_adamax_options;
+/** Adam with Nesterov's momentum, u_t = beta_1 (1 - 0.96^t / 2), P_t = u_1 ... u_t:
+ *  w -= rate (u_(t+1) m / (1 - P_(t+1)) + (1 - u_t) g / (1 - P_t)) / (sqrt(v / (1 - beta_2^t)) + epsilon). */
+typedef struct soma_nadam_options {
+    SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001 */
+        double beta_1;     /* 0.9 */
+    double beta_2;         /* 0.999 */
+    double epsilon;        /* 1e-7 */
+} soma_nadam_options;
+/** a += g^2; w -= rate g / sqrt(a + epsilon). */
+typedef struct soma_adagrad_options {
+    SOMA_OPTIMIZER_OPTIONS                /* learning_rate 0.001 */
+        double initial_accumulator_value; /* 0.1 */
+    double epsilon;                       /* 1e-7 */
+} soma_adagrad_options;
+/** a = rho a + (1 - rho) g^2; d = g sqrt(b + epsilon) / sqrt(a + epsilon); b = rho b + (1 - rho) d^2; w -= rate d. */
+typedef struct soma_adadelta_options {
+    SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001; the paper's is 1 */
+        double rho;        /* 0.95 */
+    double epsilon;        /* 1e-7 */
+} soma_adadelta_options;
+/** Follow the regularized leader, p the power, a' = a + g^2:
+ *  z += g + 2 shrinkage w - (a'^-p - a^-p) w / rate; w = (clip(z, -l1, l1) - z) / (a'^-p / rate + 2 l2 + beta / rate).
+ */
+typedef struct soma_ftrl_options {
+    SOMA_OPTIMIZER_OPTIONS                       /* learning_rate 0.001 */
+        double learning_rate_power;              /* -0.5; at most 0 */
+    double initial_accumulator_value;            /* 0.1 */
+    double l1_regularization_strength;           /* 0 */
+    double l2_regularization_strength;           /* 0 */
+    double l2_shrinkage_regularization_strength; /* 0 */
+    double beta;                                 /* 0 */
+} soma_ftrl_options;
+/** w -= rate sign(beta_1 m + (1 - beta_1) g); m = beta_2 m + (1 - beta_2) g. */
+typedef struct soma_lion_options {
+    SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001 */
+        double beta_1;     /* 0.9 */
+    double beta_2;         /* 0.99 */
+} soma_lion_options;
+/** Adam's step d, unbiased, as long as the weight: w -= rate |w| / |d| d; where a norm is 0, w -= rate d. */
+typedef struct soma_lamb_options {
+    SOMA_OPTIMIZER_OPTIONS /* learning_rate 0.001 */
+        double beta_1;     /* 0.9 */
+    double beta_2;         /* 0.999 */
+    double epsilon;        /* 1e-7 */
+} soma_lamb_options;
+/** Squares of gradients kept as means of rows and of columns, so the state is as small as the weight's edges:
+ *  v = r c / mean(r), with decay 1 - t^beta_2_decay; d = g / sqrt(v), no longer than clip_threshold in the root of its
+ *  mean square; w -= max(epsilon_2, rms(w)) min(rate, 1 / sqrt(t)) d. A vector's squares are kept whole. */
+typedef struct soma_adafactor_options {
+    SOMA_OPTIMIZER_OPTIONS   /* learning_rate 0.001 */
+        double beta_2_decay; /* -0.8 */
+    double epsilon_1;        /* 1e-30 */
+    double epsilon_2;        /* 1e-3 */
+    double clip_threshold;   /* 1 */
+    bool no_relative_step;   /* true: the rate as it is, not at most 1 / sqrt(t) */
+} soma_adafactor_options;
 
 #define soma_sgd(...) soma_sgd_create(&(soma_sgd_options){.nothing = 0, __VA_ARGS__})
 #define soma_rmsprop(...) soma_rmsprop_create(&(soma_rmsprop_options){.nothing = 0, __VA_ARGS__})
 #define soma_adam(...) soma_adam_create(&(soma_adam_options){.nothing = 0, __VA_ARGS__})
 #define soma_adamw(...) soma_adamw_create(&(soma_adam_options){.nothing = 0, __VA_ARGS__})
+#define soma_adamax(...) soma_adamax_create(&(soma_adamax_options){.nothing = 0, __VA_ARGS__})
+#define soma_nadam(...) soma_nadam_create(&(soma_nadam_options){.nothing = 0, __VA_ARGS__})
+#define soma_adagrad(...) soma_adagrad_create(&(soma_adagrad_options){.nothing = 0, __VA_ARGS__})
+#define soma_adadelta(...) soma_adadelta_create(&(soma_adadelta_options){.nothing = 0, __VA_ARGS__})
+#define soma_ftrl(...) soma_ftrl_create(&(soma_ftrl_options){.nothing = 0, __VA_ARGS__})
+#define soma_lion(...) soma_lion_create(&(soma_lion_options){.nothing = 0, __VA_ARGS__})
+#define soma_lamb(...) soma_lamb_create(&(soma_lamb_options){.nothing = 0, __VA_ARGS__})
+#define soma_adafactor(...) soma_adafactor_create(&(soma_adafactor_options){.nothing = 0, __VA_ARGS__})
 /** Never NULL: soma_compile takes the optimizer over, and says what is wrong with it. */
 SOMA_API soma_optimizer *soma_sgd_create(const soma_sgd_options *options);
 SOMA_API soma_optimizer *soma_rmsprop_create(const soma_rmsprop_options *options);
 SOMA_API soma_optimizer *soma_adam_create(const soma_adam_options *options);
 SOMA_API soma_optimizer *soma_adamw_create(const soma_adam_options *options);
+SOMA_API soma_optimizer *soma_adamax_create(const soma_adamax_options *options);
+SOMA_API soma_optimizer *soma_nadam_create(const soma_nadam_options *options);
+SOMA_API soma_optimizer *soma_adagrad_create(const soma_adagrad_options *options);
+SOMA_API soma_optimizer *soma_adadelta_create(const soma_adadelta_options *options);
+SOMA_API soma_optimizer *soma_ftrl_create(const soma_ftrl_options *options);
+SOMA_API soma_optimizer *soma_lion_create(const soma_lion_options *options);
+SOMA_API soma_optimizer *soma_lamb_create(const soma_lamb_options *options);
+SOMA_API soma_optimizer *soma_adafactor_create(const soma_adafactor_options *options);
 /** Only for an optimizer that no model took. */
 SOMA_API void soma_optimizer_destroy(soma_optimizer *optimizer);
 
@@ -319,7 +468,7 @@ SOMA_API soma_initializer soma_initializer_by_name(soma_context *context, const 
 SOMA_API soma_regularizer soma_regularizer_by_name(soma_context *context, const char *name);
 SOMA_API soma_optimizer *soma_optimizer_by_name(soma_context *context, const char *name); /**< NULL after an error */
 /** The names themselves, in order, ending with NULL. list: "activations", "losses", "metrics", "initializers",
- *  "regularizers", "optimizers", "layers". NULL for another list. */
+ *  "regularizers", "optimizers", "schedules", "layers". NULL for another list. */
 SOMA_API const char *const *soma_names(const char *list);
 
 /** A model from JSON, and a layer. Layers are {"class_name": "Dense", "config": {"units": 10}}, as soma_model_to_json
@@ -344,7 +493,9 @@ typedef enum soma_field_kind {
     SOMA_FIELD_DTYPE,       /* soma_dtype */
     SOMA_FIELD_ACTIVATION,  /* soma_activation_fn * */
     SOMA_FIELD_INITIALIZER, /* soma_initializer */
-    SOMA_FIELD_REGULARIZER  /* soma_regularizer */
+    SOMA_FIELD_SCHEDULE,    /* soma_schedule */
+    SOMA_FIELD_REGULARIZER, /* soma_regularizer */
+    SOMA_FIELD_LAYER        /* soma_layer *, taken over: its weights become this layer's */
 } soma_field_kind;
 
 /** An option: its name in files, its place in the options struct, its bounds. */
@@ -366,6 +517,7 @@ typedef struct soma_layer_class {
     soma_status (*build)(soma_layer *layer, soma_tensor *const *inputs, int n);
     /** The layer's function, as tensors; inputs and result have the batch as first axis. */
     soma_tensor *(*call)(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n);
+    bool passes_mask; /* the result has a step for each of the first input's, and the same ones count */
 } soma_layer_class;
 
 /** A layer of a class, with a copy of the options. */
@@ -395,6 +547,15 @@ SOMA_API soma_graph *soma_trace_graph(const soma_trace *trace);
 SOMA_API void soma_trace_add_loss(soma_trace *trace, soma_tensor *penalty);
 /** When training: the weight's value after this step. */
 SOMA_API void soma_trace_update(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value);
+/** Which steps of an input count, bool (batch, steps); NULL when all do. */
+SOMA_API soma_tensor *soma_trace_mask(const soma_trace *trace, const soma_tensor *x);
+/** The same for the result of a call, where it is not what passes_mask says; NULL: all do. */
+SOMA_API void soma_trace_set_mask(soma_trace *trace, soma_tensor *y, soma_tensor *mask);
+/** Calls a layer that is one of this layer's options (SOMA_FIELD_LAYER); its weights are made by soma_layer_build_inner
+ *  in build, named with the prefix. */
+SOMA_API soma_tensor *soma_trace_call(soma_trace *trace, soma_layer *inner, soma_tensor *const *inputs, int n);
+SOMA_API SOMA_MUST_CHECK soma_status soma_layer_build_inner(soma_layer *layer, soma_layer *inner, const char *prefix,
+                                                            soma_tensor *const *inputs, int n);
 
 /* ---- optimizers of your own ---- */
 
@@ -406,15 +567,24 @@ typedef struct soma_update {
     soma_tensor *learning_rate;
     soma_tensor *t;                     /* 1 in the first step */
     soma_tensor *w, *g;                 /* the weight and its gradient, clipped; decay has been taken from w */
-    soma_tensor *slots[SOMA_MAX_SLOTS]; /* the state before the step, zeros at first: replace by the state after it */
+    soma_tensor *slots[SOMA_MAX_SLOTS]; /* the state before the step: replace by the state after it */
 } soma_update;
+
+/** One of the tensors that an optimizer keeps beside each weight. Only the name is needed. */
+typedef struct soma_slot {
+    const char *name; /* "momentum" */
+    double start;     /* what all its elements are at first */
+    bool own_shape;   /* not the weight's shape but this one: */
+    int rank;
+    int64_t shape[SOMA_MAX_RANK];
+} soma_slot;
 
 typedef struct soma_optimizer_class {
     const char *name;         /* "rmsprop" */
     size_t size;              /* of the options struct, which begins with SOMA_OPTIMIZER_OPTIONS */
     const soma_field *fields; /* with learning_rate and weight_decay, whose defaults differ; the rest is common */
-    /** Names of the state kept beside each weight into names, and how many. NULL: none. */
-    int (*slots)(const void *options, const char *names[SOMA_MAX_SLOTS]);
+    /** Describes the state kept beside a weight, into slots, which come as zeros; returns how many. NULL: none. */
+    int (*slots)(const void *options, const soma_variable *weight, soma_slot slots[SOMA_MAX_SLOTS]);
     /** The weight after the step; slots likewise. */
     soma_tensor *(*update)(const void *options, soma_update *update);
 } soma_optimizer_class;

@@ -29,6 +29,7 @@
 #include <soma/context.h> /* threads, seed, allocator, log, last error */
 #include <soma/data.h>    /* datasets, readers */
 #include <soma/formats.h> /* files of other programs: NPY */
+#include <soma/layers.h>  /* layers beyond the basic ones */
 #include <soma/nn.h>      /* layers, losses, optimizers, models */
 #include <soma/ops.h>     /* functions of tensors */
 #include <soma/plan.h>    /* gradients, assignments, compiled plans */

@@ -109,7 +109,7 @@ SOMA_API const char *soma_history_name(const soma_model *model, int i);
 SOMA_API double soma_history_get(const soma_model *model, const char *name, int64_t epoch);
 /** Training steps that the weights have seen. */
 SOMA_API int64_t soma_updates(const soma_model *model);
-/** The learning rate, and a new one from the next step on. */
+/** The learning rate of the next step, and a new one from then on (an error where the rate follows a schedule). */
 SOMA_API double soma_learning_rate(const soma_model *model);
 SOMA_API SOMA_MUST_CHECK soma_status soma_set_learning_rate(soma_model *model, double rate);
 

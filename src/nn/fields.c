@@ -1,10 +1,12 @@
 /* Options as tables: completion, writing and reading.
  * Rests on fields.h; one function a direction and kind of value, chosen by the field's kind.
  * Everything read comes from files, so each value is checked for its type before it is stored. */
-#include "nn/fields.h"
+#include "nn/layer.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "nn/schedules.h"
 
 static void *at(void *options, const soma_field *f) {
     return (char *)options + f->offset;
@@ -39,6 +41,8 @@ soma_status fields_complete(soma_context *context, const char *who, const soma_f
             soma_dtype dtype = *(const soma_dtype *)at_const(options, f);
             RETURN_IF(context, dtype != SOMA_F32 && dtype != SOMA_F64, SOMA_DTYPE, "[%s] %s must be float32 or float64",
                       who, f->name);
+        } else if (f->kind == SOMA_FIELD_SCHEDULE) {
+            TRY(schedule_check(context, who, at(options, f)));
         } else if (f->kind == SOMA_FIELD_SHAPE) {
             const int64_t *shape = at_const(options, f);
             for (int i = 0; i < SOMA_MAX_RANK && shape[i] != 0; i++) {
@@ -86,8 +90,12 @@ static bool is_set(const soma_field *f, const void *value) {
         return *(soma_activation_fn *const *)value != NULL;
     case SOMA_FIELD_INITIALIZER:
         return ((const soma_initializer *)value)->build != NULL;
+    case SOMA_FIELD_SCHEDULE:
+        return ((const soma_schedule *)value)->rate != NULL;
     case SOMA_FIELD_REGULARIZER:
         return ((const soma_regularizer *)value)->penalty != NULL;
+    case SOMA_FIELD_LAYER:
+        return *(soma_layer *const *)value != NULL;
     default:
         return true;
     }
@@ -132,11 +140,15 @@ static soma_status write_value(text *out, const field_names *names, const char *
         return write_function(out, names, who, f->name, &initializer_names, (soma_function *)initializer->build,
                               initializer->parameters);
     }
+    case SOMA_FIELD_SCHEDULE:
+        return schedule_write_json(out, names, who, value);
     case SOMA_FIELD_REGULARIZER: {
         const soma_regularizer *regularizer = value;
         return write_function(out, names, who, f->name, &regularizer_names, (soma_function *)regularizer->penalty,
                               regularizer->parameters);
     }
+    case SOMA_FIELD_LAYER:
+        return layer_write_json(out, names, *(soma_layer *const *)value);
     }
     return SOMA_OK;
 }
@@ -200,7 +212,7 @@ static soma_status read_function(const field_names *names, const char *who, cons
     if (!found) return SOMA_NOT_FOUND;
     *function = found;
     if (!parameters || !entry) return SOMA_OK;
-    memcpy(parameters, entry->standard, sizeof entry->standard);
+    memcpy(parameters, entry->standard, (size_t)entry->n * sizeof *parameters);
     return read_parameters(names, who, entry, numbers, parameters);
 }
 
@@ -270,12 +282,22 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
         initializer->build = (soma_initializer_fn *)function;
         return SOMA_OK;
     }
+    case SOMA_FIELD_SCHEDULE:
+        return schedule_read_json(names, who, node, value);
     case SOMA_FIELD_REGULARIZER: {
         soma_regularizer *regularizer = value;
         soma_function *function = NULL;
         TRY(read_function(names, who, f, &regularizer_names, node, &function, regularizer->parameters));
         regularizer->penalty = (soma_regularizer_fn *)function;
         return SOMA_OK;
+    }
+    case SOMA_FIELD_LAYER: {
+        soma_layer **layer = value;
+        soma_layer_destroy(*layer); /* named twice */
+        *layer = layer_from_json_node(names, node);
+        if (*layer) return SOMA_OK;
+        soma_status status = soma_last_status(names->context);
+        return status != SOMA_OK ? status : SOMA_NO_MEMORY;
     }
     }
     return SOMA_OK;
@@ -295,6 +317,17 @@ static soma_status unknown_option(const field_names *names, const char *who, con
                      nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
+/* The table's entry for a key. Where a rate is not a number it is a function of the step: the schedule's entry. */
+static const soma_field *find(const soma_field *const tables[FIELD_TABLES], const char *key, const json_node *value) {
+    bool schedule = strcmp(key, "learning_rate") == 0 && json_node_kind(value) == JSON_IS_OBJECT;
+    for (int t = 0; t < FIELD_TABLES; t++) {
+        for (const soma_field *f = tables[t]; f && f->name; f++) {
+            if (schedule ? f->kind == SOMA_FIELD_SCHEDULE : strcmp(f->name, key) == 0) return f;
+        }
+    }
+    return NULL;
+}
+
 soma_status fields_read(const field_names *names, const char *who, const soma_field *const tables[FIELD_TABLES],
                         const json_node *object, void *options) {
     if (!object || json_node_kind(object) == JSON_IS_NULL) return SOMA_OK;
@@ -304,12 +337,7 @@ soma_status fields_read(const field_names *names, const char *who, const soma_fi
     const char *key;
     const json_node *value;
     while (json_node_next(object, &cursor, &key, &value)) {
-        const soma_field *found = NULL;
-        for (int t = 0; t < FIELD_TABLES && !found; t++) {
-            for (const soma_field *f = tables[t]; f && f->name && !found; f++) {
-                if (strcmp(f->name, key) == 0) found = f;
-            }
-        }
+        const soma_field *found = find(tables, key, value);
         if (!found) return unknown_option(names, who, tables, key);
         if (json_node_kind(value) == JSON_IS_NULL) continue;
         TRY(fields_read_value(names, who, found, value, options));

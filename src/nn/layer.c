@@ -69,10 +69,62 @@ static soma_status own_strings(soma_layer *layer) {
     return status;
 }
 
+/* ---- layers that are options of others ---- */
+
+static soma_layer **inner_at(const void *options, const soma_field *f) {
+    return (soma_layer **)(void *)((char *)(uintptr_t)options + f->offset);
+}
+
+soma_status layer_adopt(soma_layer *layer, soma_layer *inner) {
+    RETURN_IF(layer->context, inner->owner || inner->references > 0 || inner->n_symbols > 0, SOMA_INVALID,
+              "[%s] the %s given to it belongs to a model or another layer", layer->kind->name, inner->kind->name);
+    inner->owner = layer;
+    layer_retain(inner);
+    if (layer->options->dtype == SOMA_F64) inner->options->dtype = SOMA_F64;
+    if (inner->options->dtype == SOMA_F64) layer->options->dtype = SOMA_F64;
+    return SOMA_OK;
+}
+
+/* The layer in an option that is one, if this layer has taken it over. */
+static soma_layer *own_inner(const soma_layer *layer, const soma_field *f) {
+    soma_layer *inner = f->kind == SOMA_FIELD_LAYER ? *inner_at(layer->options, f) : NULL;
+    return inner && inner->owner == layer ? inner : NULL;
+}
+
+static soma_status own_layers(soma_layer *layer) {
+    for (const soma_field *f = fields_of(layer->kind); f->name; f++) {
+        if (f->kind != SOMA_FIELD_LAYER || !*inner_at(layer->options, f)) continue;
+        if (own_inner(layer, f)) {
+            *inner_at(layer->options, f) = NULL;
+            return error_set(layer->context, SOMA_INVALID, "[%s] %s is there twice", layer->kind->name, f->name);
+        }
+        TRY(layer_adopt(layer, *inner_at(layer->options, f)));
+    }
+    return SOMA_OK;
+}
+
+void layer_options_abandon(const soma_layer_class *kind, const void *options) {
+    for (const soma_field *f = fields_of(kind); options && f->name; f++) {
+        soma_layer *inner = f->kind == SOMA_FIELD_LAYER ? *inner_at(options, f) : NULL;
+        if (inner && !inner->owner && inner->n_symbols == 0) soma_layer_destroy(inner);
+    }
+}
+
+/* Lets go of the layers among the options that this one could not take over. */
+static void drop_layers(soma_layer *layer) {
+    for (const soma_field *f = fields_of(layer->kind); f->name; f++) {
+        if (f->kind != SOMA_FIELD_LAYER || own_inner(layer, f)) continue;
+        soma_layer *inner = *inner_at(layer->options, f);
+        if (inner && !inner->owner && inner->n_symbols == 0) soma_layer_destroy(inner);
+        *inner_at(layer->options, f) = NULL;
+    }
+}
+
 static void free_options(soma_layer *layer) {
     for (const soma_field *f = fields_of(layer->kind); f->name; f++) {
-        if (f->kind != SOMA_FIELD_STRING) continue;
-        free_string(layer->context, *(char **)(void *)((char *)layer->options + f->offset));
+        if (f->kind == SOMA_FIELD_STRING)
+            free_string(layer->context, *(char **)(void *)((char *)layer->options + f->offset));
+        if (own_inner(layer, f)) layer_release(own_inner(layer, f));
     }
     mem_free(layer->context, layer->options, layer->kind->size);
 }
@@ -82,21 +134,23 @@ soma_layer *soma_layer_create(const soma_layer_class *kind, const void *options)
     RETURN_NULL_IF(context, !kind || !kind->call || kind->size < sizeof(layer_options), SOMA_INVALID,
                    "[layer] the class lacks its call, or its options do not begin with SOMA_LAYER_OPTIONS");
     soma_layer *layer = mem_zalloc(context, sizeof *layer);
-    if (!layer) return NULL;
-    layer->context = context;
-    layer->kind = kind;
-    layer->options = mem_zalloc(context, kind->size);
-    if (!layer->options) {
+    if (layer) layer->options = mem_zalloc(context, kind->size);
+    if (!layer || !layer->options) {
         mem_free(context, layer, sizeof *layer);
+        layer_options_abandon(kind, options);
         return NULL;
     }
+    layer->context = context;
+    layer->kind = kind;
     if (options) memcpy(layer->options, options, kind->size);
     soma_status status = own_strings(layer);
+    if (status == SOMA_OK) status = own_layers(layer);
     if (status == SOMA_OK) status = fields_complete(context, kind->name, layer_common_fields, layer->options);
     if (status == SOMA_OK) status = fields_complete(context, kind->name, kind->fields, layer->options);
     if (status == SOMA_OK && layer->options->name) status = layer_set_name(layer, layer->options->name);
     layer->options->name = layer->name;
     if (status == SOMA_OK) return layer;
+    drop_layers(layer);
     layer_release(layer);
     return NULL;
 }
@@ -176,12 +230,28 @@ soma_variable *soma_layer_get_weight(const soma_layer *layer, int i) {
     return layer && i >= 0 && i < layer->n_weights ? layer->weights[i].variable : NULL;
 }
 
+/* The weights of a layer that is an option are its owner's, one after the other. */
+static soma_status add_to_owner(soma_layer *layer, const soma_weight_options *options) {
+    soma_weight_options weight = *options;
+    if (layer->options->frozen) weight.not_trainable = true;
+    text name;
+    text_init(&name, layer->context);
+    text_printf(&name, "%s%s", layer->prefix ? layer->prefix : "", options->name);
+    weight.name = text_string(&name);
+    if (layer->n_inner == 0) layer->first = layer->owner->owner ? layer->owner->n_inner : layer->owner->n_weights;
+    soma_status status = name.failed ? SOMA_NO_MEMORY : soma_layer_add_weight(layer->owner, &weight);
+    if (status == SOMA_OK) layer->n_inner++;
+    text_deinit(&name);
+    return status;
+}
+
 soma_status soma_layer_add_weight(soma_layer *layer, const soma_weight_options *options) {
     soma_context *context = layer ? layer->context : NULL;
     RETURN_IF(context, !layer || !options || !options->name, SOMA_INVALID, "[layer] a weight needs a layer and a name");
     RETURN_IF(context,
               options->rank < 0 || options->rank > SOMA_MAX_RANK || shape_size(options->rank, options->shape) < 0,
               SOMA_SHAPE, "[%s] the shape of %s is negative or too large", layer->kind->name, options->name);
+    if (layer->owner) return add_to_owner(layer, options);
     size_t n = (size_t)layer->n_weights;
     char *name = copy_string(layer->context, options->name);
     if (!name) return SOMA_NO_MEMORY;
@@ -194,6 +264,17 @@ soma_status soma_layer_add_weight(soma_layer *layer, const soma_weight_options *
     layer->weights[n] = (layer_weight){.spec = *options};
     layer->weights[n].spec.name = name;
     layer->n_weights++;
+    return SOMA_OK;
+}
+
+soma_status soma_layer_build_inner(soma_layer *layer, soma_layer *inner, const char *prefix, soma_tensor *const *inputs,
+                                   int n) {
+    RETURN_IF(NULL, !layer || !inputs, SOMA_INVALID, "[layer] no layer or no inputs given");
+    RETURN_IF(layer->context, !inner || inner->owner != layer, SOMA_INVALID, "[%s] no layer is given to it",
+              layer->kind->name);
+    inner->prefix = prefix;
+    if (inner->kind->build) TRY(inner->kind->build(inner, inputs, n));
+    inner->built = true;
     return SOMA_OK;
 }
 

@@ -31,6 +31,9 @@ struct soma_layer {
     int n_weights;
     soma_symbol **symbols;
     int n_symbols;
+    soma_layer *owner;  /* whose option this layer is, and in whose list its weights are; NULL: none */
+    int first, n_inner; /* there: its first weight, and how many are its */
+    const char *prefix; /* of their names */
 };
 
 struct soma_symbol {
@@ -56,9 +59,13 @@ const soma_layer_class *layer_class_find(const soma_custom *custom, const char *
 
 void layer_retain(soma_layer *layer);
 void layer_release(soma_layer *layer);
+/* Makes inner one of layer's own. */
+soma_status layer_adopt(soma_layer *layer, soma_layer *inner);
 soma_status layer_set_name(soma_layer *layer, const char *name);
 /* "Dense" -> "dense", "MaxPooling2D" -> "max_pooling2d"; freed with text_free. */
 char *layer_snake_name(soma_context *context, const char *class_name);
+/* Destroys the layers among options that no layer was made of. */
+void layer_options_abandon(const soma_layer_class *kind, const void *options);
 /* Options with a class' size, filled from JSON, made into a layer. */
 soma_layer *layer_from_json_node(const field_names *names, const json_node *node);
 soma_status layer_write_json(text *out, const field_names *names, const soma_layer *layer);
@@ -75,6 +82,11 @@ typedef struct trace_pair {
     soma_tensor *tensor;
 } trace_pair;
 
+typedef struct trace_mask {
+    const soma_tensor *tensor;
+    soma_tensor *mask; /* NULL: every step counts */
+} trace_mask;
+
 /* One walk through layers that builds tensors in a graph. Its arrays live in the graph's arena. */
 struct soma_trace {
     soma_graph *graph;
@@ -84,6 +96,8 @@ struct soma_trace {
     soma_tensor *step;
     trace_pair *reads, *updates;
     int n_reads, n_updates;
+    trace_mask *masks;
+    int n_masks;
     soma_tensor *losses; /* sum of the penalties; NULL: none */
     bool failed;
 };

@@ -21,7 +21,8 @@ const soma_layer_class layer_activation = {.name = "Activation",
                                            .fields = fields,
                                            .min_inputs = 1,
                                            .max_inputs = 1,
-                                           .call = call};
+                                           .call = call,
+                                           .passes_mask = true};
 
 soma_layer *soma_activation_create(const soma_activation_options *options) {
     return soma_layer_create(&layer_activation, options);

@@ -55,7 +55,8 @@ const soma_layer_class layer_dense = {.name = "Dense",
                                       .min_inputs = 1,
                                       .max_inputs = 1,
                                       .build = build,
-                                      .call = call};
+                                      .call = call,
+                                      .passes_mask = true};
 
 soma_layer *soma_dense_create(const soma_dense_options *options) {
     return soma_layer_create(&layer_dense, options);

@@ -28,7 +28,8 @@ const soma_layer_class layer_dropout = {.name = "Dropout",
                                         .fields = fields,
                                         .min_inputs = 1,
                                         .max_inputs = 1,
-                                        .call = call};
+                                        .call = call,
+                                        .passes_mask = true};
 
 soma_layer *soma_dropout_create(const soma_dropout_options *options) {
     return soma_layer_create(&layer_dropout, options);

@@ -19,8 +19,12 @@ static soma_tensor *add(soma_layer *layer, soma_trace *trace, soma_tensor *const
     return sum;
 }
 
-const soma_layer_class layer_add = {
-    .name = "Add", .size = sizeof(soma_add_layer_options), .min_inputs = 2, .max_inputs = -1, .call = add};
+const soma_layer_class layer_add = {.name = "Add",
+                                    .size = sizeof(soma_add_layer_options),
+                                    .min_inputs = 2,
+                                    .max_inputs = -1,
+                                    .call = add,
+                                    .passes_mask = true};
 
 soma_layer *soma_add_layer_create(const soma_add_layer_options *options) {
     return soma_layer_create(&layer_add, options);
@@ -45,7 +49,8 @@ const soma_layer_class layer_concatenate = {.name = "Concatenate",
                                             .fields = concatenate_fields,
                                             .min_inputs = 2,
                                             .max_inputs = -1,
-                                            .call = concatenate};
+                                            .call = concatenate,
+                                            .passes_mask = true};
 
 soma_layer *soma_concatenate_create(const soma_concatenate_options *options) {
     return soma_layer_create(&layer_concatenate, options);

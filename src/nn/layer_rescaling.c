@@ -22,7 +22,8 @@ const soma_layer_class layer_rescaling = {.name = "Rescaling",
                                           .fields = fields,
                                           .min_inputs = 1,
                                           .max_inputs = 1,
-                                          .call = call};
+                                          .call = call,
+                                          .passes_mask = true};
 
 soma_layer *soma_rescaling_create(const soma_rescaling_options *options) {
     return soma_layer_create(&layer_rescaling, options);

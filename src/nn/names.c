@@ -8,6 +8,7 @@
 
 #include "nn/layer.h"
 #include "nn/optimizer.h"
+#include "nn/schedules.h"
 
 bool name_matches(const char *a, const char *b) {
     for (;;) {
@@ -122,6 +123,7 @@ const char *const *soma_names(const char *list) {
                  {"initializers", initializer_names.names},
                  {"regularizers", regularizer_names.names},
                  {"optimizers", optimizer_name_list},
+                 {"schedules", schedule_name_list},
                  {"layers", layer_name_list}};
     for (size_t i = 0; list && i < sizeof lists / sizeof *lists; i++) {
         if (strcmp(list, lists[i].list) == 0) return lists[i].names;

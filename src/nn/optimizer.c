@@ -23,6 +23,7 @@ const char *const optimizer_name_list[] = {
 
 #define COMMON(member) offsetof(optimizer_options, member)
 static const soma_field common_fields[] = {
+    {.name = "schedule", .kind = SOMA_FIELD_SCHEDULE, .offset = COMMON(schedule)},
     {.name = "clipnorm", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(clipnorm), .low = 0, .high = 1e300},
     {.name = "global_clipnorm", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(global_clipnorm), .low = 0, .high = 1e300},
     {.name = "clipvalue", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(clipvalue), .low = 0, .high = 1e300},
@@ -82,8 +83,9 @@ soma_optimizer *soma_optimizer_by_name(soma_context *context, const char *name) 
 
 /* ---- what they do ---- */
 
-int optimizer_slots(const soma_optimizer *optimizer, const char *names[SOMA_MAX_SLOTS]) {
-    return optimizer->kind->slots ? optimizer->kind->slots(optimizer->options, names) : 0;
+int optimizer_slots(const soma_optimizer *optimizer, const soma_variable *weight, soma_slot slots[SOMA_MAX_SLOTS]) {
+    memset(slots, 0, SOMA_MAX_SLOTS * sizeof *slots);
+    return optimizer->kind->slots ? optimizer->kind->slots(optimizer->options, weight, slots) : 0;
 }
 
 static soma_tensor *like(soma_tensor *x, double value) {

@@ -4,6 +4,8 @@
 #ifndef NN_OPTIMIZER_H
 #define NN_OPTIMIZER_H
 
+#include <stddef.h>
+
 #include <soma/nn.h>
 
 #include "nn/fields.h"
@@ -25,10 +27,17 @@ struct soma_optimizer {
 extern const soma_optimizer_class *const optimizer_table[];
 extern const char *const optimizer_name_list[];
 
+/* A number among the fields of an optimizer's options, from low to high. */
+#define OPTIMIZER_NUMBER(options, member, default_value, lowest, highest)                                              \
+    {                                                                                                                  \
+        .name = #member, .kind = SOMA_FIELD_NUMBER, .offset = offsetof(options, member), .standard = default_value,    \
+        .low = lowest, .high = highest                                                                                 \
+    }
+
 /* Whether the optimizer stands for one that could not be made; the context has the error. */
 bool optimizer_failed(const soma_optimizer *optimizer);
-/* Names of the state beside each weight; how many. */
-int optimizer_slots(const soma_optimizer *optimizer, const char *names[SOMA_MAX_SLOTS]);
+/* The state beside a weight; how many. */
+int optimizer_slots(const soma_optimizer *optimizer, const soma_variable *weight, soma_slot slots[SOMA_MAX_SLOTS]);
 /* Clips gradients g[0..n-1] in place as the options say. */
 soma_status optimizer_clip(const soma_optimizer *optimizer, soma_tensor **g, int n);
 /* The weight after the step, update->slots likewise; NULL after an error. */

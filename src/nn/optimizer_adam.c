@@ -8,32 +8,32 @@
 
 const soma_field adam_fields[] = {ADAM_FIELDS(0.0)};
 
-int adam_slots(const void *options, const char *names[SOMA_MAX_SLOTS]) {
+int adam_slots(const void *options, const soma_variable *weight, soma_slot slots[SOMA_MAX_SLOTS]) {
+    (void)weight;
     const soma_adam_options *o = options;
-    names[0] = "momentum";
-    names[1] = "velocity";
-    names[2] = "velocity_hat";
+    slots[0].name = "momentum";
+    slots[1].name = "velocity";
+    slots[2].name = "velocity_hat";
     return o->amsgrad ? 3 : 2;
 }
 
-/* 1 - beta^t */
-static soma_tensor *one_minus_power(double beta, soma_tensor *t) {
+soma_tensor *adam_one_minus_power(double beta, soma_tensor *t) {
     if (beta == 0) return soma_scalar(soma_tensor_graph(t), soma_tensor_dtype(t), 1);
     return soma_neg(soma_expm1(soma_mul_scalar(t, log(beta))));
 }
 
-/* old + (1 - beta) (new - old) */
-static soma_tensor *average(soma_tensor *old, soma_tensor *new_value, double beta) {
+soma_tensor *adam_average(soma_tensor *old, soma_tensor *new_value, double beta) {
     return soma_add(old, soma_mul_scalar(soma_sub(new_value, old), 1 - beta));
 }
 
 soma_tensor *adam_update(const void *options, soma_update *u) {
     const soma_adam_options *o = options;
     if (!u->t) return NULL;
-    soma_tensor *correction = soma_div(soma_sqrt(one_minus_power(o->beta_2, u->t)), one_minus_power(o->beta_1, u->t));
+    soma_tensor *correction =
+        soma_div(soma_sqrt(adam_one_minus_power(o->beta_2, u->t)), adam_one_minus_power(o->beta_1, u->t));
     soma_tensor *rate = soma_mul(u->learning_rate, correction);
-    soma_tensor *m = average(u->slots[0], u->g, o->beta_1);
-    soma_tensor *v = average(u->slots[1], soma_square(u->g), o->beta_2);
+    soma_tensor *m = adam_average(u->slots[0], u->g, o->beta_1);
+    soma_tensor *v = adam_average(u->slots[1], soma_square(u->g), o->beta_2);
     u->slots[0] = m;
     u->slots[1] = v;
     if (o->amsgrad) {

@@ -19,12 +19,13 @@ static const soma_field fields[] = {
     {.name = "weight_decay", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(weight_decay), .high = 1e30},
     {.name = NULL}};
 
-static int slots(const void *options, const char *names[SOMA_MAX_SLOTS]) {
+static int describe(const void *options, const soma_variable *weight, soma_slot slots[SOMA_MAX_SLOTS]) {
+    (void)weight;
     const soma_rmsprop_options *o = options;
     int n = 0;
-    names[n++] = "velocity";
-    if (o->centered) names[n++] = "average_gradient";
-    if (o->momentum != 0) names[n++] = "momentum";
+    slots[n++].name = "velocity";
+    if (o->centered) slots[n++].name = "average_gradient";
+    if (o->momentum != 0) slots[n++].name = "momentum";
     return n;
 }
 
@@ -52,7 +53,7 @@ static soma_tensor *update(const void *options, soma_update *u) {
 }
 
 const soma_optimizer_class optimizer_rmsprop = {
-    .name = "rmsprop", .size = sizeof(soma_rmsprop_options), .fields = fields, .slots = slots, .update = update};
+    .name = "rmsprop", .size = sizeof(soma_rmsprop_options), .fields = fields, .slots = describe, .update = update};
 
 soma_optimizer *soma_rmsprop_create(const soma_rmsprop_options *options) {
     return soma_optimizer_create(&optimizer_rmsprop, options);

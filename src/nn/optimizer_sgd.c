@@ -17,10 +17,11 @@ static const soma_field fields[] = {
     {.name = "weight_decay", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(weight_decay), .high = 1e30},
     {.name = NULL}};
 
-static int slots(const void *options, const char *names[SOMA_MAX_SLOTS]) {
+static int describe(const void *options, const soma_variable *weight, soma_slot slots[SOMA_MAX_SLOTS]) {
+    (void)weight;
     const soma_sgd_options *o = options;
     if (o->momentum == 0) return 0;
-    names[0] = "momentum";
+    slots[0].name = "momentum";
     return 1;
 }
 
@@ -34,7 +35,7 @@ static soma_tensor *update(const void *options, soma_update *u) {
 }
 
 const soma_optimizer_class optimizer_sgd = {
-    .name = "sgd", .size = sizeof(soma_sgd_options), .fields = fields, .slots = slots, .update = update};
+    .name = "sgd", .size = sizeof(soma_sgd_options), .fields = fields, .slots = describe, .update = update};
 
 soma_optimizer *soma_sgd_create(const soma_sgd_options *options) {
     return soma_optimizer_create(&optimizer_sgd, options);

@@ -47,8 +47,16 @@ soma_tensor *trace_read(soma_trace *trace, soma_variable *variable) {
     return tensor;
 }
 
+/* The layer that has a layer's weights; *i becomes the number there, -1 when there is no such weight. */
+static soma_layer *keeper(soma_layer *layer, int *i) {
+    for (; layer->owner; layer = layer->owner)
+        *i = *i < 0 || *i >= layer->n_inner ? -1 : layer->first + *i;
+    return layer;
+}
+
 soma_tensor *soma_trace_weight(soma_trace *trace, soma_layer *layer, int i) {
     if (!trace || !layer) return NULL;
+    layer = keeper(layer, &i);
     RETURN_NULL_IF(trace->graph->context, i < 0 || i >= layer->n_weights, SOMA_INVALID, "[%s] it has no weight %d",
                    layer->kind->name, i);
     const soma_weight_options *spec = &layer->weights[i].spec;
@@ -85,11 +93,54 @@ void soma_trace_add_loss(soma_trace *trace, soma_tensor *penalty) {
 
 void soma_trace_update(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value) {
     if (!trace || !layer || !trace->training || trace->shapes_only) return;
+    layer = keeper(layer, &i);
     if (!value || i < 0 || i >= layer->n_weights || !layer->weights[i].variable) {
         trace->failed = true;
         return;
     }
     trace->updates = append(trace, trace->updates, &trace->n_updates, layer->weights[i].variable, value);
+}
+
+soma_tensor *soma_trace_mask(const soma_trace *trace, const soma_tensor *x) {
+    for (int i = trace ? trace->n_masks - 1 : -1; i >= 0; i--) {
+        if (trace->masks[i].tensor == x) return trace->masks[i].mask;
+    }
+    return NULL;
+}
+
+static bool has_mask(const soma_trace *trace, const soma_tensor *x) {
+    for (int i = 0; i < trace->n_masks; i++) {
+        if (trace->masks[i].tensor == x) return true;
+    }
+    return false;
+}
+
+void soma_trace_set_mask(soma_trace *trace, soma_tensor *y, soma_tensor *mask) {
+    if (!trace || !y) return;
+    int n = trace->n_masks;
+    if ((n & (n - 1)) == 0) {
+        trace_mask *grown = arena_alloc(&trace->graph->arena, (n ? 2 * (size_t)n : 1) * sizeof *grown);
+        if (!grown) {
+            trace->failed = true;
+            return;
+        }
+        if (n) memcpy(grown, trace->masks, (size_t)n * sizeof *grown);
+        trace->masks = grown;
+    }
+    trace->masks[trace->n_masks++] = (trace_mask){y, mask};
+}
+
+/* The first mask among the inputs, for the result. */
+static void pass_mask(soma_trace *trace, soma_tensor *const *inputs, int n, soma_tensor *y) {
+    for (int i = 0; i < n && !has_mask(trace, y); i++) {
+        soma_tensor *mask = soma_trace_mask(trace, inputs[i]);
+        if (mask && y->rank >= mask->rank && shape_equal(mask->rank, mask->shape, mask->rank, y->shape))
+            soma_trace_set_mask(trace, y, mask);
+    }
+}
+
+soma_tensor *soma_trace_call(soma_trace *trace, soma_layer *inner, soma_tensor *const *inputs, int n) {
+    return trace && inner && inputs ? layer_call(inner, trace, inputs, n) : NULL;
 }
 
 static soma_status check_inputs(const soma_layer *layer, soma_context *context, soma_tensor *const *inputs, int n) {
@@ -113,6 +164,7 @@ soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const
     }
     soma_tensor *y = layer->kind->call(layer, trace, inputs, n);
     if (!y || trace->failed) return NULL;
+    if (layer->kind->passes_mask) pass_mask(trace, inputs, n, y);
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
     RETURN_NULL_IF(context, y->rank < 1 || y->shape[0] != inputs[0]->shape[0], SOMA_SHAPE,
                    "[%s] %s became %s: the batch axis must stay as it is", layer->kind->name,

@@ -5,8 +5,6 @@
 
 #include "plan/passes.h"
 
-enum { SEARCH_MAX = 2000 };
-
 /* ---- what a node is computed in ---- */
 
 /* Integer values that a float32 register holds exactly. */

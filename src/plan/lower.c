@@ -260,11 +260,18 @@ static soma_status lower_contract(build *b, int index) {
     set_tiles(&c, c.epilogue.real);
     int64_t tile = (c.pack_a ? c.tile_rows : c.block_m) * c.width;
     if (c.epilogue.block < tile) c.epilogue.block = tile;
+    c.panels = (c.n + c.width - 1) / c.width;
+    c.blocks = (c.m + c.block_m - 1) / c.block_m;
+    c.last_vectors = (c.n - (c.panels - 1) * c.width + c.epilogue.real->lanes - 1) / c.epilogue.real->lanes;
     c.direct = -1;
     if (c.epilogue.n_instructions == 1 && c.epilogue.instructions[0].kind == INSTRUCTION_STORE) {
         const tile_access *a = &c.epilogue.accesses[c.epilogue.instructions[0].access];
         if (!a->width && a->dtype == c.dtype && a->column_stride == 1) c.direct = c.epilogue.instructions[0].access;
     }
+    if (c.m * c.n * c.k < SMALL_WORK) c.epilogue.streams = false;
+    c.narrow = c.direct < 0 && c.dtype == SOMA_F32 && c.panels == 1 && 2 * c.n <= c.width;
+    for (int i = 0; i < c.epilogue.n_accesses; i++)
+        c.narrow = c.narrow && !c.epilogue.accesses[i].width;
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;
     s->as.contract = c;

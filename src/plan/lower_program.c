@@ -452,7 +452,8 @@ static bool allocate(emitter *e, tile_program *p) {
             last[e->instructions[i].arguments[k]] = i;
     if (e->reduced_register >= 0) last[e->reduced_register] = e->n_instructions;
     p->slots = arena_alloc(&e->b->plan->arena, (size_t)e->n_registers * sizeof *p->slots);
-    if (!p->slots) return false;
+    p->offsets = arena_alloc(&e->b->plan->arena, (size_t)e->n_registers * sizeof *p->offsets);
+    if (!p->slots || !p->offsets) return false;
     for (int i = 0; i < e->n_registers; i++)
         p->slots[i] = -1;
     for (int i = 0; i < e->n_instructions; i++) {

@@ -88,11 +88,20 @@ static soma_status passes(build *b) {
     return plan_memory(b);
 }
 
+static void prepare(plan_step *s) {
+    if (s->kind == STEP_MAP) program_prepare(&s->as.map);
+    if (s->kind == STEP_CONTRACT) program_prepare(&s->as.contract.epilogue);
+    if (s->kind != STEP_REDUCE) return;
+    program_prepare(&s->as.reduction.pre);
+    program_prepare(&s->as.reduction.post);
+}
+
 /* Memory of the run: arena, then a scratch for each thread. */
 static soma_status allocate(build *b) {
     soma_plan *plan = b->plan;
     for (int i = 0; i < plan->n_steps; i++) {
-        const plan_step *s = &plan->steps[i];
+        plan_step *s = &plan->steps[i];
+        prepare(s);
         size_t bytes = s->kind == STEP_MAP        ? program_scratch(&s->as.map)
                        : s->kind == STEP_CONTRACT ? contract_scratch(&s->as.contract)
                        : s->kind == STEP_REDUCE   ? reduction_scratch(&s->as.reduction)
@@ -103,10 +112,12 @@ static soma_status allocate(build *b) {
     plan->memory_bytes = plan->arena_bytes + plan->scratch_bytes * (size_t)plan->threads;
     plan->memory = mem_zalloc(b->context, plan->memory_bytes);
     plan->bases = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->bases + 1);
-    if (!plan->memory || !plan->bases) return SOMA_NO_MEMORY;
+    plan->outside = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->outside + 1);
+    if (!plan->memory || !plan->bases || !plan->outside) return SOMA_NO_MEMORY;
     plan->scratch = (char *)plan->memory + plan->arena_bytes;
     for (int i = 0; i < plan->n_storages; i++) {
         const plan_storage *s = &plan->storages[i];
+        if (s->kind == STORAGE_VARIABLE || s->kind == STORAGE_INPUT) plan->outside[plan->n_outside++] = i;
         if (s->kind == STORAGE_ARENA) plan->bases[i] = (char *)plan->memory + s->offset;
         if (s->kind == STORAGE_CONSTANT) plan->bases[i] = (void *)(intptr_t)s->data;
     }

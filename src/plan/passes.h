@@ -42,11 +42,14 @@ typedef struct group {
     int64_t post_size;      /* reductions: elements of the result */
     int64_t *members;       /* ids, ascending */
     int n_members, capacity;
-    int *needs; /* groups whose results it reads */
+    int *needs; /* groups whose results it reads, or that must read before it writes */
     int n_needs, needs_capacity;
-    int64_t lowest, highest; /* ids */
-    int stamp;               /* of the last search */
-    bool ordered;
+    int *users; /* groups that need it */
+    int n_users, users_capacity;
+    int level;       /* above the levels of all it needs */
+    int64_t highest; /* id */
+    int stamp;       /* of the last search */
+    bool lifting, ordered;
     int step;
 } group;
 
@@ -62,6 +65,7 @@ typedef struct build {
     int *uses;                    /* by node id: inputs of needed nodes that are it */
     group *groups;
     int n_groups, groups_capacity;
+    int *lifted; /* groups whose users' levels are to be looked at */
     int stamp;
     int *order; /* of groups, by schedule */
     int n_order;
@@ -112,12 +116,20 @@ bool chain_layout(const chain *c, layout *out, const soma_tensor **blocker);
 /* Which storages lie in panels. */
 soma_status plan_layout(build *b);
 
+/* ---- groups.c ---- */
+/* A group of no members yet, over the node's shape; NULL when out of memory. Groups move when one is made. */
+group *group_new(build *b, group_kind kind, const soma_tensor *t, soma_dtype dtype);
+bool group_push_member(build *b, group *g, const soma_tensor *t);
+/* The group comes after group `need`, which must not depend on it. */
+bool group_push_need(build *b, group *g, int need);
+/* Group `from` melts into group `into`. */
+bool group_absorb(build *b, int into, int from);
+/* Does group `from` need group `to`, over any number of others? Gives up with yes when the search grows long. */
+bool group_depends(build *b, int from, int to);
+
 /* ---- fuse.c ---- */
 soma_status plan_fuse(build *b);
 soma_dtype node_real(const soma_tensor *node); /* type of the registers it is computed in; SOMA_DTYPE_COUNT: none */
-/* Does group `from` need group `to`, over any number of others? Gives up with yes when the search grows long. */
-bool group_depends(build *b, int from, int to);
-bool group_push_need(build *b, group *g, int need);
 /* Reductions: is the member of the result's size, made after the reduction, not before? */
 static inline bool group_after(const group *g, const soma_tensor *t) {
     return g->kind == GROUP_REDUCE && shape_size(t->rank, t->shape) == g->post_size;

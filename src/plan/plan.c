@@ -40,13 +40,14 @@ soma_status soma_plan_bind(soma_plan *plan, const soma_tensor *input, const void
 
 /* Storages of variables and inputs point to what is there now. */
 static soma_status connect(soma_plan *plan) {
-    for (int i = 0; i < plan->n_storages; i++) {
+    for (int k = 0; k < plan->n_outside; k++) {
+        int i = plan->outside[k];
         const plan_storage *s = &plan->storages[i];
         if (s->kind == STORAGE_VARIABLE) {
             if (s->variable->width != s->width) TRY(variable_set_width(s->variable, s->width));
             plan->bases[i] = s->variable->data;
         }
-        RETURN_IF(plan->context, s->kind == STORAGE_INPUT && !plan->bases[i] && s->elements > 0, SOMA_INVALID,
+        RETURN_IF(plan->context, !plan->bases[i] && s->elements > 0, SOMA_INVALID,
                   "[plan] input '%s' has no data: bind it first",
                   s->input && s->input->name ? s->input->name : "unnamed");
     }

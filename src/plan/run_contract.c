@@ -12,7 +12,7 @@ typedef struct frame {
     char *accumulators, *packed, *scratch; /* the thread's: tiles, A's block, the epilogue's registers */
     int64_t packed_row; /* of all batches' rows: the block of A that is packed, whole in k; -1: none */
     int64_t size;
-    void *registers[PROGRAM_MAX_REGISTERS];
+    void **registers;
 } frame;
 
 static int64_t minimum(int64_t a, int64_t b) {
@@ -48,9 +48,8 @@ static int64_t batch_offset(const contract *c, const int64_t *strides, int64_t b
 }
 
 /* Vectors of a panel that hold columns of C: the last panel may need fewer. */
-static int64_t vectors_at(const frame *f, int64_t column) {
-    int64_t needed = (f->c->n - column + f->real->lanes - 1) / f->real->lanes;
-    return minimum(needed, f->c->vectors);
+static int64_t vectors_at(const frame *f, int64_t panel) {
+    return panel + 1 < f->c->panels ? f->c->vectors : f->c->last_vectors;
 }
 
 /* The only store's row-major place for a tile, when whole tiles may be written there at once; else NULL. */
@@ -63,8 +62,22 @@ static char *direct_place(const frame *f, int64_t row, int64_t column, int64_t *
            (access->offset + access_row_offset(access, &c->epilogue.space, row) + column) * f->size;
 }
 
+/* Rows of a few columns each, one behind the other, so that the epilogue computes no more than there is. */
+static void close_up(const frame *f, char *tile, int64_t rows) {
+    const int64_t n = f->c->n;
+    float *values = (float *)(void *)tile;
+    for (int64_t r = 1; r < rows; r++)
+        for (int64_t i = 0; i < n; i++)
+            values[r * n + i] = values[r * f->c->width + i];
+}
+
 static void epilogue(frame *f, char *tile, int64_t row, int64_t rows, int64_t column) {
     f->registers[0] = tile;
+    if (f->c->narrow) {
+        close_up(f, tile, rows);
+        program_run(&f->c->epilogue, f->runner, f->scratch, f->registers, row, rows, 0, f->c->n, f->c->n);
+        return;
+    }
     program_run(&f->c->epilogue, f->runner, f->scratch, f->registers, row, rows, column,
                 minimum(f->c->width, f->c->n - column), f->c->width);
 }
@@ -73,17 +86,21 @@ static void epilogue(frame *f, char *tile, int64_t row, int64_t rows, int64_t co
 static void run_tiles(frame *f) {
     const contract *c = f->c;
     int mode = c->a_col == 1 ? CPU_A_ROWS : CPU_A_COLUMNS;
-    int64_t panels = (c->n + c->width - 1) / c->width, blocks = (c->m + c->block_m - 1) / c->block_m;
-    int64_t first, last;
-    runner_share(f->runner, c->batch * panels * blocks, &first, &last);
+    int64_t first, last, batch = 0, panel = 0, turn = 0;
+    runner_share(f->runner, c->batch * c->panels * c->blocks, &first, &last);
+    if (first > 0) {
+        batch = first / (c->panels * c->blocks);
+        panel = first / c->blocks % c->panels;
+        turn = first % c->blocks;
+    }
     for (int64_t u = first; u < last; u++) {
-        int64_t batch = u / (panels * blocks), panel = u / blocks % panels, row = u % blocks * c->block_m;
+        int64_t row = turn * c->block_m;
         int64_t rows = minimum(c->block_m, c->m - row), c_row = c->width;
         const char *a = f->a + (batch_offset(c, c->a_batch, batch) + row * c->a_row) * f->size;
         const char *b = f->b + (batch_offset(c, c->b_batch, batch) + panel * c->k * c->width) * f->size;
         char *direct = direct_place(f, batch * c->m + row, panel * c->width, &c_row);
         char *block = direct ? direct : f->accumulators;
-        int64_t vectors = vectors_at(f, panel * c->width);
+        int64_t vectors = vectors_at(f, panel);
         for (int64_t i = 0; i < rows; i += c->tile_rows) {
             int64_t height = minimum(c->tile_rows, rows - i);
             program_prefetch(&c->epilogue, f->runner, batch * c->m + row + i, height, panel * c->width);
@@ -91,6 +108,11 @@ static void run_tiles(frame *f) {
                                                  block + i * c_row * f->size, c_row, false);
         }
         if (!direct) epilogue(f, block, batch * c->m + row, rows, panel * c->width);
+        if (++turn < c->blocks) continue;
+        turn = 0;
+        if (++panel < c->panels) continue;
+        panel = 0;
+        batch++;
     }
 }
 
@@ -113,7 +135,7 @@ static void run_block(frame *f, int64_t batch, int64_t row, int64_t column, int6
         if (depth < c->k || f->packed_row != batch * c->m + row) pack_a(f, a + k * c->a_col * f->size, rows, depth);
         f->packed_row = batch * c->m + row;
         for (int64_t j = 0; j < columns; j += c->width) {
-            int64_t c_row = c->width, vectors = vectors_at(f, column + j);
+            int64_t c_row = c->width, vectors = vectors_at(f, (column + j) / c->width);
             char *panel = direct_place(f, batch * c->m + row, column + j, &c_row);
             if (!panel) panel = f->accumulators + j * c->block_m * f->size;
             for (int64_t i = 0; i < rows; i += c->tile_rows)
@@ -133,7 +155,8 @@ static void run_block(frame *f, int64_t batch, int64_t row, int64_t column, int6
 }
 
 void contract_run(const contract *c, const plan_runner *runner) {
-    frame f = {.c = c, .runner = runner, .size = (int64_t)soma_dtype_size(c->dtype)};
+    void *registers[PROGRAM_MAX_REGISTERS]; /* left unset: filling it would take longer than a small product */
+    frame f = {.c = c, .runner = runner, .registers = registers, .size = c->dtype == SOMA_F64 ? 8 : 4};
     if (c->m == 0 || c->n == 0 || c->batch == 0) return;
     f.real = c->epilogue.real;
     f.a = (const char *)runner->plan->bases[c->a] + c->a_offset * f.size;
@@ -146,8 +169,7 @@ void contract_run(const contract *c, const plan_runner *runner) {
         return;
     }
     f.packed_row = -1;
-    int64_t row_blocks = (c->m + c->block_m - 1) / c->block_m, panels = (c->n + c->width - 1) / c->width;
-    int64_t first, last, count;
+    int64_t row_blocks = c->blocks, panels = c->panels, first, last, count;
     runner_share(runner, c->batch * row_blocks * panels, &first, &last);
     for (int64_t u = first; u < last; u += count) { /* as many panels as a block of C may have */
         int64_t block = u / panels, panel = u % panels;

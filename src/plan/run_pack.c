@@ -1,5 +1,7 @@
 /* Runs packing: a strided stack of matrices into the panels a contraction reads.
  * Rests on the pack kernels. A weight already in panels is only packed again for its transpose. */
+#include <string.h>
+
 #include "plan/steps.h"
 
 static int64_t minimum(int64_t a, int64_t b) {
@@ -25,10 +27,23 @@ static void pack_panels(const pack_step *p, const cpu_real *real, char *dst, con
                               minimum(p->source_width, p->rows - row));
 }
 
+enum { SMALL_PANEL = 256 };
+
+/* A panel of few elements: starting the kernels would take longer. */
+static void pack_small(const pack_step *p, float *dst, const float *src, int64_t column, int64_t columns) {
+    int64_t row_stride = p->source_width ? 1 : p->row_stride;
+    int64_t column_stride = p->source_width ? p->source_width : p->column_stride;
+    const float *from = src + column * column_stride;
+    memset(dst, 0, (size_t)(p->rows * p->width) * sizeof *dst);
+    for (int64_t r = 0; r < p->rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            dst[r * p->width + c] = from[r * row_stride + c * column_stride];
+}
+
 void pack_run(const pack_step *p, const plan_runner *runner) {
     const cpu_kernels *kernels = runner->plan->kernels;
     const cpu_real *real = p->dtype == SOMA_F64 ? &kernels->f64 : &kernels->f32;
-    int64_t size = (int64_t)soma_dtype_size(p->dtype), panels = (p->columns + p->width - 1) / p->width;
+    int64_t size = p->dtype == SOMA_F64 ? 8 : 4, panels = (p->columns + p->width - 1) / p->width;
     const char *source = runner->plan->bases[p->source];
     char *destination = runner->plan->bases[p->destination];
     int64_t first, last;
@@ -41,7 +56,9 @@ void pack_run(const pack_step *p, const plan_runner *runner) {
         }
         char *dst = destination + (batch * panels + u % panels) * p->rows * p->width * size;
         int64_t columns = minimum(p->width, p->columns - column);
-        if (p->source_width)
+        if (size == 4 && p->rows * p->width <= SMALL_PANEL && (!p->source_width || p->rows <= p->source_width))
+            pack_small(p, (float *)(void *)dst, (const float *)(const void *)(source + offset * size), column, columns);
+        else if (p->source_width)
             pack_panels(p, real, dst, source + offset * size, column, columns, size);
         else
             pack_strided(p, real, dst, source + offset * size, column, columns, size);

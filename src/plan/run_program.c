@@ -24,6 +24,10 @@ int64_t access_row_offset(const tile_access *access, const tile_space *space, in
     return offset + row * access->row_strides[0];
 }
 
+static int64_t element_size(const block *b, const tile_access *access) {
+    return access->dtype == b->program->dtype ? b->size : (int64_t)soma_dtype_size(access->dtype);
+}
+
 /* Element offset of (row, column) in panels. */
 static int64_t panel_offset(const tile_access *access, const tile_space *space, int64_t row, int64_t column) {
     int64_t panel = column >> access->width_shift;
@@ -52,8 +56,9 @@ static void *in_place(const block *b, const tile_access *access, bool write) {
         offset =
             access->offset + access_row_offset(access, &b->program->space, b->row) + b->column * access->column_stride;
     }
-    int64_t lanes = b->program->real->lanes, touched = (n + lanes - 1) & -lanes;
-    int64_t valid = access->width ? n : n - b->ld + b->columns;
+    int64_t lanes = b->program->real->lanes, touched = (n + lanes - 1) & -lanes; /* all rows at once, or one by one */
+    int64_t by_rows = n - b->ld + ((b->ld + lanes - 1) & -lanes), valid = access->width ? n : n - b->ld + b->columns;
+    if (touched < by_rows) touched = by_rows;
     if (touched > valid) {
         /* Whole vectors reach beyond a row or the block: only at the end of memory that is ours. */
         const plan_storage *storage = &b->runner->plan->storages[access->storage];
@@ -68,7 +73,7 @@ static void load_full_row(const block *b, const tile_access *access, int64_t row
     const cpu_real *real = b->program->real;
     if (access->width) {
         const char *base = plan->bases[access->storage];
-        int64_t size = (int64_t)soma_dtype_size(access->dtype);
+        int64_t size = element_size(b, access);
         for (int64_t done = 0; done < b->columns;) {
             int64_t column = b->column + done, piece = access->width - column % access->width;
             if (piece > b->columns - done) piece = b->columns - done;
@@ -91,9 +96,37 @@ static void load_full_row(const block *b, const tile_access *access, int64_t row
         return;
     }
     const char *source = plan->bases[access->storage];
-    real->load[access->dtype](dst, source + offset * (int64_t)soma_dtype_size(access->dtype), access->column_stride,
+    real->load[access->dtype](dst, source + offset * element_size(b, access), access->column_stride,
                               b->columns);
 }
+
+/* One element a row, of the registers' own type: moved without a call. False when the access is not so. */
+static bool move_single(const block *b, const tile_access *access, char *reg, bool write) {
+    if (b->columns != 1 || b->size != 4 || access->dtype != SOMA_F32 || access->width || access->storage < 0 ||
+        b->program->space.row_rank > 1)
+        return false;
+    int64_t step = access->row_strides[0];
+    float *values = (float *)(void *)reg;
+    float *array = (float *)b->runner->plan->bases[access->storage] + access->offset + b->row * step +
+                   b->column * access->column_stride;
+    for (int64_t r = 0; r < b->rows; r++) {
+        if (write)
+            array[r * step] = values[r * b->ld];
+        else
+            values[r * b->ld] = array[r * step];
+    }
+    return true;
+}
+
+/* A few elements of four bytes: a call would take longer than the copy. */
+static void copy_short(char *dst, const char *src, int64_t n) {
+    for (; n >= 4; n -= 4, dst += 16, src += 16)
+        memcpy(dst, src, 16);
+    for (; n > 0; n--, dst += 4, src += 4)
+        memcpy(dst, src, 4);
+}
+
+enum { SHORT = 32 };
 
 static void load(const block *b, const tile_instruction *in) {
     const tile_access *access = &b->program->accesses[in->access];
@@ -104,6 +137,7 @@ static void load(const block *b, const tile_instruction *in) {
             b->registers[in->dst] = there;
             return;
         }
+        if (move_single(b, access, dst, false)) return;
         for (int64_t r = 0; r < b->rows; r++)
             load_full_row(b, access, b->row + r, dst + r * b->ld * b->size);
     } else if (access->kind == ACCESS_COLUMN) {
@@ -119,10 +153,15 @@ static void load(const block *b, const tile_instruction *in) {
             memcpy(dst + r * b->ld * b->size, dst, (size_t)(b->columns * b->size));
     } else {
         int64_t n = access->kind == ACCESS_ROW ? b->rows : 1;
+        if (n == 1 && access->dtype == SOMA_F32 && b->size == 4 && access->storage >= 0) {
+            int64_t offset = access->offset + access_row_offset(access, &b->program->space, b->row);
+            memcpy(dst, (const float *)b->runner->plan->bases[access->storage] + offset, sizeof(float));
+            return;
+        }
         if (access->storage >= 0 && b->program->space.row_rank <= 1) {
             const char *source = b->runner->plan->bases[access->storage];
             int64_t offset = access->offset + b->row * access->row_strides[0];
-            b->program->real->load[access->dtype](dst, source + offset * (int64_t)soma_dtype_size(access->dtype),
+            b->program->real->load[access->dtype](dst, source + offset * element_size(b, access),
                                                   access->row_strides[0], n);
             return;
         }
@@ -139,15 +178,20 @@ static void store(const block *b, const tile_instruction *in) {
     const soma_plan *plan = b->runner->plan;
     const char *src = b->registers[in->arguments[0]];
     char *base = plan->bases[access->storage];
-    int64_t size = (int64_t)soma_dtype_size(access->dtype);
+    int64_t size = element_size(b, access);
     cpu_store_fn *put = b->program->real->store[access->dtype];
     if (access->kind == ACCESS_FULL) {
         if (in->in_place && b->in_place[in->arguments[0]] == access->storage) return;
+        if (move_single(b, access, b->registers[in->arguments[0]], true)) return;
         for (int64_t r = 0; r < b->rows; r++) {
             const char *row = src + r * b->ld * b->size;
             if (!access->width) {
                 int64_t offset = access->offset + access_row_offset(access, &b->program->space, b->row + r) +
                                  b->column * access->column_stride;
+                if (access->dtype == SOMA_F32 && b->size == 4 && access->column_stride == 1 && b->columns <= SHORT) {
+                    copy_short(base + offset * 4, row, b->columns);
+                    continue;
+                }
                 put(base + offset * size, access->column_stride, row, b->columns);
                 continue;
             }
@@ -212,9 +256,9 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
                  int64_t rows, int64_t column, int64_t columns, int64_t ld) {
     int bound[PROGRAM_MAX_REGISTERS];
     block b = {program, runner, registers, row, rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4, bound};
-    const int64_t slot_bytes = program->block * b.size + PROGRAM_PAD;
-    for (int i = 0; i < program->n_registers; i++)
-        if (program->slots[i] >= 0) registers[i] = scratch + program->slots[i] * slot_bytes;
+    for (int i = 1; i < program->n_registers; i++) /* register 0 is the caller's */
+        registers[i] = scratch + program->offsets[i];
+    const int64_t whole = rows * ld;
     for (int i = 0; i < program->n_stores; i++) {
         const tile_instruction *in = &program->instructions[program->stores[i]];
         if (!in->in_place) continue;
@@ -233,7 +277,11 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
             store(&b, in);
             break;
         case INSTRUCTION_MAP:
-            map(&b, in);
+            if (in->plain)
+                in->plain(registers[in->dst], registers[in->arguments[0]], registers[in->arguments[1]],
+                          registers[in->arguments[2]], whole);
+            else
+                map(&b, in);
             break;
         case INSTRUCTION_REDUCE:
             in->reduce(registers[in->dst], registers[in->arguments[0]], ld, rows, columns);
@@ -258,6 +306,19 @@ void program_prefetch(const tile_program *program, const plan_runner *runner, in
                            panel_offset(access, &program->space, row, column) * size;
         for (int64_t k = 0; k < rows * access->width * size; k += 64)
             __builtin_prefetch(from + k, 1);
+    }
+}
+
+void program_prepare(tile_program *program) {
+    const int64_t slot_bytes = program->block * (program->dtype == SOMA_F64 ? 8 : 4) + PROGRAM_PAD;
+    for (int i = 0; i < program->n_registers; i++)
+        program->offsets[i] = program->slots[i] > 0 ? program->slots[i] * slot_bytes : 0;
+    for (int i = 0; i < program->n_instructions; i++) {
+        tile_instruction *in = &program->instructions[i];
+        if (in->kind != INSTRUCTION_MAP || in->result != ACCESS_FULL || in->by_rows) continue;
+        in->plain = in->map[in->variant];
+        for (int k = in->n_arguments; k < 3; k++)
+            in->arguments[k] = in->arguments[0]; /* not read */
     }
 }
 

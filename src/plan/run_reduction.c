@@ -10,9 +10,9 @@ typedef struct frame {
     const reduction *r;
     const plan_runner *runner;
     const cpu_real *real;
-    char *accumulator, *scratch;
+    char *accumulator, *row, *scratch; /* row: a copy of one */
     int64_t size;
-    void *registers[PROGRAM_MAX_REGISTERS];
+    void **registers;
 } frame;
 
 static const int combining[CPU_REDUCE_COUNT] = {[CPU_REDUCE_SUM] = CPU_ADD,
@@ -30,7 +30,7 @@ static size_t accumulator_bytes(const reduction *r) {
 
 size_t reduction_scratch(const reduction *r) {
     size_t pre = program_scratch(&r->pre), post = program_scratch(&r->post);
-    return accumulator_bytes(r) + (pre > post ? pre : post);
+    return 2 * accumulator_bytes(r) + (pre > post ? pre : post);
 }
 
 static void combine(const frame *f, char *into, const void *value, int64_t n) {
@@ -40,14 +40,18 @@ static void combine(const frame *f, char *into, const void *value, int64_t n) {
 /* The accumulator gets the reduction of elements first .. last-1 for one piece of inner. */
 static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last, int64_t column, int64_t columns) {
     const reduction *r = f->r;
-    int64_t rows = minimum(PROGRAM_MAX_ROWS, r->pre.block / columns);
+    int64_t rows = last - first;
+    if (rows > PROGRAM_MAX_ROWS || rows * columns > r->pre.block) rows = minimum(PROGRAM_MAX_ROWS, r->pre.block / columns);
     if (rows < 1) rows = 1;
+    int64_t lanes = f->real->lanes, touched = (columns + lanes - 1) & -lanes;
     for (int64_t i = first; i < last; i += rows) {
         int64_t n = minimum(rows, last - i);
         program_run(&r->pre, f->runner, f->scratch, f->registers, outer * r->reduced + i, n, column, columns, columns);
         const char *values = f->registers[r->pre_result];
         for (int64_t j = 0; j < n; j++) {
             const char *row = values + j * columns * f->size;
+            if ((n - j) * columns < touched) /* whole vectors would reach behind what may be somebody else's array */
+                row = memcpy(f->row, row, (size_t)(columns * f->size));
             if (i == first && j == 0)
                 memcpy(f->accumulator, row, (size_t)(columns * f->size));
             else
@@ -91,12 +95,19 @@ static void reduce_chunk(frame *f, int64_t outer, int64_t chunk, int64_t column,
 }
 
 void reduction_run(const reduction *r, const plan_runner *runner) {
-    frame f = {.r = r, .runner = runner, .real = r->pre.real, .size = (int64_t)soma_dtype_size(r->pre.dtype)};
+    void *registers[PROGRAM_MAX_REGISTERS];
+    frame f = {.r = r, .runner = runner, .real = r->pre.real, .registers = registers};
+    f.size = r->pre.dtype == SOMA_F64 ? 8 : 4;
     f.accumulator = runner->scratch;
-    f.scratch = runner->scratch + accumulator_bytes(r);
-    int64_t blocks = (r->inner + r->block - 1) / r->block, first, last;
+    f.row = f.accumulator + accumulator_bytes(r);
+    f.scratch = f.row + accumulator_bytes(r);
+    int64_t blocks = r->inner <= r->block ? 1 : (r->inner + r->block - 1) / r->block, first, last;
     if (r->outer * r->inner == 0) return;
     runner_share(runner, r->outer * r->chunks * blocks, &first, &last);
+    if (blocks == 1 && last == 1 && first == 0) { /* small ones do without divisions */
+        reduce_chunk(&f, 0, 0, 0, r->inner);
+        first = last;
+    }
     for (int64_t u = first; u < last; u++) {
         int64_t column = u % blocks * r->block;
         reduce_chunk(&f, u / blocks / r->chunks, u / blocks % r->chunks, column, minimum(r->block, r->inner - column));

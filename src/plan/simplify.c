@@ -136,6 +136,7 @@ static bool same_type(const soma_tensor *t, const soma_tensor *x) {
 static soma_tensor *algebra(soma_tensor *t) {
     soma_tensor *a = t->n_inputs > 0 ? t->inputs[0] : NULL, *b = t->n_inputs > 1 ? t->inputs[1] : NULL;
     if (t->op == &op_stop_gradient) return a;
+    
     if (t->op == &op_cast && same_type(t, a)) return a;
     if (t->op == &op_mul && scalar_is(b, 1)) return a;
     if (t->op == &op_mul && scalar_is(a, 1)) return b;

@@ -74,6 +74,7 @@ typedef struct tile_instruction {
     int access;             /* load, store, random (its index space) */
     int step;               /* random: access of the int64 step, -1 none */
     cpu_map_fn *const *map; /* eight variants */
+    cpu_map_fn *plain;      /* the one that does a whole block at once, NULL when rows need turns */
     cpu_reduce_fn *reduce;
     uint64_t key; /* random */
     int code;     /* map or reduce, for printing */
@@ -89,6 +90,7 @@ typedef struct tile_program {
     int n_instructions;
     int n_registers; /* register 0 is preset by a contraction or reduction, unused otherwise */
     int *slots;      /* register -> slot in scratch, shared by registers that do not live together */
+    int64_t *offsets; /* the same in bytes; 0 for register 0 */
     int n_slots;
     int n_stores; /* stores come first in `stores`, by instruction */
     int *stores;
@@ -117,6 +119,9 @@ typedef struct contract {
     int64_t b_offset, b_batch[SOMA_MAX_RANK];
     int64_t width, vectors;            /* of B's panels */
     int64_t tile_rows;                 /* rows of a register tile */
+    int64_t panels, blocks;            /* of C's columns; of block_m rows */
+    int64_t last_vectors;              /* of the last panel */
+    bool narrow;                       /* C is much narrower than a panel: tiles are closed up for the epilogue */
     int64_t block_k, block_m, block_n; /* of the blocked form; block_k == k when not blocked */
     bool pack_a;
     int direct; /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
@@ -189,6 +194,7 @@ struct soma_plan {
     plan_storage *storages;
     void **bases; /* per storage */
     int n_storages;
+    int *outside, n_outside; /* storages of variables and inputs */
     plan_step *steps;
     int n_steps;
     int n_targets;
@@ -217,6 +223,8 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
 /* Asks the caches for what the program will read in place of a block, while something else is computed. */
 void program_prefetch(const tile_program *program, const plan_runner *runner, int64_t row, int64_t rows,
                       int64_t column);
+/* Works out what a run needs often; once the size of blocks is settled. */
+void program_prepare(tile_program *program);
 /* Scratch a program needs. */
 size_t program_scratch(const tile_program *program);
 /* Element offset of row `row` for an access that is not in panels. */
@@ -232,6 +240,9 @@ size_t reduction_scratch(const reduction *reduction);
 
 /* The part [*first, *last) of n units that is this thread's. */
 static inline void runner_share(const plan_runner *runner, int64_t n, int64_t *first, int64_t *last) {
+    *first = 0;
+    *last = n;
+    if (runner->threads == 1) return;
     *first = n * runner->thread / runner->threads;
     *last = n * (runner->thread + 1) / runner->threads;
 }

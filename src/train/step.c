@@ -205,6 +205,7 @@ step *step_get(soma_model *model, step_kind kind, const step_shape *shape) {
     step *s = mem_zalloc(model->context, sizeof *s);
     if (!s) return NULL;
     s->kind = kind;
+    s->training = t;
     s->shape = *shape;
     s->graph = soma_graph_create(model->context);
     if (!s->graph || make_plan(model, s) != SOMA_OK) {
@@ -219,6 +220,7 @@ step *step_get(soma_model *model, step_kind kind, const step_shape *shape) {
 soma_status step_run(step *s, const void *x, const void *y) {
     TRY(soma_plan_bind(s->plan, s->x, x));
     if (s->y) TRY(soma_plan_bind(s->plan, s->y, y));
+    if (s->kind == STEP_TRAIN) TRY(training_follow_schedule(s->training));
     return soma_plan_run(s->plan);
 }
 

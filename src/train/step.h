@@ -17,6 +17,7 @@ typedef struct step_shape {
 
 struct step {
     step_kind kind;
+    training *training;
     step_shape shape;
     soma_graph *graph;
     soma_plan *plan;

@@ -133,20 +133,38 @@ const char *soma_metric_name(const soma_model *model, int i) {
 
 /* ---- the optimizer's state ---- */
 
-static soma_status make_slots(soma_model *model, training_state *state, const char *const *names, int n) {
-    const soma_variable *w = state->weight;
-    for (int i = 0; i < n; i++) {
-        text name;
-        text_init(&name, model->context);
-        text_printf(&name, "optimizer/%s/%s", w->name, names[i]);
-        state->slots[i] = soma_variable_create(model->context, text_string(&name), w->dtype, w->rank, w->shape);
-        text_deinit(&name);
-        if (!state->slots[i]) return training_failure(model);
-        state->n++;
-        model->optimizer_count += w->size;
-        model->optimizer_bytes += w->size * (int64_t)soma_dtype_size(w->dtype);
+/* Variables begin as zeros. */
+static soma_status start_slot(soma_model *model, soma_variable *v, double start) {
+    if (start == 0) return SOMA_OK;
+    size_t bytes = (size_t)v->size * soma_dtype_size(v->dtype);
+    void *values = mem_alloc(model->context, bytes);
+    if (!values) return SOMA_NO_MEMORY;
+    for (int64_t i = 0; i < v->size; i++) {
+        if (v->dtype == SOMA_F64) {
+            ((double *)values)[i] = start;
+        } else {
+            ((float *)values)[i] = (float)start;
+        }
     }
-    return SOMA_OK;
+    soma_status status = soma_variable_set(v, values, bytes);
+    mem_free(model->context, values, bytes);
+    return status;
+}
+
+static soma_status make_slot(soma_model *model, training_state *state, const soma_slot *slot) {
+    const soma_variable *w = state->weight;
+    int rank = slot->own_shape ? slot->rank : w->rank;
+    const int64_t *shape = slot->own_shape ? slot->shape : w->shape;
+    text name;
+    text_init(&name, model->context);
+    text_printf(&name, "optimizer/%s/%s", w->name, slot->name);
+    soma_variable *v = soma_variable_create(model->context, text_string(&name), w->dtype, rank, shape);
+    text_deinit(&name);
+    if (!v) return training_failure(model);
+    state->slots[state->n++] = v;
+    model->optimizer_count += v->size;
+    model->optimizer_bytes += v->size * (int64_t)soma_dtype_size(v->dtype);
+    return start_slot(model, v, slot->start);
 }
 
 static int trainable_weights(const soma_model *model, training_state *state) {
@@ -163,15 +181,35 @@ static int trainable_weights(const soma_model *model, training_state *state) {
 }
 
 static soma_status make_state(soma_model *model, training *t) {
-    const char *names[SOMA_MAX_SLOTS];
-    int slots = optimizer_slots(t->optimizer, names), n = trainable_weights(model, NULL);
+    int n = trainable_weights(model, NULL);
     t->state = mem_zalloc(model->context, (size_t)n * sizeof *t->state);
     if (!t->state) return SOMA_NO_MEMORY;
     t->n_state = n;
     (void)trainable_weights(model, t->state);
-    for (int i = 0; i < n; i++)
-        TRY(make_slots(model, &t->state[i], names, slots));
+    for (int i = 0; i < n; i++) {
+        soma_slot slots[SOMA_MAX_SLOTS];
+        int count = optimizer_slots(t->optimizer, t->state[i].weight, slots);
+        for (int j = 0; j < count && j < SOMA_MAX_SLOTS; j++)
+            TRY(make_slot(model, &t->state[i], &slots[j]));
+    }
     return SOMA_OK;
+}
+
+static soma_status store_rate(const training *t, double rate) {
+    float single = (float)rate;
+    if (t->learning_rate->dtype == SOMA_F64) return soma_variable_set(t->learning_rate, &rate, sizeof rate);
+    return soma_variable_set(t->learning_rate, &single, sizeof single);
+}
+
+static double scheduled_rate(const training *t) {
+    const soma_schedule *schedule = &t->optimizer->options->schedule;
+    int64_t step = 0;
+    if (t->iterations && soma_variable_get(t->iterations, &step, sizeof step) != SOMA_OK) return 0;
+    return schedule->rate((double)step, schedule->parameters, schedule->n);
+}
+
+soma_status training_follow_schedule(training *t) {
+    return t->optimizer->options->schedule.rate ? store_rate(t, scheduled_rate(t)) : SOMA_OK;
 }
 
 /* The steps' counter and the rate, which has the dtype of the weights so that no update has to convert it. */
@@ -183,7 +221,7 @@ static soma_status make_counters(soma_model *model, training *t) {
     t->iterations->trainable = t->learning_rate->trainable = false;
     model->optimizer_count += 2;
     model->optimizer_bytes += (int64_t)(sizeof(int64_t) + soma_dtype_size(dtype));
-    return soma_set_learning_rate(model, t->optimizer->options->learning_rate);
+    return store_rate(t, t->optimizer->options->learning_rate);
 }
 
 soma_status training_prepare(soma_model *model) {
@@ -210,6 +248,7 @@ int64_t soma_updates(const soma_model *model) {
 double soma_learning_rate(const soma_model *model) {
     const training *t = model ? model->training : NULL;
     if (!t || !t->compiled) return 0;
+    if (t->optimizer->options->schedule.rate) return scheduled_rate(t);
     if (!t->learning_rate) return t->optimizer->options->learning_rate;
     double rate = 0;
     float single = 0;
@@ -225,11 +264,10 @@ soma_status soma_set_learning_rate(soma_model *model, double rate) {
     soma_context *context = soma_model_context(model);
     RETURN_IF(context, !t || !t->compiled, SOMA_INVALID, "[learning rate] the model is not compiled");
     RETURN_IF(context, !(rate >= 0) || !(rate <= 1e30), SOMA_INVALID, "[learning rate] %g is not a rate", rate);
+    RETURN_IF(context, t->optimizer->options->schedule.rate, SOMA_INVALID,
+              "[learning rate] it follows the optimizer's schedule");
     t->optimizer->options->learning_rate = rate;
-    if (!t->learning_rate) return SOMA_OK;
-    float single = (float)rate;
-    if (t->learning_rate->dtype == SOMA_F64) return soma_variable_set(t->learning_rate, &rate, sizeof rate);
-    return soma_variable_set(t->learning_rate, &single, sizeof single);
+    return t->learning_rate ? store_rate(t, rate) : SOMA_OK;
 }
 
 /* ---- data ---- */

@@ -59,6 +59,8 @@ soma_status training_compile(soma_model *model, const soma_compile_options *opti
                              const soma_custom *custom);
 /* Makes what a training step needs, once; an error when the model is not compiled or not built. */
 soma_status training_prepare(soma_model *model);
+/* Sets the rate for the next step, where it follows a schedule. */
+soma_status training_follow_schedule(training *t);
 /* Builds the model for the data if need be, and checks that the data fit. what: "fit", for errors. */
 soma_status training_check_data(soma_model *model, const char *what, soma_dataset *data, bool labels);
 /* Keeps the data's class names, unless there are some. */

@@ -652,9 +652,10 @@ static void add_arrangement(random_graph *r) {
         soma_dtype d = y.tensor->dtype;
         bool index = dtype_is_integer(d) && y.error == 0 && y.max < (double)n;
         if (index && soma_size(y.tensor) * (soma_size(t) / n) <= r->limit)
-            keep(r, soma_gather(t, y.tensor, axis), x.max, x.error, x.grain, x.smooth);
+            keep(r, soma_gather(t, y.tensor, axis), x.max, x.error, x.grain, x.smooth && y.smooth);
         else if (dtype_is_integer(x.tensor->dtype) && x.max < 40 && soma_size(t) * 14 <= r->limit && t->rank < 6)
-            keep(r, soma_one_hot(t, 14, chance(r, 50) ? SOMA_F32 : (soma_dtype)draw(r, SOMA_DTYPE_COUNT)), 1, 0, 0, true);
+            keep(r, soma_one_hot(t, 14, chance(r, 50) ? SOMA_F32 : (soma_dtype)draw(r, SOMA_DTYPE_COUNT)), 1, 0, 0,
+                 x.smooth);
     }
 }
 
