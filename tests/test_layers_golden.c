@@ -42,9 +42,9 @@ typedef struct golden {
 /* ---- reading ---- */
 
 /* "f 2 3 4 1.5 ...": kind, rank, extents, elements. */
-static array read_array(char *text) {
-    array a = {.dtype = *text == 'i' ? SOMA_I64 : SOMA_F64, .size = 1};
-    char *at = text + 1;
+static array read_array(char *line) {
+    array a = {.dtype = *line == 'i' ? SOMA_I64 : SOMA_F64, .size = 1};
+    char *at = line + 1;
     a.rank = (int)strtol(at, &at, 10);
     for (int i = 0; i < a.rank; i++) {
         a.shape[i] = strtoll(at, &at, 10);
@@ -237,8 +237,8 @@ static void layers_are_pytorchs(void **state) {
     (void)state;
     const char *only = getenv("CASE"); /* one of them, for looking closer */
     size_t size;
-    char *text = scratch_read("tests/golden/layers.txt", &size), *at = text;
-    assert_non_null(text);
+    char *file = scratch_read("tests/golden/layers.txt", &size), *at = file;
+    assert_non_null(file);
     golden g;
     int count = 0;
     while ((at = next_case(at, &g))) {
@@ -247,7 +247,7 @@ static void layers_are_pytorchs(void **state) {
         count++;
     }
     forget(&g);
-    free(text);
+    free(file);
     assert_true(count >= 9);
 }
 

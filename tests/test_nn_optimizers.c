@@ -283,28 +283,28 @@ static void schedules_come_by_name(void **state) {
         const char *json;
         double first;
     } cases[] = {
-        {"{" cosine_decay ": {" initial_learning_rate ": 0.25, " decay_steps ": 10}}", 0.25},
-        {"{" class_name ": " ExponentialDecay ", " config ": {" initial_learning_rate ": 0.5, " decay_steps ": 5, "
-         "" decay_rate ": 0.9, " staircase ": true, " name ": null}}",
+        {"{\"cosine_decay\": {\"initial_learning_rate\": 0.25, \"decay_steps\": 10}}", 0.25},
+        {"{\"class_name\": \"ExponentialDecay\", \"config\": {\"initial_learning_rate\": 0.5, \"decay_steps\": 5, "
+         "\"decay_rate\": 0.9, \"staircase\": true, \"name\": null}}",
          0.5},
-        {"{" piecewise_constant_decay ": {" boundaries ": [1, 5], " values ": [0.3, 0.2, 0.1]}}", 0.3},
+        {"{\"piecewise_constant_decay\": {\"boundaries\": [1, 5], \"values\": [0.3, 0.2, 0.1]}}", 0.3},
     };
     soma_model *net = soma_sequential(soma_dense(1, .input_shape = {2}));
     char json[512];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        snprintf(json, sizeof json, "{" loss ": " mse ", " optimizer ": {" sgd ": {" learning_rate ": %s}}}",
+        snprintf(json, sizeof json, "{\"loss\": \"mse\", \"optimizer\": {\"sgd\": {\"learning_rate\": %s}}}",
                  cases[i].json);
         if (soma_model_compile_json(net, json) != SOMA_OK) fail_msg("%s", soma_last_error(NULL));
         assert_true(soma_learning_rate(net) == cases[i].first);
     }
     for (const char *const *name = soma_names("schedules"); *name; name++) {
-        snprintf(json, sizeof json, "{" loss ": " mse ", " optimizer ": {" adam ": {" schedule ": {" % s ": {}}}}}",
+        snprintf(json, sizeof json, "{\"loss\": \"mse\", \"optimizer\": {\"adam\": {\"schedule\": {\"%s\": {}}}}}",
                  *name);
         assert_int_not_equal(soma_model_compile_json(net, json), SOMA_OK);
         soma_clear_error(NULL);
     }
-    assert_int_equal(soma_model_compile_json(net, "{" loss ": " mse ", " optimizer ": {" adam ": {" learning_rate ": "
-                                                  "{" cosine_decoy ": {}}}}}"),
+    assert_int_equal(soma_model_compile_json(net, "{\"loss\": \"mse\", \"optimizer\": {\"adam\": {\"learning_rate\": "
+                                                  "{\"cosine_decoy\": {}}}}}"),
                      SOMA_NOT_FOUND);
     expect_error(SOMA_NOT_FOUND, "unknown schedule 'cosine_decoy'; did you mean 'cosine_decay'?");
     assert_int_equal(soma_compile(net, .optimizer = soma_sgd(.schedule = soma_cosine_decay(0.1, 0)),

@@ -82,6 +82,213 @@ typedef struct soma_batch_normalization_options {
     soma_batch_normalization_create(&(soma_batch_normalization_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_batch_normalization_create(const soma_batch_normalization_options *options);
 
+/* ---- embedding and masks ---- */
+
+/** A row of a table for each index: x (batch, ...) integers in 0..input_dim-1 -> (batch, ..., output_dim).
+ *  The table, "embeddings", is (input_dim, output_dim). mask_zero: index 0 is padding, steps with it do not count.
+ *  Keras Embedding, ONNX Gather-13. */
+typedef struct soma_embedding_options {
+    SOMA_LAYER_OPTIONS
+    int64_t input_dim;
+    int64_t output_dim;
+    bool mask_zero;
+    soma_initializer embeddings_initializer; /* uniform within +-0.05 */
+    soma_regularizer embeddings_regularizer; /* none */
+} soma_embedding_options;
+#define soma_embedding(...) soma_embedding_create(&(soma_embedding_options){.input_dim = __VA_ARGS__})
+SOMA_API soma_layer *soma_embedding_create(const soma_embedding_options *options);
+
+/** Steps whose features are all mask_value do not count, and become 0: x (batch, steps, features) -> same.
+ *  Keras Masking. */
+typedef struct soma_masking_options {
+    SOMA_LAYER_OPTIONS
+    double mask_value; /* 0 */
+} soma_masking_options;
+#define soma_masking(...) soma_masking_create(&(soma_masking_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_masking_create(const soma_masking_options *options);
+
+/* ---- merging, beside soma_add_layer and soma_concatenate: two or more inputs of one shape, for soma_call_many ---- */
+
+#define soma_subtract_layer(...) soma_subtract_layer_create(&(soma_plain_layer_options){.nothing = 0, __VA_ARGS__})
+#define soma_multiply_layer(...) soma_multiply_layer_create(&(soma_plain_layer_options){.nothing = 0, __VA_ARGS__})
+#define soma_average_layer(...) soma_average_layer_create(&(soma_plain_layer_options){.nothing = 0, __VA_ARGS__})
+#define soma_maximum_layer(...) soma_maximum_layer_create(&(soma_plain_layer_options){.nothing = 0, __VA_ARGS__})
+#define soma_minimum_layer(...) soma_minimum_layer_create(&(soma_plain_layer_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_subtract_layer_create(const soma_plain_layer_options *options); /**< a - b, two inputs */
+SOMA_API soma_layer *soma_multiply_layer_create(const soma_plain_layer_options *options); /**< a b c ... */
+SOMA_API soma_layer *soma_average_layer_create(const soma_plain_layer_options *options);  /**< their mean */
+SOMA_API soma_layer *soma_maximum_layer_create(const soma_plain_layer_options *options);  /**< the largest of each */
+SOMA_API soma_layer *soma_minimum_layer_create(const soma_plain_layer_options *options);  /**< the smallest of each */
+
+/** Sum of products along one axis of each of two inputs: a (batch, ..., n, ...), b (batch, ..., n, ...) -> (batch, the
+ *  other axes of a, the other axes of b); of two vectors (batch, 1). Keras Dot. */
+typedef struct soma_dot_layer_options {
+    SOMA_LAYER_OPTIONS
+    int64_t axes[SOMA_MAX_RANK]; /* one for both, or one for each; counted with the batch axis as 0; default -1 */
+    bool normalize;              /* both to length 1 along the axis first: the cosine of the angle */
+} soma_dot_layer_options;
+#define soma_dot_layer(...) soma_dot_layer_create(&(soma_dot_layer_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_dot_layer_create(const soma_dot_layer_options *options);
+
+/* ---- shapes ---- */
+
+/** The axes of a sample in another order, counted from 1: soma_permute({2, 1}) makes (batch, a, b) into (batch, b, a).
+ *  Keras Permute. */
+typedef struct soma_permute_options {
+    SOMA_LAYER_OPTIONS
+    int64_t dims[SOMA_MAX_RANK];
+} soma_permute_options;
+#define soma_permute(...) soma_permute_create(&(soma_permute_options){.dims = __VA_ARGS__})
+SOMA_API soma_layer *soma_permute_create(const soma_permute_options *options);
+
+/** The same vector in n steps: (batch, features) -> (batch, n, features). Keras RepeatVector. */
+typedef struct soma_repeat_vector_options {
+    SOMA_LAYER_OPTIONS
+    int64_t n;
+} soma_repeat_vector_options;
+#define soma_repeat_vector(...) soma_repeat_vector_create(&(soma_repeat_vector_options){.n = __VA_ARGS__})
+SOMA_API soma_layer *soma_repeat_vector_create(const soma_repeat_vector_options *options);
+
+/** Places before and after each axis but the batch and the channels, which come last: of 1D {both} or {before, after};
+ * of 2D {all}, {rows, columns} or {top, bottom, left, right}; of 3D {all}, three, or six numbers. -1 stands for none.
+ *  ZeroPadding (batch, ..., channels) adds zeros: default {1}. Cropping takes away: default {1}.
+ *  Keras ZeroPadding1D/2D/3D, Cropping1D/2D/3D. */
+typedef struct soma_borders_options {
+    SOMA_LAYER_OPTIONS
+    int64_t sizes[SOMA_MAX_RANK];
+} soma_borders_options;
+#define soma_zero_padding_1d(...) soma_zero_padding_1d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
+#define soma_zero_padding_2d(...) soma_zero_padding_2d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
+#define soma_zero_padding_3d(...) soma_zero_padding_3d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
+#define soma_cropping_1d(...) soma_cropping_1d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
+#define soma_cropping_2d(...) soma_cropping_2d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
+#define soma_cropping_3d(...) soma_cropping_3d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
+SOMA_API soma_layer *soma_zero_padding_1d_create(const soma_borders_options *options);
+SOMA_API soma_layer *soma_zero_padding_2d_create(const soma_borders_options *options);
+SOMA_API soma_layer *soma_zero_padding_3d_create(const soma_borders_options *options);
+SOMA_API soma_layer *soma_cropping_1d_create(const soma_borders_options *options);
+SOMA_API soma_layer *soma_cropping_2d_create(const soma_borders_options *options);
+SOMA_API soma_layer *soma_cropping_3d_create(const soma_borders_options *options);
+
+/** Each place repeated size times along each axis but the batch and the channels, which come last: size {n} for all of
+ *  them, or one for each; default {2}. Keras UpSampling1D/2D/3D with interpolation nearest. */
+typedef struct soma_up_sampling_options {
+    SOMA_LAYER_OPTIONS
+    int64_t size[SOMA_MAX_RANK];
+} soma_up_sampling_options;
+#define soma_up_sampling_1d(...) soma_up_sampling_1d_create(&(soma_up_sampling_options){.nothing = 0, __VA_ARGS__})
+#define soma_up_sampling_2d(...) soma_up_sampling_2d_create(&(soma_up_sampling_options){.nothing = 0, __VA_ARGS__})
+#define soma_up_sampling_3d(...) soma_up_sampling_3d_create(&(soma_up_sampling_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_up_sampling_1d_create(const soma_up_sampling_options *options);
+SOMA_API soma_layer *soma_up_sampling_2d_create(const soma_up_sampling_options *options);
+SOMA_API soma_layer *soma_up_sampling_3d_create(const soma_up_sampling_options *options);
+
+/* ---- functions ---- */
+
+/** Any function of a tensor, of the user's own or one that has a name; the batch stays the first axis. Files need a
+ * name for it: .custom = {{"middle", (soma_function *)middle}}. Keras Lambda. */
+typedef struct soma_lambda_options {
+    SOMA_LAYER_OPTIONS
+    soma_activation_fn *function;
+} soma_lambda_options;
+#define soma_lambda(...) soma_lambda_create(&(soma_lambda_options){.function = __VA_ARGS__})
+SOMA_API soma_layer *soma_lambda_create(const soma_lambda_options *options);
+
+/** x > 0 ? x : negative_slope x. Keras LeakyReLU. */
+typedef struct soma_leaky_relu_layer_options {
+    SOMA_LAYER_OPTIONS
+    double negative_slope; /* 0.3 */
+} soma_leaky_relu_layer_options;
+#define soma_leaky_relu_layer(...)                                                                                     \
+    soma_leaky_relu_layer_create(&(soma_leaky_relu_layer_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_leaky_relu_layer_create(const soma_leaky_relu_layer_options *options);
+
+/** x > 0 ? x : alpha x with a weight alpha for each element of a sample. Keras PReLU. */
+typedef struct soma_prelu_options {
+    SOMA_LAYER_OPTIONS
+    soma_initializer alpha_initializer; /* zeros */
+    soma_regularizer alpha_regularizer; /* none */
+    int64_t shared_axes[SOMA_MAX_RANK]; /* one alpha for all places along these; {1, 2} for the places of images */
+} soma_prelu_options;
+#define soma_prelu(...) soma_prelu_create(&(soma_prelu_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_prelu_create(const soma_prelu_options *options);
+
+/** x > 0 ? x : alpha (e^x - 1). Keras ELU. */
+typedef struct soma_elu_layer_options {
+    SOMA_LAYER_OPTIONS
+    double alpha; /* 1 */
+} soma_elu_layer_options;
+#define soma_elu_layer(...) soma_elu_layer_create(&(soma_elu_layer_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_elu_layer_create(const soma_elu_layer_options *options);
+
+/** e^x_i / sum_j e^x_j along an axis. Keras Softmax. */
+typedef struct soma_softmax_layer_options {
+    SOMA_LAYER_OPTIONS
+    int64_t axis; /* -1 */
+} soma_softmax_layer_options;
+#define soma_softmax_layer(...) soma_softmax_layer_create(&(soma_softmax_layer_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_softmax_layer_create(const soma_softmax_layer_options *options);
+
+/** x; adds (l1 sum |x| + l2 sum x^2) to the loss. Keras ActivityRegularization. */
+typedef struct soma_activity_regularization_options {
+    SOMA_LAYER_OPTIONS
+    double l1, l2; /* 0 */
+} soma_activity_regularization_options;
+#define soma_activity_regularization(...)                                                                              \
+    soma_activity_regularization_create(&(soma_activity_regularization_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_activity_regularization_create(const soma_activity_regularization_options *options);
+
+/* ---- noise: while training only, other numbers in each step, the same in every run ---- */
+
+/** x + N(0, stddev^2). Keras GaussianNoise. */
+typedef struct soma_gaussian_noise_options {
+    SOMA_LAYER_OPTIONS
+    double stddev;
+} soma_gaussian_noise_options;
+#define soma_gaussian_noise(...) soma_gaussian_noise_create(&(soma_gaussian_noise_options){.stddev = __VA_ARGS__})
+SOMA_API soma_layer *soma_gaussian_noise_create(const soma_gaussian_noise_options *options);
+
+/** GaussianDropout: x N(1, rate / (1 - rate)). AlphaDropout: rate of the elements become selu's limit, and all are
+ * scaled so that mean 0 and variance 1 stay. SpatialDropout: whole channels become 0, the others are scaled by 1 / (1 -
+ * rate): x (batch, ..., channels). Keras GaussianDropout, AlphaDropout, SpatialDropout1D/2D/3D. */
+#define soma_gaussian_dropout(...) soma_gaussian_dropout_create(&(soma_dropout_options){.rate = __VA_ARGS__})
+#define soma_alpha_dropout(...) soma_alpha_dropout_create(&(soma_dropout_options){.rate = __VA_ARGS__})
+#define soma_spatial_dropout_1d(...) soma_spatial_dropout_1d_create(&(soma_dropout_options){.rate = __VA_ARGS__})
+#define soma_spatial_dropout_2d(...) soma_spatial_dropout_2d_create(&(soma_dropout_options){.rate = __VA_ARGS__})
+#define soma_spatial_dropout_3d(...) soma_spatial_dropout_3d_create(&(soma_dropout_options){.rate = __VA_ARGS__})
+SOMA_API soma_layer *soma_gaussian_dropout_create(const soma_dropout_options *options);
+SOMA_API soma_layer *soma_alpha_dropout_create(const soma_dropout_options *options);
+SOMA_API soma_layer *soma_spatial_dropout_1d_create(const soma_dropout_options *options);
+SOMA_API soma_layer *soma_spatial_dropout_2d_create(const soma_dropout_options *options);
+SOMA_API soma_layer *soma_spatial_dropout_3d_create(const soma_dropout_options *options);
+
+/* ---- global pooling: one value a channel, over all places ---- */
+
+/** (batch, ..., channels) -> (batch, channels); the average over steps leaves out those that a mask takes away.
+ *  Keras GlobalAveragePooling1D/2D/3D, GlobalMaxPooling1D/2D/3D. */
+typedef struct soma_global_pooling_options {
+    SOMA_LAYER_OPTIONS
+    bool keepdims;
+} soma_global_pooling_options;
+#define soma_global_average_pooling_1d(...)                                                                            \
+    soma_global_average_pooling_1d_create(&(soma_global_pooling_options){.nothing = 0, __VA_ARGS__})
+#define soma_global_average_pooling_2d(...)                                                                            \
+    soma_global_average_pooling_2d_create(&(soma_global_pooling_options){.nothing = 0, __VA_ARGS__})
+#define soma_global_average_pooling_3d(...)                                                                            \
+    soma_global_average_pooling_3d_create(&(soma_global_pooling_options){.nothing = 0, __VA_ARGS__})
+#define soma_global_max_pooling_1d(...)                                                                                \
+    soma_global_max_pooling_1d_create(&(soma_global_pooling_options){.nothing = 0, __VA_ARGS__})
+#define soma_global_max_pooling_2d(...)                                                                                \
+    soma_global_max_pooling_2d_create(&(soma_global_pooling_options){.nothing = 0, __VA_ARGS__})
+#define soma_global_max_pooling_3d(...)                                                                                \
+    soma_global_max_pooling_3d_create(&(soma_global_pooling_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_global_average_pooling_1d_create(const soma_global_pooling_options *options);
+SOMA_API soma_layer *soma_global_average_pooling_2d_create(const soma_global_pooling_options *options);
+SOMA_API soma_layer *soma_global_average_pooling_3d_create(const soma_global_pooling_options *options);
+SOMA_API soma_layer *soma_global_max_pooling_1d_create(const soma_global_pooling_options *options);
+SOMA_API soma_layer *soma_global_max_pooling_2d_create(const soma_global_pooling_options *options);
+SOMA_API soma_layer *soma_global_max_pooling_3d_create(const soma_global_pooling_options *options);
+
 #ifdef __cplusplus
 }
 #endif

@@ -110,6 +110,9 @@ typedef struct cpu_real {
     int rows;    /* the highest register tile, <= CPU_MAX_ROWS */
     int vectors; /* the widest register tile, in vectors, <= CPU_MAX_VECTORS */
     cpu_tile_fn *tile[CPU_A_MODES][CPU_MAX_ROWS + 1][CPU_MAX_VECTORS + 1]; /* [mode][rows][vectors], from 1 */
+    /* One row: c[j] = sum over p < k of a[p*a_step] * b[p*b_row + j], j < columns, exactly. B as it lies, no alignment:
+     * for products of a row or two, where packing B would cost more than the product. */
+    void (*row)(int64_t k, const void *a, int64_t a_step, const void *b, int64_t b_row, void *c, int64_t columns);
     cpu_map_fn *map[CPU_MAP_COUNT][8]; /* bit 0, 1, 2 of the variant: a, b, c is one number */
     cpu_reduce_fn *reduce[CPU_REDUCE_COUNT];
     cpu_load_fn *load[SOMA_DTYPE_COUNT];

@@ -78,6 +78,32 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, i
     }
 TILE_LIST(TILE_KERNELS)
 
+/* vectors * LANES columns of one row: so many independent sums, so wide a walk over B's rows. */
+INLINE void V(row_block)(int vectors, int64_t k, const real *a, int64_t a_step, const real *b, int64_t b_row, real *c) {
+    vec sum[8];
+    UNROLL for (int j = 0; j < vectors; j++) sum[j] = (vec){0};
+    for (int64_t p = 0; p < k; p++, a += a_step, b += b_row) {
+        const vec x = V(splat)(*a);
+        UNROLL for (int j = 0; j < vectors; j++) sum[j] = V(fma)(x, V(load_loose)(b + j * LANES), sum[j]);
+    }
+    UNROLL for (int j = 0; j < vectors; j++) V(store_loose)(c + j * LANES, sum[j]);
+}
+
+static void V(row)(int64_t k, const void *a, int64_t a_step, const void *b, int64_t b_row, void *c, int64_t columns) {
+    const real *x = a, *y = b;
+    real *z = c;
+    int64_t j = 0;
+    for (; j + 8 * LANES <= columns; j += 8 * LANES)
+        V(row_block)(8, k, x, a_step, y + j, b_row, z + j);
+    for (; j + LANES <= columns; j += LANES)
+        V(row_block)(1, k, x, a_step, y + j, b_row, z + j);
+    if (j == columns) return;
+    vec sum = {0};
+    for (int64_t p = 0; p < k; p++)
+        sum = V(fma)(V(splat)(x[p * a_step]), V(load_part)(y + p * b_row + j, columns - j, 0), sum);
+    V(store_part)(z + j, sum, columns - j);
+}
+
 static double V(peak)(int64_t n) {
     enum { CHAINS = TILE_ROWS * CPU_MAX_VECTORS };
     vec sum[CHAINS];

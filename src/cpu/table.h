@@ -17,6 +17,7 @@
     TILE_LIST(TILE_ENTRY) CPU_MAP_LIST(MAP_ENTRY) CPU_REDUCE_LIST(REDUCE_ENTRY) SOMA_DTYPE_LIST(DTYPE_ENTRY).pack =
         V(pack),
     .pack_transposed = V(pack_transposed),
+    .row = V(row),
     .uniform = V(uniform),
     .normal = V(normal),
     .peak = V(peak),

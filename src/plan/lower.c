@@ -147,6 +147,14 @@ static void set_batch_strides(contract *c, bool shared, int64_t matrix) {
     }
 }
 
+enum { PLAIN_ROWS = 2, PLAIN_WIDTH = 16 /* vectors of a unit */ };
+
+/* Few rows of C and B's rows contiguous: packing would read and write B once more than the product reads it. */
+static bool use_plain(const contract *c, const plan_storage *s, const layout *l, bool shared) {
+    int64_t rows = shared ? c->m * c->batch : c->m;
+    return !s->width && rows <= PLAIN_ROWS && l->strides[l->rank - 1] == 1 && c->n > 1;
+}
+
 static soma_status lower_right(build *b, const soma_tensor *t, contract *c) {
     chain from;
     layout l;
@@ -166,6 +174,16 @@ static soma_status lower_right(build *b, const soma_tensor *t, contract *c) {
     if (s->width == c->width && !transposed) { /* a matrix that lies in panels already */
         c->b = source;
         set_batch_strides(c, shared, matrix);
+        return SOMA_OK;
+    }
+    if (use_plain(c, s, &l, shared)) {
+        c->plain_b = true;
+        c->b = source;
+        c->b_offset = l.offset;
+        c->b_row = l.strides[rank - 2];
+        c->width = PLAIN_WIDTH * real->lanes;
+        for (int i = 0; i < rank - 2; i++)
+            c->b_batch[i] = l.shape[i] == 1 ? 0 : l.strides[i];
         return SOMA_OK;
     }
     pack_step p;
@@ -224,6 +242,12 @@ static int64_t even_parts(int64_t n, int64_t most) {
 
 /* Tiles as tall as the kernels have them, even over m; blocks in L2 for products that outgrow the caches. */
 static void set_tiles(contract *c, const cpu_real *real) {
+    if (c->plain_b) {
+        c->tile_rows = c->block_m = c->m;
+        c->block_n = c->width;
+        c->block_k = c->k;
+        return;
+    }
     c->tile_rows = even_parts(c->m, real->rows);
     int64_t tiles = (c->m + c->tile_rows - 1) / c->tile_rows * ((c->n + c->width - 1) / c->width) * c->batch;
     int64_t stacked = tiles >= 64 ? TILES_STACKED : tiles >= 32 ? 2 : 1;
@@ -269,7 +293,7 @@ static soma_status lower_contract(build *b, int index) {
         if (!a->width && a->dtype == c.dtype && a->column_stride == 1) c.direct = c.epilogue.instructions[0].access;
     }
     if (c.m * c.n * c.k < SMALL_WORK) c.epilogue.streams = false;
-    c.narrow = c.direct < 0 && c.dtype == SOMA_F32 && c.panels == 1 && 2 * c.n <= c.width;
+    c.narrow = !c.plain_b && c.direct < 0 && c.dtype == SOMA_F32 && c.panels == 1 && 2 * c.n <= c.width;
     for (int i = 0; i < c.epilogue.n_accesses; i++)
         c.narrow = c.narrow && !c.epilogue.accesses[i].width;
     plan_step *s = step_add(b, STEP_CONTRACT);

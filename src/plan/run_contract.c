@@ -82,6 +82,22 @@ static void epilogue(frame *f, char *tile, int64_t row, int64_t rows, int64_t co
                 minimum(f->c->width, f->c->n - column), f->c->width);
 }
 
+/* B as it lies: one unit is a wide piece of the few rows. */
+static void run_rows(frame *f) {
+    const contract *c = f->c;
+    int64_t first, last;
+    runner_share(f->runner, c->batch * c->panels, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        int64_t batch = u / c->panels, column = u % c->panels * c->width;
+        const char *a = f->a + batch_offset(c, c->a_batch, batch) * f->size;
+        const char *b = f->b + (batch_offset(c, c->b_batch, batch) + column) * f->size;
+        for (int64_t i = 0; i < c->m; i++)
+            f->real->row(c->k, a + i * c->a_row * f->size, c->a_col, b, c->b_row,
+                         f->accumulators + i * c->width * f->size, minimum(c->width, c->n - column));
+        epilogue(f, f->accumulators, batch * c->m, c->m, column);
+    }
+}
+
 /* Whole k at once, A where it lies: one unit is a few register tiles, one above the other, with one epilogue. */
 static void run_tiles(frame *f) {
     const contract *c = f->c;
@@ -164,6 +180,10 @@ void contract_run(const contract *c, const plan_runner *runner) {
     f.accumulators = runner->scratch;
     f.packed = f.accumulators + accumulator_bytes(c);
     f.scratch = f.packed + packed_bytes(c);
+    if (c->plain_b) {
+        run_rows(&f);
+        return;
+    }
     if (!c->pack_a) {
         run_tiles(&f);
         return;

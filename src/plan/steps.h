@@ -117,6 +117,8 @@ typedef struct contract {
     int64_t a_offset, a_row, a_col, a_batch[SOMA_MAX_RANK];
     int b; /* storage in panels of width, matrix of batch b at b_offset + batch strides */
     int64_t b_offset, b_batch[SOMA_MAX_RANK];
+    bool plain_b;                      /* B row-major as it lies, rows b_row apart: for a row or two of C */
+    int64_t b_row;
     int64_t width, vectors;            /* of B's panels */
     int64_t tile_rows;                 /* rows of a register tile */
     int64_t panels, blocks;            /* of C's columns; of block_m rows */

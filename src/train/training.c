@@ -203,9 +203,9 @@ static soma_status store_rate(const training *t, double rate) {
 
 static double scheduled_rate(const training *t) {
     const soma_schedule *schedule = &t->optimizer->options->schedule;
-    int64_t step = 0;
-    if (t->iterations && soma_variable_get(t->iterations, &step, sizeof step) != SOMA_OK) return 0;
-    return schedule->rate((double)step, schedule->parameters, schedule->n);
+    int64_t done = 0;
+    if (t->iterations && soma_variable_get(t->iterations, &done, sizeof done) != SOMA_OK) return 0;
+    return schedule->rate((double)done, schedule->parameters, schedule->n);
 }
 
 soma_status training_follow_schedule(training *t) {
