@@ -312,8 +312,8 @@ static void branches_not_taken(void **state) {
 static void paths(void **state) {
     (void)state;
     soma_tensor *x = ROW(1, 2), *other = ROW(1, 2, 3);
-    EXPECT(other, soma_square(x), 0, 0, 0);                                    /* not on the path: zeros */
-    EXPECT(x, soma_mul(x, soma_stop_gradient(x)), 1, 2);                       /* one of two factors */
+    EXPECT(other, soma_square(x), 0, 0, 0);              /* not on the path: zeros */
+    EXPECT(x, soma_mul(x, soma_stop_gradient(x)), 1, 2); /* one of two factors */
     soma_tensor *whole = soma_cast(soma_cast(x, SOMA_I32), SOMA_F64);
     EXPECT(x, soma_mul(x, soma_stop_gradient(whole)), 1, 2); /* said to be constant */
     EXPECT(x, soma_gather(x, soma_argmax(x, 0, false), 0), 0, 1);

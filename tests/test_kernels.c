@@ -139,22 +139,51 @@ static wide ref_sigmoid(wide a) {
 #define REFERENCES(X)                                                                                                  \
     X(COPY, 0, a)                                                                                                      \
     X(NEG, 0, -a)                                                                                                      \
-    X(ABS, 0, fabsl(a)) X(SIGN, 0, ref_sign(a)) X(SQUARE, .51, a *a) X(SQRT, .51, sqrtl(a)) X(RSQRT, 2, 1 / sqrtl(a))  \
-        X(RECIPROCAL, .51, 1 / a) X(EXP, 2, expl(a)) X(EXPM1, 3, expm1l(a)) X(LOG, 2, logl(a)) X(LOG1P, 3, log1pl(a))  \
-            X(SIN, 2.5, sinl(a)) X(COS, 2.5, cosl(a)) X(TAN, 3.5, tanl(a)) X(TANH, 3, tanhl(a))                        \
-                X(SIGMOID, 3, ref_sigmoid(a)) X(ERF, 3, erfl(a)) X(FLOOR, 0, floorl(a)) X(CEIL, 0, ceill(a))           \
-                    X(ROUND, 0, rintl(a)) X(TRUNC, 0, truncl(a)) X(ISNAN, 0, isnan(a) ? 1 : 0)                         \
-                        X(ISFINITE, 0, isfinite(a) ? 1 : 0) X(NOT, 0, a == 0 ? 1 : 0) X(ADD, .51, a + b)               \
-                            X(SUB, .51, a - b) X(MUL, .51, a *b) X(DIV, .51, a / b) X(MOD, .51, ref_mod(a, b))         \
-                                X(POW, 3, powl(a, b)) X(ATAN2, 3, atan2l(a, b)) X(MAXIMUM, 0, ref_max(a, b))           \
-                                    X(MINIMUM, 0, ref_min(a, b)) X(EQUAL, 0, a == b ? 1 : 0)                           \
-                                        X(NOT_EQUAL, 0, a != b ? 1 : 0) X(LESS, 0, a < b ? 1 : 0) X(LESS_EQUAL, 0,     \
-                                                                                                    a <= b ? 1 : 0)    \
-                                            X(GREATER, 0, a > b ? 1 : 0) X(GREATER_EQUAL, 0, a >= b ? 1 : 0)           \
-                                                X(AND, 0, a != 0 && b != 0 ? 1 : 0) X(OR, 0, a != 0 || b != 0 ? 1 : 0) \
-                                                    X(XOR, 0, (a != 0) != (b != 0) ? 1 : 0)                            \
-                                                        X(WHERE, 0, a != 0 ? b : c) X(FMA, 1, a *b + c)                \
-                                                            X(FNMA, 1, c - a * b) X(MUL_RSQRT, 2.6, a / sqrtl(b))
+    X(ABS, 0, fabsl(a))                                                                                                \
+    X(SIGN, 0, ref_sign(a))                                                                                            \
+    X(SQUARE, .51, a *a)                                                                                               \
+    X(SQRT, .51, sqrtl(a))                                                                                             \
+    X(RSQRT, 2, 1 / sqrtl(a))                                                                                          \
+    X(RECIPROCAL, .51, 1 / a)                                                                                          \
+    X(EXP, 2, expl(a))                                                                                                 \
+    X(EXPM1, 3, expm1l(a))                                                                                             \
+    X(LOG, 2, logl(a))                                                                                                 \
+    X(LOG1P, 3, log1pl(a))                                                                                             \
+    X(SIN, 2.5, sinl(a))                                                                                               \
+    X(COS, 2.5, cosl(a))                                                                                               \
+    X(TAN, 3.5, tanl(a))                                                                                               \
+    X(TANH, 3, tanhl(a))                                                                                               \
+    X(SIGMOID, 3, ref_sigmoid(a))                                                                                      \
+    X(ERF, 3, erfl(a))                                                                                                 \
+    X(FLOOR, 0, floorl(a))                                                                                             \
+    X(CEIL, 0, ceill(a))                                                                                               \
+    X(ROUND, 0, rintl(a))                                                                                              \
+    X(TRUNC, 0, truncl(a))                                                                                             \
+    X(ISNAN, 0, isnan(a) ? 1 : 0)                                                                                      \
+    X(ISFINITE, 0, isfinite(a) ? 1 : 0)                                                                                \
+    X(NOT, 0, a == 0 ? 1 : 0)                                                                                          \
+    X(ADD, .51, a + b)                                                                                                 \
+    X(SUB, .51, a - b)                                                                                                 \
+    X(MUL, .51, a *b)                                                                                                  \
+    X(DIV, .51, a / b)                                                                                                 \
+    X(MOD, .51, ref_mod(a, b))                                                                                         \
+    X(POW, 3, powl(a, b))                                                                                              \
+    X(ATAN2, 3, atan2l(a, b))                                                                                          \
+    X(MAXIMUM, 0, ref_max(a, b))                                                                                       \
+    X(MINIMUM, 0, ref_min(a, b))                                                                                       \
+    X(EQUAL, 0, a == b ? 1 : 0)                                                                                        \
+    X(NOT_EQUAL, 0, a != b ? 1 : 0)                                                                                    \
+    X(LESS, 0, a < b ? 1 : 0)                                                                                          \
+    X(LESS_EQUAL, 0, a <= b ? 1 : 0)                                                                                   \
+    X(GREATER, 0, a > b ? 1 : 0)                                                                                       \
+    X(GREATER_EQUAL, 0, a >= b ? 1 : 0)                                                                                \
+    X(AND, 0, a != 0 && b != 0 ? 1 : 0)                                                                                \
+    X(OR, 0, a != 0 || b != 0 ? 1 : 0)                                                                                 \
+    X(XOR, 0, (a != 0) != (b != 0) ? 1 : 0)                                                                            \
+    X(WHERE, 0, a != 0 ? b : c)                                                                                        \
+    X(FMA, 1, a *b + c)                                                                                                \
+    X(FNMA, 1, c - a * b)                                                                                              \
+    X(MUL_RSQRT, 2.6, a / sqrtl(b))
 
 static wide reference(cpu_map op, wide a, wide b, wide c) {
     (void)b, (void)c;

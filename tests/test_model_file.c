@@ -197,15 +197,15 @@ static void own_functions_need_names(void **state) {
     soma_compile(net, .loss = my_loss);
     assert_int_equal(soma_save(net, scratch_path("own.soma")), SOMA_INVALID);
     expect_error(SOMA_INVALID, "[Dense] the activation of activation has no name: give it one by .custom");
-    assert_int_equal(
-        soma_save(net, scratch_path("own.soma"),
-                  .custom = {{"cube", (soma_function *)my_cube, NULL}, {"mine", (soma_function *)my_loss, NULL}}),
-        SOMA_OK);
+    assert_int_equal(soma_save(net, scratch_path("own.soma"),
+                               .custom = {{.name = "cube", .function = (soma_function *)my_cube},
+                                          {.name = "mine", .function = (soma_function *)my_loss}}),
+                     SOMA_OK);
     assert_null(soma_load(NULL, scratch_path("own.soma")));
     expect_error(SOMA_NOT_FOUND, "unknown activation 'cube'");
-    soma_model *again =
-        soma_load(NULL, scratch_path("own.soma"),
-                  .custom = {{"cube", (soma_function *)my_cube, NULL}, {"mine", (soma_function *)my_loss, NULL}});
+    soma_model *again = soma_load(NULL, scratch_path("own.soma"),
+                                  .custom = {{.name = "cube", .function = (soma_function *)my_cube},
+                                             {.name = "mine", .function = (soma_function *)my_loss}});
     if (!again) fail_msg("%s", soma_last_error(NULL));
     float a[2], b[2];
     assert_int_equal(soma_predict_on_batch(net, 1, SOMA_F32, (float[]){1, 2}, a), SOMA_OK);

@@ -63,7 +63,8 @@ static soma_tensor *product(soma_tensor *y_true, soma_tensor *y_pred) {
     return soma_sum(soma_mul(soma_cast(y_true, soma_tensor_dtype(y_pred)), y_pred), SOMA_AXES(1, 2), false);
 }
 
-static const soma_custom custom[] = {{"product", (soma_function *)product, NULL}, {"Hold", NULL, &hold}, {NULL}};
+static const soma_custom custom[] = {
+    {.name = "product", .function = (soma_function *)product}, {.name = "Hold", .layer = &hold}, {.name = NULL}};
 
 static soma_variable *weight_of(soma_model *net) {
     return soma_layer_get_weight(soma_model_get_layer(net, 0), 0);
@@ -315,7 +316,7 @@ static void schedules_come_by_name(void **state) {
     /* one of the user's own */
     net = make(soma_sgd(.schedule = {halving, 1, {0.5}}), SOMA_F32);
     soma_save_options save = {.path = scratch_path("own.soma"),
-                              .custom = {{"halving", (soma_function *)halving, NULL}}};
+                              .custom = {{.name = "halving", .function = (soma_function *)halving}}};
     memcpy(save.custom + 1, custom, sizeof custom);
     soma_load_options load = {.path = save.path};
     memcpy(load.custom, save.custom, sizeof save.custom);

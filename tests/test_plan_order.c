@@ -220,7 +220,8 @@ static void build_rows(world *w) {
     soma_tensor *most = soma_max(w->old_a, SOMA_AXES(1), true);
     target(w, soma_assign(w->a, soma_sub(w->old_a, most)));
     target(w, soma_assign(w->b, soma_add(w->old_b, soma_sum(w->old_b, SOMA_AXES(0), true))));
-    target(w, soma_assign(w->count, soma_add(w->old_count, soma_cast(soma_sum(w->old_a, SOMA_ALL_AXES, false), SOMA_I64))));
+    target(w, soma_assign(w->count,
+                          soma_add(w->old_count, soma_cast(soma_sum(w->old_a, SOMA_ALL_AXES, false), SOMA_I64))));
 }
 static void expect_rows(state *s, float x[N][N]) {
     float sums[N] = {0}, all = 0;
@@ -244,7 +245,8 @@ static void expect_rows(state *s, float x[N][N]) {
 /* Old and new value both packed for products. */
 static void build_packed_twice(world *w) {
     soma_tensor *made = soma_mod(soma_add(w->old_a, w->x), soma_scalar(w->graph, SOMA_F32, 3));
-    target(w, soma_add(soma_matmul(w->x, soma_transpose(w->old_a, NULL)), soma_matmul(w->x, soma_transpose(made, NULL))));
+    target(w,
+           soma_add(soma_matmul(w->x, soma_transpose(w->old_a, NULL)), soma_matmul(w->x, soma_transpose(made, NULL))));
     target(w, soma_assign(w->a, made));
     target(w, soma_assign(w->b, soma_transpose(made, NULL)));
 }

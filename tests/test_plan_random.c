@@ -182,7 +182,8 @@ static void compiled_equals_reference(void **state) {
         if (try_seed(&c, seed, OPS)) continue;
         failed++;
         int ops = 1; /* the shortest beginning of the graph that fails */
-        while (ops < OPS && try_seed(&c, seed, ops)) ops++;
+        while (ops < OPS && try_seed(&c, seed, ops))
+            ops++;
         random_graph *r = random_graph_create(c.of[0][0], seed, ops);
         print_error("seed %llu fails from %d ops on:\n", (unsigned long long)seed, ops);
         random_graph_show(r);

@@ -289,6 +289,74 @@ SOMA_API soma_layer *soma_global_max_pooling_1d_create(const soma_global_pooling
 SOMA_API soma_layer *soma_global_max_pooling_2d_create(const soma_global_pooling_options *options);
 SOMA_API soma_layer *soma_global_max_pooling_3d_create(const soma_global_pooling_options *options);
 
+/* ---- recurrence: x (batch, steps, features) -> the last state (batch, units), or every one (batch, steps, units) ----
+ * A step that a mask takes away carries the state on. More inputs, by soma_call_many, are the states to begin with,
+ * (batch, units) each; without them these are zero. The steps are unrolled in the graph: one product of all steps with
+ * the kernel, then one small product a step. Weights: kernel (features, gates units), recurrent_kernel (units, gates
+ * units), bias (gates units). Dropout draws one mask a sequence, for all its steps. */
+
+#define SOMA_RECURRENT_OPTIONS                                                                                         \
+    SOMA_LAYER_OPTIONS                                                                                                 \
+    int64_t units;                                                                                                     \
+    soma_activation_fn *activation;         /* tanh */                                                                 \
+    bool no_bias;                           /* Keras: use_bias = False */                                              \
+    bool return_sequences;                  /* every state instead of the last */                                      \
+    bool go_backwards;                      /* from the last step to the first; so do the results */                   \
+    double dropout, recurrent_dropout;      /* of the inputs, of the state */                                          \
+    soma_initializer kernel_initializer;    /* glorot_uniform */                                                       \
+    soma_initializer recurrent_initializer; /* orthogonal */                                                           \
+    soma_initializer bias_initializer;      /* zeros */                                                                \
+    soma_regularizer kernel_regularizer, recurrent_regularizer, bias_regularizer; /* none */
+
+/** h' = activation(x W + h U + b). Keras SimpleRNN, ONNX RNN-14. */
+typedef struct soma_simple_rnn_options {
+    SOMA_RECURRENT_OPTIONS
+} soma_simple_rnn_options;
+#define soma_simple_rnn(...) soma_simple_rnn_create(&(soma_simple_rnn_options){.units = __VA_ARGS__})
+SOMA_API soma_layer *soma_simple_rnn_create(const soma_simple_rnn_options *options);
+
+/** Gates i, f, c, o in this order: i, f, o = recurrent_activation(x W + h U + b), g = activation(same);
+ *  c' = f c + i g; h' = o activation(c'). Hochreiter and Schmidhuber 1997, Keras LSTM (ONNX LSTM-14 has i, o, f, c). */
+typedef struct soma_lstm_options {
+    SOMA_RECURRENT_OPTIONS
+    soma_activation_fn *recurrent_activation; /* sigmoid */
+    bool no_unit_forget_bias;                 /* unless set, and without a bias_initializer, f's bias starts at 1 */
+} soma_lstm_options;
+#define soma_lstm(...) soma_lstm_create(&(soma_lstm_options){.units = __VA_ARGS__})
+SOMA_API soma_layer *soma_lstm_create(const soma_lstm_options *options);
+
+/** Gates z, r, h in this order: z, r = recurrent_activation(x W + b + h U + b'),
+ *  g = activation(x W + b + r (h U + b')); h' = z h + (1 - z) g. The bias is (2, 3 units): b and b'.
+ *  reset_before: g = activation(x W + (r h) U + b), and the bias is (3 units). Cho 2014, Keras GRU. */
+typedef struct soma_gru_options {
+    SOMA_RECURRENT_OPTIONS
+    soma_activation_fn *recurrent_activation; /* sigmoid */
+    bool reset_before;                        /* Keras: reset_after = False */
+} soma_gru_options;
+#define soma_gru(...) soma_gru_create(&(soma_gru_options){.units = __VA_ARGS__})
+SOMA_API soma_layer *soma_gru_create(const soma_gru_options *options);
+
+/** A recurrent layer and its copy that goes the other way, merged: soma_bidirectional(soma_lstm(64)).
+ *  (batch, steps, features) -> (batch, 2 units), or (batch, steps, 2 units) in the order of the steps.
+ *  merge_mode: "concat" (default), "sum", "mul" or "ave". Keras Bidirectional. */
+typedef struct soma_bidirectional_options {
+    SOMA_LAYER_OPTIONS
+    soma_layer *layer;
+    const char *merge_mode;
+    soma_layer *backward_layer; /* default: made from the layer's options */
+} soma_bidirectional_options;
+#define soma_bidirectional(...) soma_bidirectional_create(&(soma_bidirectional_options){.layer = __VA_ARGS__})
+SOMA_API soma_layer *soma_bidirectional_create(const soma_bidirectional_options *options);
+
+/** One layer on every step: (batch, steps, ...) -> (batch, steps, what the layer makes of ...). Keras TimeDistributed.
+ */
+typedef struct soma_time_distributed_options {
+    SOMA_LAYER_OPTIONS
+    soma_layer *layer;
+} soma_time_distributed_options;
+#define soma_time_distributed(...) soma_time_distributed_create(&(soma_time_distributed_options){.layer = __VA_ARGS__})
+SOMA_API soma_layer *soma_time_distributed_create(const soma_time_distributed_options *options);
+
 #ifdef __cplusplus
 }
 #endif

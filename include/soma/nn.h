@@ -24,24 +24,33 @@ typedef struct soma_trace soma_trace;
 /* ---- activations: same shape in and out. soma_sigmoid, soma_tanh, soma_softplus and soma_exp are in ops.h ---- */
 
 typedef soma_tensor *soma_activation_fn(soma_tensor *x);
-SOMA_API soma_tensor *soma_linear(soma_tensor *x);       /**< x */
-SOMA_API soma_tensor *soma_relu(soma_tensor *x);         /**< max(x, 0); gradient 0 at 0 */
-SOMA_API soma_tensor *soma_softmax(soma_tensor *x);      /**< e^x_i / sum_j e^x_j along the last axis */
-SOMA_API soma_tensor *soma_step(soma_tensor *x);         /**< 1 where x >= 0, else 0; gradient 0 */
-SOMA_API soma_tensor *soma_elu(soma_tensor *x);          /**< x > 0 ? x : e^x - 1 */
-SOMA_API soma_tensor *soma_selu(soma_tensor *x);         /**< 1.0507 (x > 0 ? x : 1.6733 (e^x - 1)) */
-SOMA_API soma_tensor *soma_celu(soma_tensor *x);         /**< max(x, 0) + min(0, e^x - 1) */
-SOMA_API soma_tensor *soma_softsign(soma_tensor *x);     /**< x / (1 + |x|) */
-SOMA_API soma_tensor *soma_silu(soma_tensor *x);         /**< x sigmoid(x), also called swish */
-SOMA_API soma_tensor *soma_mish(soma_tensor *x);         /**< x tanh(softplus(x)) */
-SOMA_API soma_tensor *soma_gelu(soma_tensor *x);         /**< x (1 + erf(x / sqrt 2)) / 2 */
-SOMA_API soma_tensor *soma_gelu_tanh(soma_tensor *x);    /**< gelu by its tanh approximation */
-SOMA_API soma_tensor *soma_leaky_relu(soma_tensor *x);   /**< x > 0 ? x : 0.2 x */
-SOMA_API soma_tensor *soma_relu6(soma_tensor *x);        /**< min(max(x, 0), 6) */
-SOMA_API soma_tensor *soma_hard_sigmoid(soma_tensor *x); /**< clip(x / 6 + 0.5, 0, 1) */
-SOMA_API soma_tensor *soma_hard_silu(soma_tensor *x);    /**< x hard_sigmoid(x), also called hard_swish */
-SOMA_API soma_tensor *soma_hard_tanh(soma_tensor *x);    /**< clip(x, -1, 1) */
-SOMA_API soma_tensor *soma_log_sigmoid(soma_tensor *x);  /**< -softplus(-x) */
+SOMA_API soma_tensor *soma_linear(soma_tensor *x);         /**< x */
+SOMA_API soma_tensor *soma_relu(soma_tensor *x);           /**< max(x, 0); gradient 0 at 0 */
+SOMA_API soma_tensor *soma_softmax(soma_tensor *x);        /**< e^x_i / sum_j e^x_j along the last axis */
+SOMA_API soma_tensor *soma_step(soma_tensor *x);           /**< 1 where x >= 0, else 0; gradient 0 */
+SOMA_API soma_tensor *soma_elu(soma_tensor *x);            /**< x > 0 ? x : e^x - 1 */
+SOMA_API soma_tensor *soma_selu(soma_tensor *x);           /**< 1.0507 (x > 0 ? x : 1.6733 (e^x - 1)) */
+SOMA_API soma_tensor *soma_celu(soma_tensor *x);           /**< max(x, 0) + min(0, e^x - 1) */
+SOMA_API soma_tensor *soma_softsign(soma_tensor *x);       /**< x / (1 + |x|) */
+SOMA_API soma_tensor *soma_silu(soma_tensor *x);           /**< x sigmoid(x), also called swish */
+SOMA_API soma_tensor *soma_mish(soma_tensor *x);           /**< x tanh(softplus(x)) */
+SOMA_API soma_tensor *soma_gelu(soma_tensor *x);           /**< x (1 + erf(x / sqrt 2)) / 2 */
+SOMA_API soma_tensor *soma_gelu_tanh(soma_tensor *x);      /**< gelu by its tanh approximation */
+SOMA_API soma_tensor *soma_leaky_relu(soma_tensor *x);     /**< x > 0 ? x : 0.2 x */
+SOMA_API soma_tensor *soma_relu6(soma_tensor *x);          /**< min(max(x, 0), 6) */
+SOMA_API soma_tensor *soma_hard_sigmoid(soma_tensor *x);   /**< clip(x / 6 + 0.5, 0, 1) */
+SOMA_API soma_tensor *soma_hard_silu(soma_tensor *x);      /**< x hard_sigmoid(x), also called hard_swish */
+SOMA_API soma_tensor *soma_hard_tanh(soma_tensor *x);      /**< clip(x, -1, 1) */
+SOMA_API soma_tensor *soma_log_sigmoid(soma_tensor *x);    /**< -softplus(-x) */
+SOMA_API soma_tensor *soma_hard_shrink(soma_tensor *x);    /**< |x| > 0.5 ? x : 0 */
+SOMA_API soma_tensor *soma_soft_shrink(soma_tensor *x);    /**< x - clip(x, -0.5, 0.5) */
+SOMA_API soma_tensor *soma_tanh_shrink(soma_tensor *x);    /**< x - tanh(x) */
+SOMA_API soma_tensor *soma_sparse_sigmoid(soma_tensor *x); /**< (clip(x, -1, 1) + 1) / 2 */
+SOMA_API soma_tensor *soma_sparse_plus(soma_tensor *x);    /**< 0 below -1, x above 1, between them (x + 1)^2 / 4 */
+SOMA_API soma_tensor *soma_squareplus(soma_tensor *x);     /**< (x + sqrt(x^2 + 4)) / 2 */
+SOMA_API soma_tensor *soma_sparsemax(soma_tensor *x);      /**< nearest point whose elements are >= 0 and sum to 1 */
+/** First half of the last axis times the sigmoid of the second: half as many come out. */
+SOMA_API soma_tensor *soma_glu(soma_tensor *x);
 
 /* ---- initializers ---- */
 
@@ -71,7 +80,14 @@ SOMA_API soma_initializer soma_lecun_normal(void);   /**< truncated N(0, 1 / fan
 SOMA_API soma_initializer soma_uniform(double minval, double maxval);        /**< Keras: -0.05, 0.05 */
 SOMA_API soma_initializer soma_normal(double mean, double stddev);           /**< Keras: 0, 0.05 */
 SOMA_API soma_initializer soma_truncated_normal(double mean, double stddev); /**< within 2 stddev of the mean */
-SOMA_API soma_initializer soma_all_zeros(void);                              /**< the default of biases */
+/** gain times a random matrix whose rows or columns are orthonormal; axes but the last count as rows. Keras: gain 1 */
+SOMA_API soma_initializer soma_orthogonal(double gain);
+SOMA_API soma_initializer soma_identity(double gain); /**< gain on the diagonal of a matrix; Keras: 1 */
+typedef enum soma_fan_mode { SOMA_FAN_IN, SOMA_FAN_OUT, SOMA_FAN_AVG } soma_fan_mode;
+typedef enum soma_distribution { SOMA_TRUNCATED_NORMAL, SOMA_UNTRUNCATED_NORMAL, SOMA_UNIFORM } soma_distribution;
+/** Variance scale / fan; in files "mode" and "distribution" are words, "fan_in" and "truncated_normal". */
+SOMA_API soma_initializer soma_variance_scaling(double scale, soma_fan_mode mode, soma_distribution distribution);
+SOMA_API soma_initializer soma_all_zeros(void); /**< the default of biases */
 SOMA_API soma_initializer soma_all_ones(void);
 SOMA_API soma_initializer soma_constant(double value);
 
@@ -87,6 +103,20 @@ SOMA_API soma_regularizer soma_l1(double l1);               /**< l1 sum |x|; Ker
 SOMA_API soma_regularizer soma_l2(double l2);               /**< l2 sum x^2, without a half */
 SOMA_API soma_regularizer soma_l1_l2(double l1, double l2); /**< both */
 
+/* ---- constraints: what a weight is made to fulfil after every training step ---- */
+
+typedef soma_tensor *soma_constraint_fn(soma_tensor *w, const double *parameters);
+/** .kernel_constraint = soma_max_norm(3, 0), or {my_function}. Norms are taken along one axis: 0 for a dense kernel. */
+typedef struct soma_constraint {
+    soma_constraint_fn *apply; /* NULL: none */
+    double parameters[4];
+} soma_constraint;
+SOMA_API soma_constraint soma_max_norm(double max_value, int axis); /**< norms at most this; Keras: 2, 0 */
+SOMA_API soma_constraint soma_non_neg(void);                        /**< negative elements become 0 */
+SOMA_API soma_constraint soma_unit_norm(int axis);                  /**< norms 1 */
+/** Norms moved into the range: by rate 1 all the way. Keras: 0, 1, 1, 0 */
+SOMA_API soma_constraint soma_min_max_norm(double min_value, double max_value, double rate, int axis);
+
 /* ---- losses: (y_true, y_pred) -> a value per sample, whose mean is minimized ---- */
 
 typedef soma_tensor *soma_loss_fn(soma_tensor *y_true, soma_tensor *y_pred);
@@ -100,6 +130,51 @@ SOMA_API soma_tensor *soma_binary_crossentropy_from_logits(soma_tensor *y_true, 
 SOMA_API soma_tensor *soma_categorical_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits);
 SOMA_API soma_tensor *soma_sparse_categorical_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits);
 
+SOMA_API soma_tensor *soma_huber(soma_tensor *y_true, soma_tensor *y_pred);    /**< square to 1, line beyond */
+SOMA_API soma_tensor *soma_log_cosh(soma_tensor *y_true, soma_tensor *y_pred); /**< mean of log cosh(y_pred - y_true) */
+/** 100 mean(|y_true - y_pred| / |y_true|). */
+SOMA_API soma_tensor *soma_mean_absolute_percentage_error(soma_tensor *y_true, soma_tensor *y_pred);
+/** mean of (log(1 + y_true) - log(1 + y_pred))^2, negative values taken for 0. */
+SOMA_API soma_tensor *soma_mean_squared_logarithmic_error(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_poisson(soma_tensor *y_true, soma_tensor *y_pred); /**< mean of y_pred - y_true log y_pred */
+SOMA_API soma_tensor *soma_kl_divergence(soma_tensor *y_true,
+                                         soma_tensor *y_pred); /**< sum of y_true log(y_true / y_pred) */
+/** Minus the cosine of the angle along the last axis: -1 where they point the same way. */
+SOMA_API soma_tensor *soma_cosine_similarity(soma_tensor *y_true, soma_tensor *y_pred);
+/** mean of max(1 - y_true y_pred, 0); labels are -1 and 1, and 0 and 1 become these. */
+SOMA_API soma_tensor *soma_hinge(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_squared_hinge(soma_tensor *y_true, soma_tensor *y_pred);
+/** max(1 + the largest wrong score - the right one, 0); y_true one-hot. */
+SOMA_API soma_tensor *soma_categorical_hinge(soma_tensor *y_true, soma_tensor *y_pred);
+/** Sum over the wrong classes of max(1 + their score - the right one, 0); y_true are indices. */
+SOMA_API soma_tensor *soma_multiclass_hinge(soma_tensor *y_true, soma_tensor *y_pred);
+/** Cross-entropy in which an element counts (1 - p)^2, p what the right answer was given: what is easy counts little.
+ */
+SOMA_API soma_tensor *soma_binary_focal_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_categorical_focal_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
+/** 1 - 2 |y_true y_pred| / (|y_true| + |y_pred|), |x| the sum over a sample. Keras: one value for the whole batch. */
+SOMA_API soma_tensor *soma_dice(soma_tensor *y_true, soma_tensor *y_pred);
+/** 1 - i / (i + (a + b) / 2): i the overlap, a what is wrongly in, b what is wrongly out. */
+SOMA_API soma_tensor *soma_tversky(soma_tensor *y_true, soma_tensor *y_pred);
+
+/** A loss with numbers of its own. */
+typedef soma_tensor *soma_loss_with_fn(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters);
+/** soma_compile(net, .loss_with = soma_huber_loss(0.5)), or {my_function, {numbers}}; in files {"huber": {"delta":
+ * 0.5}}.
+ */
+typedef struct soma_loss {
+    soma_loss_with_fn *build; /* NULL: none */
+    double parameters[4];
+} soma_loss;
+SOMA_API soma_loss soma_huber_loss(double delta); /**< Keras: 1 */
+/** label_smoothing s: y_true becomes (1 - s) y_true + s / 2, with several classes + s / classes. Keras: 0 */
+SOMA_API soma_loss soma_binary_crossentropy_loss(double label_smoothing);
+SOMA_API soma_loss soma_categorical_crossentropy_loss(double label_smoothing);
+/** Keras: gamma 2, alpha 0.25. balance: ones count alpha, zeros 1 - alpha. */
+SOMA_API soma_loss soma_binary_focal_loss(double gamma, double alpha, bool balance, double label_smoothing);
+SOMA_API soma_loss soma_categorical_focal_loss(double gamma, double alpha, double label_smoothing);
+SOMA_API soma_loss soma_tversky_loss(double alpha, double beta); /**< Keras: 0.5, 0.5 */
+
 /* ---- metrics: as losses, shown but not minimized; any loss is a metric too ---- */
 
 /** Binary, categorical or sparse categorical accuracy, by the shapes as Keras' "accuracy". */
@@ -109,6 +184,26 @@ SOMA_API soma_tensor *soma_categorical_accuracy(soma_tensor *y_true, soma_tensor
 SOMA_API soma_tensor *soma_sparse_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_top_k_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);        /**< k = 5 */
 SOMA_API soma_tensor *soma_sparse_top_k_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred); /**< k = 5 */
+
+/* Metrics of a whole epoch, which no average of batches would give. Such a function returns statistics, (..., n): they
+ * are summed over all other axes and over the epoch, and a finish makes the metric of the n sums. For one of your own,
+ * give the finish to soma_compile, and to soma_save and soma_load beside its name. */
+
+typedef double soma_finish_fn(const double *sums, int64_t n);
+/** Of what was said to be there (above a half), how much was; element by element. */
+SOMA_API soma_tensor *soma_precision(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_recall(soma_tensor *y_true,
+                                  soma_tensor *y_pred); /**< of what was there, how much was said */
+/** 2 hits / (truths + decisions) for each class, averaged over the classes (Keras: average = "macro"). */
+SOMA_API soma_tensor *soma_f1_score(soma_tensor *y_true, soma_tensor *y_pred);
+/** hits / (truths + decisions - hits), averaged over the classes; with one output those are thing and background. */
+SOMA_API soma_tensor *soma_mean_iou(soma_tensor *y_true, soma_tensor *y_pred);
+/** Area under the curve of true against false positives, from 200 thresholds. */
+SOMA_API soma_tensor *soma_auc(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_root_mean_squared_error(soma_tensor *y_true, soma_tensor *y_pred);
+/** 1 - squared errors / squared deviations from the mean, averaged over the outputs. */
+SOMA_API soma_tensor *soma_r2_score(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_perplexity(soma_tensor *y_true, soma_tensor *y_pred); /**< e^(mean cross-entropy) */
 
 /* ---- learning rates that change with the steps ---- */
 
@@ -334,6 +429,7 @@ typedef struct soma_dense_options {
     soma_initializer kernel_initializer;                                         /* glorot_uniform */
     soma_initializer bias_initializer;                                           /* zeros */
     soma_regularizer kernel_regularizer, bias_regularizer, activity_regularizer; /* none */
+    soma_constraint kernel_constraint, bias_constraint;                          /* none */
 } soma_dense_options;
 #define soma_dense(...) soma_dense_create(&(soma_dense_options){.units = __VA_ARGS__})
 SOMA_API soma_layer *soma_dense_create(const soma_dense_options *options);
@@ -468,7 +564,7 @@ SOMA_API soma_initializer soma_initializer_by_name(soma_context *context, const 
 SOMA_API soma_regularizer soma_regularizer_by_name(soma_context *context, const char *name);
 SOMA_API soma_optimizer *soma_optimizer_by_name(soma_context *context, const char *name); /**< NULL after an error */
 /** The names themselves, in order, ending with NULL. list: "activations", "losses", "metrics", "initializers",
- *  "regularizers", "optimizers", "schedules", "layers". NULL for another list. */
+ *  "regularizers", "constraints", "optimizers", "schedules", "layers". NULL for another list. */
 SOMA_API const char *const *soma_names(const char *list);
 
 /** A model from JSON, and a layer. Layers are {"class_name": "Dense", "config": {"units": 10}}, as soma_model_to_json
@@ -493,6 +589,8 @@ typedef enum soma_field_kind {
     SOMA_FIELD_DTYPE,       /* soma_dtype */
     SOMA_FIELD_ACTIVATION,  /* soma_activation_fn * */
     SOMA_FIELD_INITIALIZER, /* soma_initializer */
+    SOMA_FIELD_CONSTRAINT,  /* soma_constraint */
+    SOMA_FIELD_LOSS,        /* soma_loss */
     SOMA_FIELD_SCHEDULE,    /* soma_schedule */
     SOMA_FIELD_REGULARIZER, /* soma_regularizer */
     SOMA_FIELD_LAYER        /* soma_layer *, taken over: its weights become this layer's */
@@ -531,6 +629,7 @@ typedef struct soma_weight_options {
     int64_t shape[SOMA_MAX_RANK];
     soma_initializer initializer; /* zeros when unset */
     soma_regularizer regularizer;
+    soma_constraint constraint;
     bool not_trainable; /* statistics and counters: no gradient, changed by soma_trace_update */
 } soma_weight_options;
 /** In build: the next weight, number 0, 1, ... */

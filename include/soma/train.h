@@ -20,7 +20,9 @@ enum { SOMA_MAX_METRICS = 8, SOMA_MAX_CALLBACKS = 8 };
 typedef struct soma_compile_options {
     soma_optimizer *optimizer; /* default soma_rmsprop(); taken over, also after an error */
     soma_loss_fn *loss;
-    soma_loss_fn *metrics[SOMA_MAX_METRICS]; /* {soma_accuracy} */
+    soma_loss loss_with;                      /* instead: a loss with numbers, soma_huber_loss(0.5) */
+    soma_loss_fn *metrics[SOMA_MAX_METRICS];  /* {soma_accuracy} */
+    soma_finish_fn *finish[SOMA_MAX_METRICS]; /* for metrics of your own that give statistics */
 } soma_compile_options;
 /** What fit minimizes, by which steps, and what it shows: soma_compile(net, .loss = soma_mean_squared_error). */
 #define soma_compile(model, ...) soma_model_compile(model, &(soma_compile_options){__VA_ARGS__})
@@ -83,6 +85,9 @@ typedef struct soma_fit_options {
     int64_t steps_per_epoch;       /* 0: all batches */
     int64_t validation_batch_size; /* batch_size */
     int64_t validation_freq;       /* 1: after every epoch */
+    const double *class_weight;    /* how much the samples of class 0, 1, ... count in the loss */
+    int n_class_weight;            /* how many numbers those are */
+    const double *sample_weight;   /* how much each sample of data counts in the loss; the validation's count 1 */
     bool terminate_on_nan;         /* SOMA_DIVERGED as soon as the loss is not a finite number */
     soma_write_fn *write;          /* where progress goes; default stderr */
     void *write_user;
@@ -178,6 +183,7 @@ typedef struct soma_custom {
     const char *name;
     soma_function *function;       /* an activation, loss, metric, initializer or regularizer */
     const soma_layer_class *layer; /* or a layer class; its name is its own */
+    soma_finish_fn *finish;        /* of a metric that gives statistics */
 } soma_custom;
 enum { SOMA_MAX_CUSTOM = 16 };
 

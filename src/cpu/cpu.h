@@ -69,7 +69,13 @@ typedef enum cpu_map {
 } cpu_map;
 
 /* Reductions of a row, X(NAME). ARGMAX and ARGMIN give the first index, as a number of the real type; NaN wins. */
-#define CPU_REDUCE_LIST(X) X(SUM) X(PROD) X(MAX) X(MIN) X(ARGMAX) X(ARGMIN)
+#define CPU_REDUCE_LIST(X)                                                                                             \
+    X(SUM)                                                                                                             \
+    X(PROD)                                                                                                            \
+    X(MAX)                                                                                                             \
+    X(MIN)                                                                                                             \
+    X(ARGMAX)                                                                                                          \
+    X(ARGMIN)
 typedef enum cpu_reduce {
 #define CPU_REDUCE_ENUM(name) CPU_REDUCE_##name,
     CPU_REDUCE_LIST(CPU_REDUCE_ENUM)

@@ -106,14 +106,23 @@ static void V(map_fill)(cpu_map_fn *kernel, void *dst, const void *a, const void
         (void)y, (void)z;                                                                                              \
         V(map_fill)(V(map_##name##_0), dst, x, b, c, n);                                                               \
     }
-#define MAP_KERNELS_1(name) MAP_KERNEL(name, 1, 0) MAP_FILL(name, 1, NULL, NULL)
+#define MAP_KERNELS_1(name)                                                                                            \
+    MAP_KERNEL(name, 1, 0)                                                                                             \
+    MAP_FILL(name, 1, NULL, NULL)
 #define MAP_KERNELS_2(name)                                                                                            \
-    MAP_KERNEL(name, 2, 0) MAP_KERNEL(name, 2, 1) MAP_KERNEL(name, 2, 2) MAP_FILL(name, 3, y, NULL)
+    MAP_KERNEL(name, 2, 0)                                                                                             \
+    MAP_KERNEL(name, 2, 1)                                                                                             \
+    MAP_KERNEL(name, 2, 2)                                                                                             \
+    MAP_FILL(name, 3, y, NULL)
 #define MAP_KERNELS_3(name)                                                                                            \
     MAP_KERNEL(name, 3, 0)                                                                                             \
     MAP_KERNEL(name, 3, 1)                                                                                             \
-    MAP_KERNEL(name, 3, 2) MAP_KERNEL(name, 3, 3) MAP_KERNEL(name, 3, 4) MAP_KERNEL(name, 3, 5) MAP_KERNEL(name, 3, 6) \
-        MAP_FILL(name, 7, y, z)
+    MAP_KERNEL(name, 3, 2)                                                                                             \
+    MAP_KERNEL(name, 3, 3)                                                                                             \
+    MAP_KERNEL(name, 3, 4)                                                                                             \
+    MAP_KERNEL(name, 3, 5)                                                                                             \
+    MAP_KERNEL(name, 3, 6)                                                                                             \
+    MAP_FILL(name, 7, y, z)
 #define MAP_KERNELS(name, inputs, formula) MAP_KERNELS_##inputs(name)
 CPU_MAP_LIST(MAP_KERNELS)
 

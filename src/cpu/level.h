@@ -38,15 +38,44 @@
 #endif
 
 /* The register tiles: X(rows, vectors). */
-#define TILE_LIST_6(X) X(1, 1) X(1, 2) X(2, 1) X(2, 2) X(3, 1) X(3, 2) X(4, 1) X(4, 2) X(5, 1) X(5, 2) X(6, 1) X(6, 2)
+#define TILE_LIST_6(X)                                                                                                 \
+    X(1, 1)                                                                                                            \
+    X(1, 2)                                                                                                            \
+    X(2, 1)                                                                                                            \
+    X(2, 2)                                                                                                            \
+    X(3, 1)                                                                                                            \
+    X(3, 2)                                                                                                            \
+    X(4, 1)                                                                                                            \
+    X(4, 2)                                                                                                            \
+    X(5, 1)                                                                                                            \
+    X(5, 2)                                                                                                            \
+    X(6, 1)                                                                                                            \
+    X(6, 2)
 #define TILE_LIST_12(X)                                                                                                \
-    TILE_LIST_6(X) X(7, 1) X(7, 2) X(8, 1) X(8, 2) X(9, 1) X(9, 2) X(10, 1) X(10, 2) X(11, 1) X(11, 2) X(12, 1) X(12, 2)
+    TILE_LIST_6(X)                                                                                                     \
+    X(7, 1)                                                                                                            \
+    X(7, 2)                                                                                                            \
+    X(8, 1)                                                                                                            \
+    X(8, 2)                                                                                                            \
+    X(9, 1)                                                                                                            \
+    X(9, 2)                                                                                                            \
+    X(10, 1)                                                                                                           \
+    X(10, 2)                                                                                                           \
+    X(11, 1)                                                                                                           \
+    X(11, 2)                                                                                                           \
+    X(12, 1)                                                                                                           \
+    X(12, 2)
 #if TILE_ROWS == 6
 #define TILE_LIST(X) TILE_LIST_6(X)
 #elif TILE_ROWS == 12
 #define TILE_LIST(X) TILE_LIST_12(X)
 #else
-#define TILE_LIST(X) TILE_LIST_12(X) X(13, 1) X(13, 2) X(14, 1) X(14, 2)
+#define TILE_LIST(X)                                                                                                   \
+    TILE_LIST_12(X)                                                                                                    \
+    X(13, 1)                                                                                                           \
+    X(13, 2)                                                                                                           \
+    X(14, 1)                                                                                                           \
+    X(14, 2)
 #endif
 
 #define REAL_BITS 64

@@ -49,13 +49,41 @@
 
 /* X(w, 0), X(w, 1) ... for each lane */
 #if VEC_BYTES * 8 / REAL_BITS == 2
-#define EACH_LANE(X, w) X(w, 0), X(w, 1)
+#define EACH_LANE(X, w)                                                                                                \
+    X(w, 0)                                                                                                            \
+    , X(w, 1)
 #elif VEC_BYTES * 8 / REAL_BITS == 4
-#define EACH_LANE(X, w) X(w, 0), X(w, 1), X(w, 2), X(w, 3)
+#define EACH_LANE(X, w)                                                                                                \
+    X(w, 0)                                                                                                            \
+    , X(w, 1)                                                                                                          \
+    , X(w, 2)                                                                                                          \
+    , X(w, 3)
 #elif VEC_BYTES * 8 / REAL_BITS == 8
-#define EACH_LANE(X, w) X(w, 0), X(w, 1), X(w, 2), X(w, 3), X(w, 4), X(w, 5), X(w, 6), X(w, 7)
+#define EACH_LANE(X, w)                                                                                                \
+    X(w, 0)                                                                                                            \
+    , X(w, 1)                                                                                                          \
+    , X(w, 2)                                                                                                          \
+    , X(w, 3)                                                                                                          \
+    , X(w, 4)                                                                                                          \
+    , X(w, 5)                                                                                                          \
+    , X(w, 6)                                                                                                          \
+    , X(w, 7)
 #else
 #define EACH_LANE(X, w)                                                                                                \
-    X(w, 0), X(w, 1), X(w, 2), X(w, 3), X(w, 4), X(w, 5), X(w, 6), X(w, 7), X(w, 8), X(w, 9), X(w, 10), X(w, 11),      \
-        X(w, 12), X(w, 13), X(w, 14), X(w, 15)
+    X(w, 0)                                                                                                            \
+    , X(w, 1)                                                                                                          \
+    , X(w, 2)                                                                                                          \
+    , X(w, 3)                                                                                                          \
+    , X(w, 4)                                                                                                          \
+    , X(w, 5)                                                                                                          \
+    , X(w, 6)                                                                                                          \
+    , X(w, 7)                                                                                                          \
+    , X(w, 8)                                                                                                          \
+    , X(w, 9)                                                                                                          \
+    , X(w, 10)                                                                                                         \
+    , X(w, 11)                                                                                                         \
+    , X(w, 12)                                                                                                         \
+    , X(w, 13)                                                                                                         \
+    , X(w, 14)                                                                                                         \
+    , X(w, 15)
 #endif

@@ -90,6 +90,10 @@ static bool is_set(const soma_field *f, const void *value) {
         return *(soma_activation_fn *const *)value != NULL;
     case SOMA_FIELD_INITIALIZER:
         return ((const soma_initializer *)value)->build != NULL;
+    case SOMA_FIELD_CONSTRAINT:
+        return ((const soma_constraint *)value)->apply != NULL;
+    case SOMA_FIELD_LOSS:
+        return ((const soma_loss *)value)->build != NULL;
     case SOMA_FIELD_SCHEDULE:
         return ((const soma_schedule *)value)->rate != NULL;
     case SOMA_FIELD_REGULARIZER:
@@ -140,6 +144,16 @@ static soma_status write_value(text *out, const field_names *names, const char *
         return write_function(out, names, who, f->name, &initializer_names, (soma_function *)initializer->build,
                               initializer->parameters);
     }
+    case SOMA_FIELD_CONSTRAINT: {
+        const soma_constraint *constraint = value;
+        return write_function(out, names, who, f->name, &constraint_names, (soma_function *)constraint->apply,
+                              constraint->parameters);
+    }
+    case SOMA_FIELD_LOSS: {
+        const soma_loss *loss = value;
+        return write_function(out, names, who, f->name, &loss_with_names, (soma_function *)loss->build,
+                              loss->parameters);
+    }
     case SOMA_FIELD_SCHEDULE:
         return schedule_write_json(out, names, who, value);
     case SOMA_FIELD_REGULARIZER: {
@@ -171,6 +185,21 @@ static soma_status wrong(const field_names *names, const char *who, const soma_f
     return error_set(names->context, SOMA_INVALID, "[%s] %s must be %s", who, f->name, expected);
 }
 
+/* Numbers that have names in files: those of variance scaling. */
+static bool read_word(const char *key, const char *word, double *out) {
+    static const char *const modes[] = {"fan_in", "fan_out", "fan_avg"};
+    static const char *const distributions[] = {"truncated_normal", "untruncated_normal", "uniform"};
+    const char *const *words = strcmp(key, "mode") == 0           ? modes
+                               : strcmp(key, "distribution") == 0 ? distributions
+                                                                  : NULL;
+    for (int i = 0; words && i < 3; i++) {
+        if (!name_matches(words[i], word)) continue;
+        *out = i;
+        return true;
+    }
+    return false;
+}
+
 /* The numbers of a function, from {"value": 2} or from a lone number, which is the first. */
 static soma_status read_parameters(const field_names *names, const char *who, const name_entry *entry,
                                    const json_node *node, double *parameters) {
@@ -187,6 +216,12 @@ static soma_status read_parameters(const field_names *names, const char *who, co
             i++;
         if (i == entry->n && strcmp(key, "seed") == 0) continue; /* ours is the context's */
         RETURN_IF(names->context, i == entry->n, SOMA_INVALID, "[%s] %s has no number '%s'", who, entry->name, key);
+        bool flag;
+        if (json_node_bool(value, &flag)) {
+            parameters[i] = flag;
+            continue;
+        }
+        if (json_node_string(value) && read_word(key, json_node_string(value), &parameters[i])) continue;
         RETURN_IF(names->context, !json_node_number(value, &parameters[i]), SOMA_INVALID,
                   "[%s] %s: %s must be a number", who, entry->name, key);
     }
@@ -280,6 +315,20 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
         soma_function *function = NULL;
         TRY(read_function(names, who, f, &initializer_names, node, &function, initializer->parameters));
         initializer->build = (soma_initializer_fn *)function;
+        return SOMA_OK;
+    }
+    case SOMA_FIELD_CONSTRAINT: {
+        soma_constraint *constraint = value;
+        soma_function *function = NULL;
+        TRY(read_function(names, who, f, &constraint_names, node, &function, constraint->parameters));
+        constraint->apply = (soma_constraint_fn *)function;
+        return SOMA_OK;
+    }
+    case SOMA_FIELD_LOSS: {
+        soma_loss *loss = value;
+        soma_function *function = NULL;
+        TRY(read_function(names, who, f, &loss_with_names, node, &function, loss->parameters));
+        loss->build = (soma_loss_with_fn *)function;
         return SOMA_OK;
     }
     case SOMA_FIELD_SCHEDULE:

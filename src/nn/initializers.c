@@ -3,6 +3,7 @@
  * Variance scaling is Keras': truncated normals are widened so that their variance is the one that was asked for. */
 #include <math.h>
 
+#include "base/error.h"
 #include "nn/names.h"
 
 static soma_tensor *uniform(const soma_weight_request *r, double low, double high) {
@@ -45,6 +46,32 @@ VARIANCE_SCALING(lecun_uniform, 1, request->fan_in, false)
 VARIANCE_SCALING(lecun_normal, 1, request->fan_in, true)
 #undef VARIANCE_SCALING
 
+/* mode: 0 fan_in, 1 fan_out, 2 their mean; distribution: 0 truncated normal, 1 normal, 2 uniform */
+static soma_tensor *build_variance_scaling(const soma_weight_request *r, const double *parameters) {
+    const double fans[] = {r->fan_in, r->fan_out, (r->fan_in + r->fan_out) / 2};
+    int mode = (int)parameters[1];
+    double fan = fans[mode >= 0 && mode <= 2 ? mode : 0];
+    if (parameters[2] != 1) return scaled(r, parameters[0], fan, parameters[2] != 2);
+    return soma_random_normal(r->graph, r->dtype, r->rank, r->shape, 0, sqrt(parameters[0] / (fan > 1 ? fan : 1)),
+                              r->step);
+}
+
+soma_initializer soma_variance_scaling(double scale, soma_fan_mode mode, soma_distribution distribution) {
+    return (soma_initializer){.build = build_variance_scaling, .parameters = {scale, mode, distribution}};
+}
+
+/* gain where row and column agree, else 0 */
+static soma_tensor *build_identity(const soma_weight_request *r, const double *parameters) {
+    RETURN_NULL_IF(soma_graph_context(r->graph), r->rank != 2, SOMA_SHAPE,
+                   "[identity] a weight of rank %d: only matrices have one", r->rank);
+    soma_tensor *rows = soma_arange(r->graph, SOMA_I64, 0, (double)r->shape[0], 1);
+    return soma_mul_scalar(soma_one_hot(rows, r->shape[1], r->dtype), parameters[0]);
+}
+
+soma_initializer soma_identity(double gain) {
+    return (soma_initializer){.build = build_identity, .parameters = {gain}};
+}
+
 static soma_tensor *build_uniform(const soma_weight_request *r, const double *parameters) {
     return uniform(r, parameters[0], parameters[1]);
 }
@@ -55,6 +82,28 @@ static soma_tensor *build_normal(const soma_weight_request *r, const double *par
 
 static soma_tensor *build_truncated_normal(const soma_weight_request *r, const double *parameters) {
     return truncated(r, parameters[0], parameters[1]);
+}
+
+/* The orthogonal factor of a normal matrix, which no direction is special to, by Newton's iteration X <- (3 X - X X'X)
+ * / 2: it brings every singular value below sqrt(3) to 1. Small ones grow by half in each turn; square matrices have
+ * some that are smaller by a factor of their size, and more. */
+static soma_tensor *build_orthogonal(const soma_weight_request *r, const double *parameters) {
+    RETURN_NULL_IF(soma_graph_context(r->graph), r->rank < 2, SOMA_SHAPE,
+                   "[orthogonal] a weight of rank %d: it needs 2", r->rank);
+    int64_t columns = r->shape[r->rank - 1], rows = 1;
+    for (int i = 0; i + 1 < r->rank; i++)
+        rows *= r->shape[i];
+    double shorter = (double)(rows < columns ? rows : columns), longer = (double)(rows < columns ? columns : rows);
+    int turns = shorter > 0.6 * longer ? 45 : 20;
+    soma_tensor *x = soma_random_normal(r->graph, r->dtype, SOMA_DIMS(rows, columns), 0,
+                                        1 / (sqrt(shorter) + sqrt(longer)), r->step);
+    for (int i = 0; i < turns; i++) {
+        soma_tensor *turned = soma_transpose(x, NULL);
+        soma_tensor *cube =
+            rows < columns ? soma_matmul(soma_matmul(x, turned), x) : soma_matmul(x, soma_matmul(turned, x));
+        x = soma_sub(soma_mul_scalar(x, 1.5), soma_mul_scalar(cube, 0.5));
+    }
+    return soma_reshape(soma_mul_scalar(x, parameters[0]), r->rank, r->shape);
 }
 
 static soma_tensor *build_zeros(const soma_weight_request *r, const double *parameters) {
@@ -80,6 +129,9 @@ soma_initializer soma_normal(double mean, double stddev) {
 soma_initializer soma_truncated_normal(double mean, double stddev) {
     return (soma_initializer){.build = build_truncated_normal, .parameters = {mean, stddev}};
 }
+soma_initializer soma_orthogonal(double gain) {
+    return (soma_initializer){.build = build_orthogonal, .parameters = {gain}};
+}
 soma_initializer soma_all_zeros(void) {
     return (soma_initializer){.build = build_zeros};
 }
@@ -91,14 +143,14 @@ soma_initializer soma_constant(double value) {
 }
 
 static const name_entry entries[] = {
-#define INITIALIZER(text, function, count, parameter_names, defaults)                                                  \
-    {text, (soma_function *)function, count, parameter_names, defaults, false},
+#define INITIALIZER(text, fn, count, parameter_names, defaults)                                                        \
+    {.name = text, .function = (soma_function *)fn, .n = count, .parameters = parameter_names, .standard = defaults},
 #include "nn/initializers.def"
 #undef INITIALIZER
 };
 
 static const char *const names[] = {
-#define INITIALIZER(text, function, count, parameter_names, defaults) text,
+#define INITIALIZER(text, fn, count, parameter_names, defaults) text,
 #include "nn/initializers.def"
 #undef INITIALIZER
     NULL};

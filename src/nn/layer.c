@@ -75,20 +75,27 @@ static soma_layer **inner_at(const void *options, const soma_field *f) {
     return (soma_layer **)(void *)((char *)(uintptr_t)options + f->offset);
 }
 
+/* The layer in an option that is one, if this layer has taken it over. */
+static soma_layer *own_inner(const soma_layer *layer, const soma_field *f) {
+    soma_layer *inner = f->kind == SOMA_FIELD_LAYER ? *inner_at(layer->options, f) : NULL;
+    return inner && inner->owner == layer ? inner : NULL;
+}
+
+static void set_dtype(soma_layer *layer, soma_dtype dtype) {
+    layer->options->dtype = dtype;
+    for (const soma_field *f = fields_of(layer->kind); f->name; f++) {
+        if (own_inner(layer, f)) set_dtype(own_inner(layer, f), dtype);
+    }
+}
+
 soma_status layer_adopt(soma_layer *layer, soma_layer *inner) {
     RETURN_IF(layer->context, inner->owner || inner->references > 0 || inner->n_symbols > 0, SOMA_INVALID,
               "[%s] the %s given to it belongs to a model or another layer", layer->kind->name, inner->kind->name);
     inner->owner = layer;
     layer_retain(inner);
-    if (layer->options->dtype == SOMA_F64) inner->options->dtype = SOMA_F64;
     if (inner->options->dtype == SOMA_F64) layer->options->dtype = SOMA_F64;
+    set_dtype(inner, layer->options->dtype);
     return SOMA_OK;
-}
-
-/* The layer in an option that is one, if this layer has taken it over. */
-static soma_layer *own_inner(const soma_layer *layer, const soma_field *f) {
-    soma_layer *inner = f->kind == SOMA_FIELD_LAYER ? *inner_at(layer->options, f) : NULL;
-    return inner && inner->owner == layer ? inner : NULL;
 }
 
 static soma_status own_layers(soma_layer *layer) {

@@ -16,6 +16,8 @@ static const soma_field fields[] = {
     {.name = "kernel_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = FIELD(kernel_regularizer)},
     {.name = "bias_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = FIELD(bias_regularizer)},
     {.name = "activity_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = FIELD(activity_regularizer)},
+    {.name = "kernel_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = FIELD(kernel_constraint)},
+    {.name = "bias_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = FIELD(bias_constraint)},
     {.name = NULL}};
 
 static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
@@ -27,7 +29,8 @@ static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
                                   .rank = 2,
                                   .shape = {soma_dim(inputs[0], -1), o->units},
                                   .initializer = o->kernel_initializer,
-                                  .regularizer = o->kernel_regularizer};
+                                  .regularizer = o->kernel_regularizer,
+                                  .constraint = o->kernel_constraint};
     if (!kernel.initializer.build) kernel.initializer = soma_glorot_uniform();
     TRY(soma_layer_add_weight(layer, &kernel));
     if (o->no_bias) return SOMA_OK;
@@ -35,7 +38,8 @@ static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
                                                                .rank = 1,
                                                                .shape = {o->units},
                                                                .initializer = o->bias_initializer,
-                                                               .regularizer = o->bias_regularizer});
+                                                               .regularizer = o->bias_regularizer,
+                                                               .constraint = o->bias_constraint});
 }
 
 static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {

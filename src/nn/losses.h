@@ -11,4 +11,7 @@ soma_tensor *loss_align(const char *name, soma_tensor *y_true, soma_tensor *y_pr
 /* Class indices without a last axis of one, int64, in the shape of y_pred but for its last axis. */
 soma_tensor *loss_indices(const char *name, soma_tensor *y_true, soma_tensor *y_pred);
 
+/* Huber with its delta. */
+soma_tensor *loss_huber(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters);
+
 #endif

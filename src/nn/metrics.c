@@ -2,6 +2,7 @@
  * Rests on ops. "accuracy" and "crossentropy" choose by the shapes, as Keras' strings do.
  * The largest of a softmax is the largest of its logits, so an accuracy needs no softmax. */
 #include "nn/losses.h"
+#include "nn/metrics_epoch.h"
 #include "nn/names.h"
 #include "ops/op.h"
 
@@ -51,7 +52,7 @@ soma_tensor *soma_accuracy(soma_tensor *y_true, soma_tensor *y_pred) {
     }
 }
 
-static soma_tensor *crossentropy(soma_tensor *y_true, soma_tensor *y_pred) {
+soma_tensor *metric_crossentropy(soma_tensor *y_true, soma_tensor *y_pred) {
     if (!y_true || !y_pred) return NULL;
     switch (answer_of(y_true, y_pred)) {
     case ANSWER_BINARY:
@@ -83,13 +84,13 @@ soma_tensor *soma_sparse_top_k_categorical_accuracy(soma_tensor *y_true, soma_te
 }
 
 static const name_entry entries[] = {
-#define METRIC(text, fn) {.name = text, .function = (soma_function *)fn},
+#define METRIC(text, fn, end) {.name = text, .function = (soma_function *)fn, .finish = end},
 #include "nn/metrics.def"
 #undef METRIC
 };
 
 static const char *const names[] = {
-#define METRIC(text, fn) text,
+#define METRIC(text, fn, end) text,
 #include "nn/metrics.def"
 #undef METRIC
     NULL};

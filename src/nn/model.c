@@ -158,7 +158,8 @@ soma_status model_name_layers(soma_model *model) {
     }
     model->raw_pixels = false;
     for (int i = 0; i < model->n_layers; i++) {
-        if (model->layers[i]->kind == &layer_rescaling) model->raw_pixels = true;
+        const soma_layer_class *kind = model->layers[i]->kind; /* which takes bytes as they are */
+        if (kind == &layer_rescaling || kind == &layer_embedding) model->raw_pixels = true;
     }
     return SOMA_OK;
 }

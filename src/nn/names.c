@@ -122,6 +122,7 @@ const char *const *soma_names(const char *list) {
                  {"metrics", metric_names.names},
                  {"initializers", initializer_names.names},
                  {"regularizers", regularizer_names.names},
+                 {"constraints", constraint_names.names},
                  {"optimizers", optimizer_name_list},
                  {"schedules", schedule_name_list},
                  {"layers", layer_name_list}};

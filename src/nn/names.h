@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-enum { NAME_PARAMETERS = 3 };
+enum { NAME_PARAMETERS = 4 };
 
 typedef struct name_entry {
     const char *name;
@@ -16,7 +16,8 @@ typedef struct name_entry {
     int n; /* parameters */
     const char *parameters[NAME_PARAMETERS];
     double standard[NAME_PARAMETERS];
-    bool indices; /* losses, metrics: y_true are class indices, y_pred has a value a class */
+    soma_finish_fn *finish; /* metrics that give statistics */
+    bool indices;           /* losses, metrics: y_true are class indices, y_pred has a value a class */
 } name_entry;
 
 typedef struct name_table {
@@ -26,7 +27,8 @@ typedef struct name_table {
     const char *const *names; /* of the entries, ends with NULL */
 } name_table;
 
-extern const name_table activation_names, loss_names, metric_names, initializer_names, regularizer_names;
+extern const name_table activation_names, loss_names, loss_with_names, metric_names, initializer_names,
+    regularizer_names, constraint_names;
 
 /* Equal but for case and underscores. */
 bool name_matches(const char *a, const char *b);

@@ -26,14 +26,14 @@ soma_regularizer soma_l1_l2(double l1, double l2) {
 }
 
 static const name_entry entries[] = {
-#define REGULARIZER(text, function, count, parameter_names, defaults)                                                  \
-    {text, (soma_function *)function, count, parameter_names, defaults, false},
+#define REGULARIZER(text, fn, count, parameter_names, defaults)                                                        \
+    {.name = text, .function = (soma_function *)fn, .n = count, .parameters = parameter_names, .standard = defaults},
 #include "nn/regularizers.def"
 #undef REGULARIZER
 };
 
 static const char *const names[] = {
-#define REGULARIZER(text, function, count, parameter_names, defaults) text,
+#define REGULARIZER(text, fn, count, parameter_names, defaults) text,
 #include "nn/regularizers.def"
 #undef REGULARIZER
     NULL};

@@ -31,6 +31,8 @@ bool op_broadcast_shape(int rank_a, const int64_t *a, int rank_b, const int64_t 
 bool op_axis(const soma_tensor *x, const char *name, int *axis);
 /* x summed back to a shape that broadcasts to its own: the one place where broadcasting is undone. */
 soma_tensor *op_sum_to(soma_tensor *x, int rank, const int64_t *shape);
+/* a + b of two gradients; pads of zeros side by side become one. */
+soma_tensor *op_add_gradients(soma_tensor *a, soma_tensor *b);
 /* x with its last two axes exchanged. */
 soma_tensor *op_swap_last(soma_tensor *x);
 /* Sums along axis; exclusive leaves the element itself out, reverse starts from the end. */

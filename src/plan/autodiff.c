@@ -1,7 +1,8 @@
 /* Autodiff: the gradient of a graph as more of the same graph.
  * Rests on the ops' vjps. Reverse mode over node ids, without recursion: a node is visited once, after everything that
  * uses it. Nodes that do not lead from wrt to y by way of floats are skipped; integers and truth values have no slope:
- * they may choose (where, gather), but a number made from them by cast would lose its gradient in silence, so it is refused. */
+ * they may choose (where, gather), but a number made from them by cast would lose its gradient in silence, so it is
+ * refused. */
 #include <string.h>
 
 #include <soma/ops.h>
@@ -59,7 +60,8 @@ static void mark_leads(sweep *s, soma_tensor *const *wrt, int n) {
         bool *flag = dtype_is_float(node->dtype) ? &s->leads[id] : &s->lost[id];
         for (int i = 0; i < node->n_inputs && !*flag; i++) {
             int64_t input = node->inputs[i]->id;
-            bool carries = !dtype_is_float(node->dtype) || node->op == &op_cast; /* a cast: to be refused on the way back */
+            bool carries =
+                !dtype_is_float(node->dtype) || node->op == &op_cast; /* a cast: to be refused on the way back */
             *flag = s->leads[input] || (carries && s->lost[input]);
         }
     }
@@ -80,7 +82,7 @@ static const op *where_lost(const sweep *s, const soma_tensor *node) {
 /* Adds to what an input has already been given by its other users. */
 static soma_status give(sweep *s, const soma_tensor *input, soma_tensor *dx) {
     soma_tensor **sum = &s->gradients[input->id];
-    *sum = *sum ? soma_add(*sum, dx) : dx;
+    *sum = *sum ? op_add_gradients(*sum, dx) : dx;
     return *sum ? SOMA_OK : error_get(s->graph->context);
 }
 

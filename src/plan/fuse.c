@@ -411,6 +411,8 @@ static bool place(build *b, const soma_tensor *t) {
         info->role = ROLE_STATE;
         return true;
     case OP_VIEW:
+        info->depth = 1 + (b->infos[t->inputs[0]->id].role == ROLE_VIEW ? b->infos[t->inputs[0]->id].depth : 0);
+        if (info->depth > CHAIN_MAX) info->forced = true;
         if (!b->reference && !info->forced) {
             info->role = ROLE_VIEW;
             return true;
@@ -524,7 +526,8 @@ soma_status plan_fuse(build *b) {
             b->infos[id] = (node_info){.role = b->infos[id].role == ROLE_UNUSED ? ROLE_UNUSED : ROLE_VIEW,
                                        .forced = b->infos[id].forced,
                                        .group = -1,
-                                       .storage = -1};
+                                       .storage = -1,
+                                       .pack = -1};
         for (int64_t id = 0; id < b->graph->n_nodes; id++)
             if (b->infos[id].role != ROLE_UNUSED && !place(b, b->graph->nodes[id]))
                 return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");

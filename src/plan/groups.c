@@ -1,6 +1,6 @@
 /* Groups of nodes that become one step, and who needs whom.
- * Rests on passes.h. Every group has a level above those of all it needs, kept up as groups grow, so that most questions
- * about dependence are answered by comparing two numbers and the others by a short search. */
+ * Rests on passes.h. Every group has a level above those of all it needs, kept up as groups grow, so that most
+ * questions about dependence are answered by comparing two numbers and the others by a short search. */
 #include <string.h>
 
 #include "plan/passes.h"
@@ -96,8 +96,7 @@ bool group_absorb(build *b, int into, int from) {
     for (int i = 0; i < h->n_needs; i++)
         if (h->needs[i] != into && !b->groups[h->needs[i]].gone && !group_push_need(b, g, h->needs[i])) return false;
     for (int i = 0; i < h->n_users; i++)
-        if (h->users[i] != into && !b->groups[h->users[i]].gone &&
-            !group_push_need(b, &b->groups[h->users[i]], into))
+        if (h->users[i] != into && !b->groups[h->users[i]].gone && !group_push_need(b, &b->groups[h->users[i]], into))
             return false;
     return true;
 }

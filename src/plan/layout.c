@@ -79,35 +79,18 @@ static void wish_input(build *b, wish *wishes, const soma_tensor *t, int k) {
         w->refused = true;
 }
 
-/* Variables' reads and the nodes computed into variables. */
-typedef struct ends {
-    int64_t *reads, *writes;
-    int64_t n_reads, n_writes;
-} ends;
-
-static bool find_ends(build *b, ends *e) {
-    int64_t n = b->graph->n_nodes;
-    e->reads = arena_alloc(&b->arena, (size_t)n * sizeof *e->reads + 1);
-    e->writes = arena_alloc(&b->arena, (size_t)n * sizeof *e->writes + 1);
-    if (!e->reads || !e->writes) return false;
-    for (int64_t id = 0; id < n; id++) {
-        if (b->infos[id].role == ROLE_LEAF && b->graph->nodes[id]->variable) e->reads[e->n_reads++] = id;
-        if (b->infos[id].role == ROLE_MEMBER && b->infos[id].into) e->writes[e->n_writes++] = id;
-    }
-    return true;
-}
-
 /* Both sides of an assign lie alike. */
-static void pair(const build *b, const ends *e, wish *wishes) {
-    for (int64_t i = 0; i < e->n_reads; i++)
-        for (int64_t k = 0; k < e->n_writes; k++) {
-            const soma_tensor *read = b->graph->nodes[e->reads[i]], *made = b->graph->nodes[e->writes[k]];
-            wish *r = &wishes[read->id], *w = &wishes[made->id];
-            if (b->infos[made->id].into != read->variable) continue;
-            r->refused = w->refused =
-                r->refused || w->refused || !shape_equal(made->rank, made->shape, read->rank, read->shape);
-            r->wanted = w->wanted = r->wanted || w->wanted;
-        }
+static void pair(const build *b, wish *wishes) {
+    for (int64_t id = 0; id < b->graph->n_nodes; id++) {
+        const soma_tensor *made = b->graph->nodes[id];
+        if (b->infos[id].role != ROLE_MEMBER || !b->infos[id].into) continue;
+        const soma_tensor *read = state_variable(b, b->infos[id].into)->read;
+        if (!read) continue;
+        wish *r = &wishes[read->id], *w = &wishes[id];
+        r->refused = w->refused =
+            r->refused || w->refused || !shape_equal(made->rank, made->shape, read->rank, read->shape);
+        r->wanted = w->wanted = r->wanted || w->wanted;
+    }
 }
 
 /* Variables updated together with a weight in panels follow it. */
@@ -137,6 +120,8 @@ soma_status plan_layout(build *b) {
         if (t->rank < 2 || (info->role == ROLE_LEAF && !t->variable)) wishes[id].refused = true;
         if (info->role == ROLE_MEMBER && !walks_rows(&b->groups[info->group], t, t)) wishes[id].refused = true;
         if (t->dtype != SOMA_F32 && t->dtype != SOMA_F64) wishes[id].refused = true;
+        if (info->into && !shape_equal(t->rank, t->shape, info->into->rank, info->into->shape))
+            wishes[id].refused = true;
         if (info->role == ROLE_MEMBER)
             for (int k = 0; k < t->n_inputs; k++)
                 wish_input(b, wishes, t, k);
@@ -145,29 +130,28 @@ soma_status plan_layout(build *b) {
             if (!chain_find(b, t->inputs[k], &c)) continue;
             if (info->role == ROLE_STATE && b->infos[c.source->id].into == t->variable) continue;
             wishes[c.source->id].refused = true; /* copied as it lies, and so the variable */
-            for (int64_t i = 0; info->role == ROLE_STATE && i < n; i++)
-                if (b->graph->nodes[i]->variable == t->variable) wishes[i].refused = true;
+            const soma_tensor *read = info->role == ROLE_STATE ? state_variable(b, t->variable)->read : NULL;
+            if (read) wishes[read->id].refused = true;
         }
     }
     for (int i = 0; i < b->n_targets; i++) {
         chain c;
         if (b->targets[i]->op != &op_assign && chain_find(b, b->targets[i], &c)) wishes[c.source->id].refused = true;
     }
-    ends e = {0};
-    if (!find_ends(b, &e)) return SOMA_NO_MEMORY;
-    pair(b, &e, wishes);
+    pair(b, wishes);
     follow(b, wishes);
-    pair(b, &e, wishes);
+    pair(b, wishes);
+    for (int64_t id = 0; id < n; id++)
+        if (b->infos[id].role != ROLE_UNUSED && wishes[id].wanted && !wishes[id].refused)
+            b->infos[id].width = panel_width(b, b->graph->nodes[id]);
+    for (int i = 0; i < b->n_variables; i++) { /* others stay as other plans left them, if nobody minds */
+        const soma_tensor *read = b->variables[i].read;
+        if (read && !wishes[read->id].refused && read->variable->width == panel_width(b, read))
+            b->infos[read->id].width = read->variable->width;
+    }
     for (int64_t id = 0; id < n; id++) {
-        const soma_tensor *t = b->graph->nodes[id];
-        if (b->infos[id].role == ROLE_UNUSED || wishes[id].refused) continue;
-        if (wishes[id].wanted)
-            b->infos[id].width = panel_width(b, t);
-        else if (t->variable && t->op == &op_read && t->variable->width == panel_width(b, t)) {
-            b->infos[id].width = t->variable->width; /* as other plans left it */
-            for (int64_t k = 0; k < e.n_writes; k++)
-                if (b->infos[e.writes[k]].into == t->variable) b->infos[e.writes[k]].width = t->variable->width;
-        }
+        const variable_use *use = b->infos[id].into ? state_variable(b, b->infos[id].into) : NULL;
+        if (use && use->read) b->infos[id].width = b->infos[use->read->id].width;
     }
     return SOMA_OK;
 }

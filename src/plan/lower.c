@@ -108,15 +108,16 @@ static soma_status lower_left(build *b, const soma_tensor *t, contract *c) {
 
 static bool pack_equal(const pack_step *a, const pack_step *b) {
     pack_step x = *a, y = *b;
-    x.destination = y.destination = 0;
+    x.destination = y.destination = x.before = y.before = 0;
     return memcmp(&x, &y, sizeof x) == 0;
 }
 
 /* The packed form of a strided operand: one made in this run already, or a new step. */
 static soma_status pack_right(build *b, const pack_step *wanted, int *destination) {
     soma_plan *plan = b->plan;
-    for (int i = 0; i < plan->n_steps; i++)
-        if (plan->steps[i].kind == STEP_PACK && pack_equal(&plan->steps[i].as.pack, wanted)) {
+    int *last = &b->infos[wanted->node->id].pack;
+    for (int i = *last; i >= 0; i = plan->steps[i].as.pack.before)
+        if (pack_equal(&plan->steps[i].as.pack, wanted)) {
             *destination = plan->steps[i].as.pack.destination;
             return SOMA_OK;
         }
@@ -132,6 +133,8 @@ static soma_status pack_right(build *b, const pack_step *wanted, int *destinatio
     if (!s) return SOMA_NO_MEMORY;
     memcpy(&s->as.pack, wanted, sizeof *wanted);
     s->as.pack.destination = *destination;
+    s->as.pack.before = *last;
+    *last = plan->n_steps - 1;
     s->bytes = storage_bytes(b, *destination) * 2;
     s->text = arena_printf(&plan->arena, "pack %s(%lld,%lld)", wanted->source_width ? "transposed " : "",
                            (long long)wanted->rows, (long long)wanted->columns);
@@ -411,31 +414,42 @@ static soma_status lower_states(build *b) {
     return SOMA_OK;
 }
 
+static soma_status lower_group(build *b, int index) {
+    switch (b->groups[index].kind) {
+    case GROUP_MAP:
+    case GROUP_ROW:
+        return lower_map(b, index);
+    case GROUP_CONTRACT:
+        return lower_contract(b, index);
+    case GROUP_REDUCE:
+        return lower_reduction(b, index);
+    case GROUP_KERNEL:
+        return lower_kernel(b, index);
+    }
+    return SOMA_OK;
+}
+
 soma_status plan_lower(build *b) {
+    bool blocked = false;
+    for (int i = 0; i < b->n_variables; i++)
+        b->variables[i].storage = -1;
     for (int i = 0; i < b->n_order; i++) {
         int index = b->order[i], before = b->plan->n_steps;
-        switch (b->groups[index].kind) {
-        case GROUP_MAP:
-        case GROUP_ROW:
-            TRY(lower_map(b, index));
-            break;
-        case GROUP_CONTRACT:
-            TRY(lower_contract(b, index));
-            break;
-        case GROUP_REDUCE:
-            TRY(lower_reduction(b, index));
-            break;
-        case GROUP_KERNEL:
-            TRY(lower_kernel(b, index));
-            break;
+        soma_status status = lower_group(b, index);
+        if (status != SOMA_OK) { /* the others may be blocked too: all at once, then from the start */
+            if (b->too_large || !b->blocker || (b->infos[b->blocker->id].forced && !blocked)) return status;
+            b->infos[b->blocker->id].forced = blocked = true;
+            b->blocker = NULL;
+            continue;
         }
         b->groups[index].step = b->plan->n_steps - 1;
-        if (b->plan->n_steps > before) {
+        if (b->plan->n_steps > before && !blocked) {
             plan_step *s = &b->plan->steps[b->plan->n_steps - 1];
             s->text = group_text(b, &b->groups[index]);
             s->row = b->groups[index].kind == GROUP_ROW;
             if (!s->text) return SOMA_NO_MEMORY;
         }
     }
-    return lower_states(b);
+    b->again = blocked;
+    return blocked ? SOMA_UNSUPPORTED : lower_states(b);
 }

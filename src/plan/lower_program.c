@@ -380,7 +380,8 @@ static bool emit_store(emitter *e, const soma_tensor *t) {
     a.kind = per_row ? ACCESS_ROW : ACCESS_FULL;
     if (!widen(e, &v, a.kind)) return false;
     /* Another variable's old value goes through a register of its own: that variable may be stored first. */
-    if (e->b->infos[t->id].into && is_load(e, v.reg) && !emit_map(e, CPU_COPY, 1, &(value){NULL, -1, v.reg, v.kind}, &v))
+    if (e->b->infos[t->id].into && is_load(e, v.reg) &&
+        !emit_map(e, CPU_COPY, 1, &(value){NULL, -1, v.reg, v.kind}, &v))
         return false;
     int index = add_access(e, &a);
     tile_instruction *in = index < 0 ? NULL : push(e, INSTRUCTION_STORE, a.kind);

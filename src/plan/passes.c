@@ -50,11 +50,12 @@ static soma_status passes(build *b) {
     b->uses = arena_alloc(&b->arena, n * sizeof *b->uses + 1);
     if (!b->infos || !b->uses) return SOMA_NO_MEMORY;
     mark_used(b);
+    TRY(state_find_variables(b));
     plan_log(b, "simplify");
     for (;;) {
         plan->n_storages = plan->n_steps = 0;
         b->blocker = NULL;
-        b->too_large = false;
+        b->too_large = b->again = false;
         TRY(plan_fuse(b));
         TRY(plan_state(b));
         plan_log(b, "fuse");
@@ -67,9 +68,8 @@ static soma_status passes(build *b) {
             b->members_max /= 2;
             continue;
         }
-        if (!b->blocker || b->infos[b->blocker->id].forced)
+        if (!b->again)
             return error_set(b->context, status, "[plan] cannot lower %s", b->blocker ? b->blocker->op->name : "graph");
-        b->infos[b->blocker->id].forced = true;
     }
     plan->n_targets = b->n_targets;
     plan->targets = arena_alloc(&plan->arena, (size_t)b->n_targets * sizeof *plan->targets + 1);

@@ -22,7 +22,9 @@ typedef struct node_info {
     bool out_only; /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
     bool per_row;  /* members: one value a row of the group's space */
     int group;     /* members, -1 */
+    int depth;     /* views: how many lie on each other */
     int storage;   /* -1 until lowered */
+    int pack;      /* the last step that packs it, -1 */
     int64_t width; /* of the panels its storage lies in, 0: row-major */
     soma_variable *into; /* members computed right into a variable: the assign's */
 } node_info;
@@ -53,6 +55,13 @@ typedef struct group {
     int step;
 } group;
 
+/* A variable that the plan reads or assigns. */
+typedef struct variable_use {
+    soma_variable *variable;
+    const soma_tensor *read; /* its old value; NULL when nobody wants it */
+    int storage;             /* while lowering, -1 until asked for */
+} variable_use;
+
 typedef struct build {
     soma_context *context;
     soma_plan *plan;
@@ -63,6 +72,8 @@ typedef struct build {
     const soma_tensor **input_of; /* by node id: the user's input tensor */
     node_info *infos;             /* by node id */
     int *uses;                    /* by node id: inputs of needed nodes that are it */
+    variable_use *variables;      /* by address */
+    int n_variables;
     group *groups;
     int n_groups, groups_capacity;
     int *lifted; /* groups whose users' levels are to be looked at */
@@ -70,6 +81,7 @@ typedef struct build {
     int *order; /* of groups, by schedule */
     int n_order;
     const soma_tensor *blocker; /* set when lowering finds a node that must be forced */
+    bool again;                 /* set when lowering forced some: once more from fusing */
     bool too_large;             /* set when a group has more values than a program has registers */
     int members_max;            /* of a group */
     int storages_capacity, steps_capacity;
@@ -138,6 +150,9 @@ static inline bool group_after(const group *g, const soma_tensor *t) {
 bool group_over_space(const group *g, layout *l, bool per_row);
 
 /* ---- state.c ---- */
+/* Which variables there are, before the other passes; then the plan's use of one of them. */
+soma_status state_find_variables(build *b);
+variable_use *state_variable(const build *b, const soma_variable *variable);
 /* Lets values be computed right into the variables they are assigned to, where no reader of the old value is in the
  * way. */
 soma_status plan_state(build *b);

@@ -96,8 +96,7 @@ static void load_full_row(const block *b, const tile_access *access, int64_t row
         return;
     }
     const char *source = plan->bases[access->storage];
-    real->load[access->dtype](dst, source + offset * element_size(b, access), access->column_stride,
-                              b->columns);
+    real->load[access->dtype](dst, source + offset * element_size(b, access), access->column_stride, b->columns);
 }
 
 /* One element a row, of the registers' own type: moved without a call. False when the access is not so. */

@@ -41,7 +41,8 @@ static void combine(const frame *f, char *into, const void *value, int64_t n) {
 static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last, int64_t column, int64_t columns) {
     const reduction *r = f->r;
     int64_t rows = last - first;
-    if (rows > PROGRAM_MAX_ROWS || rows * columns > r->pre.block) rows = minimum(PROGRAM_MAX_ROWS, r->pre.block / columns);
+    if (rows > PROGRAM_MAX_ROWS || rows * columns > r->pre.block)
+        rows = minimum(PROGRAM_MAX_ROWS, r->pre.block / columns);
     if (rows < 1) rows = 1;
     int64_t lanes = f->real->lanes, touched = (columns + lanes - 1) & -lanes;
     for (int64_t i = first; i < last; i += rows) {

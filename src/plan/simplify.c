@@ -17,21 +17,31 @@ typedef struct simplifier {
 
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) {
     const unsigned char *bytes = data;
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return hash ^ hash >> 29;
+    for (uint64_t word = 0; n > 0; word = 0) {
+        size_t part = n < sizeof word ? n : sizeof word;
+        memcpy(&word, bytes, part);
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 32;
+        bytes += part;
+        n -= part;
+    }
+    return hash;
 }
+
+static size_t data_bytes(const soma_tensor *t) {
+    return (size_t)shape_size(t->rank, t->shape) * soma_dtype_size(t->dtype);
+}
+
+enum { SHORT_DATA = 64 /* bytes: longer constants are compared by address */ };
 
 static uint64_t node_hash(const soma_tensor *t) {
     uint64_t hash = hash_bytes(0xcbf29ce484222325u, &t->op, sizeof t->op);
     for (int i = 0; i < t->n_inputs; i++)
         hash = hash_bytes(hash, &t->inputs[i]->id, sizeof t->inputs[i]->id);
     hash = hash_bytes(hash, t->shape, (size_t)t->rank * sizeof *t->shape);
+    hash = hash_bytes(hash, &t->attributes, sizeof t->attributes);
+    if (t->op == &op_constant && data_bytes(t) <= SHORT_DATA) hash = hash_bytes(hash, t->data, data_bytes(t));
     return hash_bytes(hash, &t->variable, sizeof t->variable);
-}
-
-static size_t data_bytes(const soma_tensor *t) {
-    return (size_t)shape_size(t->rank, t->shape) * soma_dtype_size(t->dtype);
 }
 
 static bool node_equal(const soma_tensor *a, const soma_tensor *b) {
@@ -42,7 +52,7 @@ static bool node_equal(const soma_tensor *a, const soma_tensor *b) {
     for (int i = 0; i < a->n_inputs; i++)
         if (a->inputs[i] != b->inputs[i]) return false;
     if (a->op == &op_constant)
-        return a->data == b->data || (data_bytes(a) <= 64 && memcmp(a->data, b->data, data_bytes(a)) == 0);
+        return a->data == b->data || (data_bytes(a) <= SHORT_DATA && memcmp(a->data, b->data, data_bytes(a)) == 0);
     return a->op != &op_input && a->op != &op_assign;
 }
 
@@ -136,7 +146,7 @@ static bool same_type(const soma_tensor *t, const soma_tensor *x) {
 static soma_tensor *algebra(soma_tensor *t) {
     soma_tensor *a = t->n_inputs > 0 ? t->inputs[0] : NULL, *b = t->n_inputs > 1 ? t->inputs[1] : NULL;
     if (t->op == &op_stop_gradient) return a;
-    
+
     if (t->op == &op_cast && same_type(t, a)) return a;
     if (t->op == &op_mul && scalar_is(b, 1)) return a;
     if (t->op == &op_mul && scalar_is(a, 1)) return b;

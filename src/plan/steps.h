@@ -88,8 +88,8 @@ typedef struct tile_program {
     int n_accesses;
     tile_instruction *instructions;
     int n_instructions;
-    int n_registers; /* register 0 is preset by a contraction or reduction, unused otherwise */
-    int *slots;      /* register -> slot in scratch, shared by registers that do not live together */
+    int n_registers;  /* register 0 is preset by a contraction or reduction, unused otherwise */
+    int *slots;       /* register -> slot in scratch, shared by registers that do not live together */
     int64_t *offsets; /* the same in bytes; 0 for register 0 */
     int n_slots;
     int n_stores; /* stores come first in `stores`, by instruction */
@@ -117,7 +117,7 @@ typedef struct contract {
     int64_t a_offset, a_row, a_col, a_batch[SOMA_MAX_RANK];
     int b; /* storage in panels of width, matrix of batch b at b_offset + batch strides */
     int64_t b_offset, b_batch[SOMA_MAX_RANK];
-    bool plain_b;                      /* B row-major as it lies, rows b_row apart: for a row or two of C */
+    bool plain_b; /* B row-major as it lies, rows b_row apart: for a row or two of C */
     int64_t b_row;
     int64_t width, vectors;            /* of B's panels */
     int64_t tile_rows;                 /* rows of a register tile */
@@ -145,6 +145,7 @@ typedef struct reduction {
 /* Any strided matrix stack into panels. */
 typedef struct pack_step {
     int source, destination;
+    int before;              /* the step that packed the same node before, in another way; -1 */
     const soma_tensor *node; /* whose elements are packed: a variable's storage holds the old, then the new value */
     soma_dtype dtype;
     int64_t batch;

@@ -32,11 +32,11 @@ static void set_panels(plan_storage *s, const soma_tensor *t, int64_t width) {
 }
 
 int storage_of_variable(build *b, soma_variable *v, const soma_tensor *t, int64_t width) {
-    for (int i = 0; i < b->plan->n_storages; i++)
-        if (b->plan->storages[i].variable == v) return i;
+    variable_use *use = state_variable(b, v);
+    if (use->storage >= 0) return use->storage;
     plan_storage s = {.kind = STORAGE_VARIABLE, .dtype = v->dtype, .elements = v->size, .variable = v};
     set_panels(&s, t, width);
-    return storage_add(b, &s);
+    return use->storage = storage_add(b, &s);
 }
 
 int storage_of(build *b, const soma_tensor *t) {

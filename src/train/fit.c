@@ -6,6 +6,7 @@
 
 #include "train/progress.h"
 #include "train/run.h"
+#include "train/sample_weights.h"
 
 typedef struct fitting {
     soma_model *model;
@@ -20,6 +21,7 @@ typedef struct fitting {
     bool watched; /* somebody looks at every batch */
     bool timed;   /* somebody looks at the time */
     progress progress;
+    sample_weights weights;
     averages averages, measured;
     /* What callbacks and the progress see: columns in order, first those of the training alone. */
     const char *names[TRAINING_KEYS];
@@ -68,18 +70,21 @@ static soma_status prepare_data(fitting *f) {
     TRY(training_adopt_labels(f->model, o->data));
     TRY(split(f));
     f->batch_size = o->batch_size ? o->batch_size : 32;
-    TRY(step_pair_get(f->model, STEP_TRAIN, f->train, f->batch_size, &f->train_steps));
+    TRY(step_pair_get(f->model, STEP_TRAIN, f->train, f->batch_size, o->class_weight || o->sample_weight,
+                      &f->train_steps));
     TRY(batches_init(&f->train_batches, f->train, f->train_steps.batch, !o->no_shuffle,
                      soma_random_seed(f->model->context)));
     f->has_train_batches = true;
     f->n_batches = batches_count(&f->train_batches);
     if (o->steps_per_epoch > 0 && o->steps_per_epoch < f->n_batches) f->n_batches = o->steps_per_epoch;
+    TRY(sample_weights_init(&f->weights, f->model, o, soma_dataset_samples(f->train), f->train_steps.batch));
+    TRY(averages_init(&f->averages, f->model, f->train_steps.full));
     if (!f->validation) return SOMA_OK;
     int64_t size = o->validation_batch_size ? o->validation_batch_size : f->batch_size;
-    TRY(step_pair_get(f->model, STEP_TEST, f->validation, size, &f->validation_steps));
+    TRY(step_pair_get(f->model, STEP_TEST, f->validation, size, false, &f->validation_steps));
     TRY(batches_init(&f->validation_batches, f->validation, f->validation_steps.batch, false, 0));
     f->has_validation_batches = true;
-    return SOMA_OK;
+    return averages_init(&f->measured, f->model, f->validation_steps.full);
 }
 
 static soma_status prepare(fitting *f) {
@@ -99,6 +104,9 @@ static soma_status prepare(fitting *f) {
 static void release(fitting *f) {
     if (f->has_train_batches) batches_deinit(&f->train_batches);
     if (f->has_validation_batches) batches_deinit(&f->validation_batches);
+    sample_weights_deinit(&f->weights, f->model);
+    averages_deinit(&f->averages, f->model);
+    averages_deinit(&f->measured, f->model);
     soma_dataset_destroy(f->parts[0]);
     soma_dataset_destroy(f->parts[1]);
     progress_deinit(&f->progress);
@@ -146,8 +154,8 @@ static soma_status after_batch(fitting *f) {
 static soma_status train_batch(fitting *f, const void *x, const void *y, int64_t count) {
     step *s = step_pair_for(&f->train_steps, count);
     if (f->watched) RUN_HOOKS(f->o->callbacks, on_train_batch_begin, f->model, &f->logs);
-    TRY(step_run(s, x, y));
-    RETURN_IF(f->model->context, f->o->terminate_on_nan && !isfinite(step_value(s, 0)), SOMA_DIVERGED,
+    TRY(step_run_weighted(s, x, y, sample_weights_of(&f->weights, &f->train_batches, count)));
+    RETURN_IF(f->model->context, f->o->terminate_on_nan && !isfinite(step_value(s, 0, 0)), SOMA_DIVERGED,
               "[fit] epoch %lld: Batch %lld: Invalid loss, terminating training; a smaller learning rate may help",
               (long long)f->logs.epoch + 1, (long long)f->logs.batch);
     averages_add(&f->averages, s, count);
@@ -160,7 +168,7 @@ static soma_status train_batch(fitting *f, const void *x, const void *y, int64_t
 static soma_status train_epoch(fitting *f) {
     const void *x, *y;
     int64_t count;
-    f->averages = (averages){.n = 1 + f->t->n_metrics};
+    averages_clear(&f->averages);
     batches_epoch(&f->train_batches, f->t->epochs_done);
     for (f->logs.batch = 0; f->logs.batch < f->n_batches; f->logs.batch++) {
         if (!batches_next(&f->train_batches, &x, &y, &count)) break;

@@ -12,12 +12,13 @@ double run_seconds(void) {
 }
 
 soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset *data, int64_t batch_size,
-                          step_pair *out) {
+                          bool weighted, step_pair *out) {
     RETURN_IF(model->context, batch_size < 1, SOMA_INVALID, "[batches] batch size %lld: expected 1 or more",
               (long long)batch_size);
     int64_t samples = soma_dataset_samples(data);
     if (batch_size > samples) batch_size = samples;
     step_shape shape = step_shape_of(data, batch_size, kind != STEP_PREDICT);
+    shape.weighted = weighted;
     *out = (step_pair){.batch = batch_size, .full = step_get(model, kind, &shape)};
     if (!out->full) return training_failure(model);
     shape.batch = samples % batch_size;
@@ -28,11 +29,10 @@ soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset 
 
 soma_status measure(soma_model *model, batches *data, const step_pair *steps, soma_callback *const *callbacks,
                     averages *out) {
-    const training *t = model->training;
     soma_logs logs = {.batches = batches_count(data)};
     const void *x, *y;
     int64_t count;
-    *out = (averages){.n = 1 + t->n_metrics};
+    averages_clear(out);
     batches_epoch(data, 0);
     while (batches_next(data, &x, &y, &count)) {
         step *s = step_pair_for(steps, count);
@@ -53,14 +53,28 @@ static soma_scores no_scores(soma_status status) {
     return scores;
 }
 
+static soma_status begin_test(soma_model *model, const soma_evaluate_options *o, const step_pair *steps,
+                              averages *result) {
+    TRY(averages_init(result, model, steps->full));
+    RUN_HOOKS(o->callbacks, on_test_begin, model, &(soma_logs){0});
+    return SOMA_OK;
+}
+
+static soma_scores scores_of(const averages *a) {
+    soma_scores scores = {.status = SOMA_OK, .loss = averages_get(a, 0), .n_metrics = a->n - 1};
+    for (int i = 0; i < scores.n_metrics; i++)
+        scores.metrics[i] = averages_get(a, 1 + i);
+    return scores;
+}
+
 static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, averages *result) {
     TRY(training_check_data(model, "evaluate", o->data, true));
     step_pair steps;
-    TRY(step_pair_get(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, &steps));
+    TRY(step_pair_get(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, false, &steps));
     batches data;
     TRY(batches_init(&data, o->data, steps.batch, false, 0));
-    RUN_HOOKS(o->callbacks, on_test_begin, model, &(soma_logs){0});
-    soma_status status = measure(model, &data, &steps, o->callbacks, result);
+    soma_status status = begin_test(model, o, &steps, result);
+    if (status == SOMA_OK) status = measure(model, &data, &steps, o->callbacks, result);
     batches_deinit(&data);
     TRY(status);
     RUN_HOOKS(o->callbacks, on_test_end, model, &(soma_logs){0});
@@ -69,12 +83,10 @@ static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, a
 
 soma_scores soma_model_evaluate(soma_model *model, const soma_evaluate_options *options) {
     if (!model || !options) return no_scores(error_set(NULL, SOMA_INVALID, "[evaluate] no model given"));
-    averages result;
+    averages result = {0};
     soma_status status = evaluate(model, options, &result);
-    if (status != SOMA_OK) return no_scores(status);
-    soma_scores scores = {.status = SOMA_OK, .loss = averages_get(&result, 0), .n_metrics = result.n - 1};
-    for (int i = 0; i < scores.n_metrics; i++)
-        scores.metrics[i] = averages_get(&result, 1 + i);
+    soma_scores scores = status == SOMA_OK ? scores_of(&result) : no_scores(status);
+    averages_deinit(&result, model);
     return scores;
 }
 
@@ -102,9 +114,11 @@ static soma_status on_batch(soma_model *model, const char *what, step_kind kind,
     step *s = step_get(model, kind, &shape);
     if (!s) return training_failure(model);
     TRY(step_run(s, soma_data(x), soma_data(y)));
-    *scores = (soma_scores){.loss = step_value(s, 0), .n_metrics = s->n_values - 1};
-    for (int i = 0; i < scores->n_metrics; i++)
-        scores->metrics[i] = step_value(s, 1 + i);
+    averages result;
+    TRY(averages_init(&result, model, s));
+    averages_add(&result, s, 1);
+    *scores = scores_of(&result);
+    averages_deinit(&result, model);
     return SOMA_OK;
 }
 

@@ -29,7 +29,7 @@ static soma_status predict(soma_model *model, const soma_predict_options *o, som
     soma_graph *graph = graph_or_default(o->graph);
     if (!graph) return SOMA_NO_MEMORY;
     step_pair steps;
-    TRY(step_pair_get(model, STEP_PREDICT, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, &steps));
+    TRY(step_pair_get(model, STEP_PREDICT, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, false, &steps));
     int64_t shape[SOMA_MAX_RANK];
     memcpy(shape, steps.full->output_shape, sizeof shape);
     shape[0] = soma_dataset_samples(o->data);
@@ -76,7 +76,7 @@ static const soma_plan *plan_for(soma_model *model, step_kind kind, const char *
     RETURN_NULL_IF(NULL, !model, SOMA_INVALID, "[%s] no model given", what);
     if (training_check_data(model, what, data, kind != STEP_PREDICT) != SOMA_OK) return NULL;
     step_pair steps;
-    return step_pair_get(model, kind, data, batch_size, &steps) == SOMA_OK ? steps.full->plan : NULL;
+    return step_pair_get(model, kind, data, batch_size, false, &steps) == SOMA_OK ? steps.full->plan : NULL;
 }
 
 const soma_plan *soma_training_plan(soma_model *model, soma_dataset *data, int64_t batch_size) {

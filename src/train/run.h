@@ -19,21 +19,23 @@ enum { MEASURE_BATCH = 256 }; /* for evaluate and predict: large enough to be fa
         }                                                                                                              \
     } while (0)
 
-/* Averages over samples: a batch counts as many times as it has samples. */
+/* Averages over samples, in which a batch counts as many times as it has samples, and sums of statistics. */
 typedef struct averages {
+    const training *training;
     int n;
-    double sums[TRAINING_VALUES];
     double samples;
+    double means[TRAINING_VALUES]; /* sums yet to be divided by samples */
+    int64_t sizes[TRAINING_VALUES];
+    double *statistics; /* of all metrics that have them, one after the other */
+    int64_t n_statistics;
 } averages;
 
-static inline void averages_add(averages *a, const step *s, int64_t count) {
-    for (int i = 0; i < a->n; i++)
-        a->sums[i] += step_value(s, i) * (double)count;
-    a->samples += (double)count;
-}
-static inline double averages_get(const averages *a, int i) {
-    return a->sums[i] / a->samples;
-}
+/* For steps like s. Adding and getting allocate nothing. */
+soma_status averages_init(averages *a, const soma_model *model, const step *s);
+void averages_clear(averages *a);
+void averages_deinit(averages *a, const soma_model *model);
+void averages_add(averages *a, const step *s, int64_t count);
+double averages_get(const averages *a, int i);
 
 /* The steps of a dataset's full batches and of its last, smaller one (NULL when there is none). */
 typedef struct step_pair {
@@ -41,12 +43,13 @@ typedef struct step_pair {
     int64_t batch;
 } step_pair;
 soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset *data, int64_t batch_size,
-                          step_pair *out);
+                          bool weighted, step_pair *out);
 static inline step *step_pair_for(const step_pair *pair, int64_t count) {
     return count == pair->batch ? pair->full : pair->rest;
 }
 
-/* Measures without callbacks' begin and end; allocates nothing. callbacks ends with NULL. */
+/* Measures into out, which is cleared first, without callbacks' begin and end; allocates nothing. callbacks ends with
+ * NULL. */
 soma_status measure(soma_model *model, batches *data, const step_pair *steps, soma_callback *const *callbacks,
                     averages *out);
 /* Seconds from some fixed moment. */

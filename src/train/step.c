@@ -52,19 +52,41 @@ typedef struct target_list {
     int n;
 } target_list;
 
-/* Loss and metrics as rank-0 targets; returns the loss. */
+/* The mean over the batch, or the sums of the statistics. */
+static soma_tensor *metric(const training *t, int i, soma_tensor *y_true, soma_tensor *y_pred) {
+    soma_tensor *x = t->metrics[i](y_true, y_pred);
+    if (!t->finish[i]) return soma_mean(x, SOMA_ALL_AXES, false);
+    if (!x || x->rank < 2) return x;
+    return soma_sum(soma_reshape(x, SOMA_DIMS(-1, soma_dim(x, -1))), SOMA_AXES(0), false);
+}
+
+/* The values of the loss, each times the weight of its sample. */
+static soma_tensor *weigh(step *s, soma_tensor *losses) {
+    if (!s->shape.weighted || !losses) return losses;
+    s->weights = soma_input(s->graph, SOMA_F32, SOMA_DIMS(s->shape.batch), "weights");
+    RETURN_NULL_IF(s->graph->context, losses->rank < 1 || losses->shape[0] != s->shape.batch, SOMA_SHAPE,
+                   "[fit] the loss has no value a sample, so samples can't be weighted");
+    soma_tensor *weights = soma_cast(s->weights, losses->dtype);
+    for (int i = 1; i < losses->rank; i++)
+        weights = soma_expand_dims(weights, -1);
+    return soma_mul(losses, weights);
+}
+
+/* Loss and metrics as targets; returns the loss. */
 static soma_tensor *values(soma_model *model, step *s, soma_tensor *y_pred, const soma_trace *trace,
                            soma_tensor **targets) {
     const training *t = model->training;
-    soma_tensor *loss = soma_mean(t->loss(s->y, y_pred), SOMA_ALL_AXES, false);
+    soma_tensor *loss = weigh(s, training_loss(t, s->y, y_pred));
+    loss = soma_mean(loss, SOMA_ALL_AXES, false);
     if (trace->losses && loss) loss = soma_add(loss, soma_cast(trace->losses, loss->dtype));
     targets[0] = loss;
     for (int i = 0; i < t->n_metrics; i++)
-        targets[1 + i] = soma_mean(t->metrics[i](s->y, y_pred), SOMA_ALL_AXES, false);
+        targets[1 + i] = metric(t, i, s->y, y_pred);
     s->n_values = 1 + t->n_metrics;
     for (int i = 0; i < s->n_values; i++) {
         if (!targets[i]) return NULL;
         s->dtypes[i] = targets[i]->dtype;
+        s->sizes[i] = soma_size(targets[i]);
         RETURN_NULL_IF(model->context, targets[i]->dtype != SOMA_F32 && targets[i]->dtype != SOMA_F64, SOMA_DTYPE,
                        "[compile] a loss or metric gives %s: float32 or float64 is needed",
                        soma_dtype_name(targets[i]->dtype));
@@ -84,7 +106,9 @@ static bool put(target_list *targets, soma_variable *variable, soma_tensor *valu
 static bool update_weight(const training *t, const training_state *state, soma_update *u, target_list *targets) {
     for (int i = 0; i < state->n; i++)
         u->slots[i] = soma_read(u->graph, state->slots[i]);
-    if (!put(targets, state->weight, optimizer_update(t->optimizer, u))) return false;
+    soma_tensor *w = optimizer_update(t->optimizer, u);
+    if (w && state->constraint->apply) w = state->constraint->apply(w, state->constraint->parameters);
+    if (!put(targets, state->weight, w)) return false;
     for (int i = 0; i < state->n; i++) {
         if (!put(targets, state->slots[i], u->slots[i])) return false;
     }
@@ -188,7 +212,7 @@ void steps_destroy(soma_model *model, step *steps) {
 }
 
 static bool same_shape(const step_shape *a, const step_shape *b) {
-    return a->batch == b->batch && a->x_dtype == b->x_dtype && a->y_dtype == b->y_dtype &&
+    return a->batch == b->batch && a->weighted == b->weighted && a->x_dtype == b->x_dtype && a->y_dtype == b->y_dtype &&
            shape_equal(a->y_rank, a->y_shape, b->y_rank, b->y_shape);
 }
 
@@ -217,6 +241,11 @@ step *step_get(soma_model *model, step_kind kind, const step_shape *shape) {
     return s;
 }
 
+soma_status step_run_weighted(step *s, const void *x, const void *y, const float *weights) {
+    if (s->weights) TRY(soma_plan_bind(s->plan, s->weights, weights));
+    return step_run(s, x, y);
+}
+
 soma_status step_run(step *s, const void *x, const void *y) {
     TRY(soma_plan_bind(s->plan, s->x, x));
     if (s->y) TRY(soma_plan_bind(s->plan, s->y, y));
@@ -224,8 +253,8 @@ soma_status step_run(step *s, const void *x, const void *y) {
     return soma_plan_run(s->plan);
 }
 
-double step_value(const step *s, int i) {
+double step_value(const step *s, int i, int64_t k) {
     const void *value = soma_plan_output(s->plan, i);
     if (!value) return (double)NAN;
-    return s->dtypes[i] == SOMA_F64 ? *(const double *)value : (double)*(const float *)value;
+    return s->dtypes[i] == SOMA_F64 ? ((const double *)value)[k] : (double)((const float *)value)[k];
 }

@@ -13,6 +13,7 @@ typedef struct step_shape {
     soma_dtype x_dtype, y_dtype;
     int y_rank; /* of one sample's label */
     int64_t y_shape[SOMA_MAX_RANK];
+    bool weighted; /* samples count differently in the loss */
 } step_shape;
 
 struct step {
@@ -21,9 +22,10 @@ struct step {
     step_shape shape;
     soma_graph *graph;
     soma_plan *plan;
-    soma_tensor *x, *y;
+    soma_tensor *x, *y, *weights;       /* weights: NULL unless weighted */
     int n_values;                       /* loss and metrics */
     soma_dtype dtypes[TRAINING_VALUES]; /* of the values; of a prediction the first */
+    int64_t sizes[TRAINING_VALUES];     /* 1, or how many statistics a metric gives */
     int64_t outputs;                    /* elements of a prediction, and its shape with the batch */
     int rank;
     int64_t output_shape[SOMA_MAX_RANK];
@@ -35,8 +37,10 @@ step_shape step_shape_of(const soma_dataset *data, int64_t batch, bool labels);
 /* The step, made if need be; NULL after an error. The model is built. */
 step *step_get(soma_model *model, step_kind kind, const step_shape *shape);
 soma_status step_run(step *s, const void *x, const void *y);
-/* After a run: loss (0) and metrics (1, ...). */
-double step_value(const step *s, int i);
+/* The same for a weighted step. */
+soma_status step_run_weighted(step *s, const void *x, const void *y, const float *weights);
+/* After a run: element k of loss (0) or of a metric (1, ...). */
+double step_value(const step *s, int i, int64_t k);
 void steps_destroy(soma_model *model, step *steps);
 
 #endif

@@ -50,6 +50,10 @@ training *training_of(soma_model *model) {
 
 /* ---- compile ---- */
 
+soma_tensor *training_loss(const training *t, soma_tensor *y_true, soma_tensor *y_pred) {
+    return t->loss ? t->loss(y_true, y_pred) : t->loss_with.build(y_true, y_pred, t->loss_with.parameters);
+}
+
 /* "metric", "metric_1", ... for functions without a name. */
 static const char *metric_name(soma_model *model, const training *t, int i, const char *given,
                                const soma_custom *custom) {
@@ -61,6 +65,15 @@ static const char *metric_name(soma_model *model, const training *t, int i, cons
     for (int j = 0; j < i; j++)
         unnamed += strncmp(t->metric_names[j], "metric", 6) == 0;
     return unnamed ? arena_printf(&model->arena, "metric_%d", unnamed) : arena_strdup(&model->arena, "metric");
+}
+
+/* What makes a value of a metric's statistics; NULL where its values are averaged. */
+static soma_finish_fn *finish_of(soma_loss_fn *metric, const soma_custom *custom) {
+    for (int i = 0; custom && i < SOMA_MAX_CUSTOM && custom[i].name; i++) {
+        if (custom[i].function == (soma_function *)metric) return custom[i].finish;
+    }
+    const name_entry *entry = name_of(&metric_names, (soma_function *)metric);
+    return entry ? entry->finish : NULL;
 }
 
 /* Columns of the history, in order of their names. */
@@ -83,15 +96,17 @@ static soma_status compile(soma_model *model, const soma_compile_options *option
                            const soma_custom *custom) {
     training *t = training_of(model);
     if (!t) return SOMA_NO_MEMORY;
-    RETURN_IF(model->context, !options->loss, SOMA_INVALID,
+    RETURN_IF(model->context, !options->loss && !options->loss_with.build, SOMA_INVALID,
               "[compile] no loss given: .loss = soma_mean_squared_error, for example");
     free_state(model, t);
     history_deinit(model, &t->history);
     t->compiled = false;
     t->loss = options->loss;
+    t->loss_with = options->loss_with;
     t->n_metrics = 0;
     for (int i = 0; i < SOMA_MAX_METRICS && options->metrics[i]; i++) {
         t->metrics[i] = options->metrics[i];
+        t->finish[i] = options->finish[i] ? options->finish[i] : finish_of(t->metrics[i], custom);
         t->metric_names[i] = metric_name(model, t, i, given ? given[i] : NULL, custom);
         if (!t->metric_names[i]) return SOMA_NO_MEMORY;
         t->n_metrics++;
@@ -173,7 +188,8 @@ static int trainable_weights(const soma_model *model, training_state *state) {
         for (int j = 0; j < model->layers[i]->n_weights; j++) {
             soma_variable *w = model->layers[i]->weights[j].variable;
             if (!w->trainable) continue;
-            if (state) state[n].weight = w;
+            if (state)
+                state[n] = (training_state){.weight = w, .constraint = &model->layers[i]->weights[j].spec.constraint};
             n++;
         }
     }

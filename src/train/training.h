@@ -12,6 +12,7 @@
 /* A trainable weight and what the optimizer keeps beside it. */
 typedef struct training_state {
     soma_variable *weight; /* the layer's */
+    const soma_constraint *constraint;
     soma_variable *slots[SOMA_MAX_SLOTS];
     int n;
 } training_state;
@@ -36,8 +37,10 @@ typedef struct step step;
 typedef struct training {
     bool compiled;
     soma_optimizer *optimizer;
-    soma_loss_fn *loss;
+    soma_loss_fn *loss; /* NULL: */
+    soma_loss loss_with;
     soma_loss_fn *metrics[SOMA_MAX_METRICS];
+    soma_finish_fn *finish[SOMA_MAX_METRICS];   /* NULL: an average of samples */
     const char *metric_names[SOMA_MAX_METRICS]; /* in the model's arena */
     int n_metrics;
     training_key keys[TRAINING_KEYS]; /* in order of their names */
@@ -66,6 +69,8 @@ soma_status training_check_data(soma_model *model, const char *what, soma_datase
 /* Keeps the data's class names, unless there are some. */
 soma_status training_adopt_labels(soma_model *model, const soma_dataset *data);
 soma_status training_set_labels(soma_model *model, const char *const *labels, int n);
+/* What is minimized, a value per sample. */
+soma_tensor *training_loss(const training *t, soma_tensor *y_true, soma_tensor *y_pred);
 /* Status of the error that made something NULL. */
 soma_status training_failure(const soma_model *model);
 

@@ -11,6 +11,9 @@
 
 /* ---- how it was compiled ---- */
 
+/* A loss with numbers is written as an option is. */
+static const soma_field loss_with_field[] = {{.name = "loss", .kind = SOMA_FIELD_LOSS}, {.name = NULL}};
+
 static const char *loss_name(const field_names *names, soma_loss_fn *loss) {
     const char *name = name_for(&metric_names, names->custom, (soma_function *)loss);
     return name ? name : name_for(&loss_names, names->custom, (soma_function *)loss);
@@ -18,13 +21,18 @@ static const char *loss_name(const field_names *names, soma_loss_fn *loss) {
 
 soma_status training_write_json(text *out, const field_names *names, const soma_model *model) {
     const training *t = model->training;
-    const char *name = loss_name(names, t->loss);
-    RETURN_IF(names->context, !name, SOMA_INVALID,
+    const char *name = t->loss ? loss_name(names, t->loss) : NULL;
+    RETURN_IF(names->context, t->loss && !name, SOMA_INVALID,
               "[save] the loss has no name: give it one by .custom = {{\"name\", (soma_function *)function}}");
     text_append(out, "{\"optimizer\": ");
     TRY(optimizer_write_json(out, names, t->optimizer));
-    text_append(out, ", \"loss\": ");
-    json_write_string(out, name);
+    if (name) {
+        text_append(out, ", \"loss\": ");
+        json_write_string(out, name);
+    } else {
+        bool first = false;
+        TRY(fields_write(out, names, "save", loss_with_field, &t->loss_with, &first));
+    }
     text_append(out, ", \"metrics\": [");
     for (int i = 0; i < t->n_metrics; i++) {
         name = loss_name(names, t->metrics[i]);
@@ -81,9 +89,15 @@ static soma_status check_keys(const field_names *names, const json_node *node) {
 
 soma_status training_read_json(const field_names *names, soma_model *model, const json_node *node) {
     TRY(check_keys(names, node));
-    soma_compile_options options = {.loss = read_loss(names, json_node_find(node, "loss"), false)};
+    soma_compile_options options = {.loss = NULL};
     const char *given[SOMA_MAX_METRICS] = {NULL};
-    if (!options.loss) return training_failure(model);
+    const json_node *loss = json_node_find(node, "loss");
+    if (loss && json_node_kind(loss) == JSON_IS_OBJECT) {
+        TRY(fields_read_value(names, "compile", loss_with_field, loss, &options.loss_with));
+    } else {
+        options.loss = read_loss(names, loss, false);
+        if (!options.loss) return training_failure(model);
+    }
     TRY(read_metrics(names, json_node_find(node, "metrics"), &options, given));
     const json_node *optimizer = json_node_find(node, "optimizer"), *epochs = json_node_find(node, "epochs");
     int64_t done = 0;

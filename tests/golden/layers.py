@@ -71,3 +71,155 @@ case("batch norm", ("batch_normalization", {}), [normal(4, 2, 3)], bn,
      lambda x, w: (x[0] - w[2]) / torch.sqrt(w[3] + 1e-3) * w[0] + w[1])
 case("batch norm, frozen", ("batch_normalization", {"trainable": False, "axis": 1, "scale": False}), [normal(4, 3, 2)],
      bn[1:], lambda x, w: ((x[0].transpose(1, 2) - w[1]) / torch.sqrt(w[2] + 1e-3) + w[0]).transpose(1, 2), True)
+
+# ---- embedding, merging ----
+case("embedding", ("embedding", {"input_dim": 7, "output_dim": 3}), [random.randint(0, 7, (4, 5))], [normal(7, 3)],
+     lambda x, w: F.embedding(x[0], w[0]))
+pair = [normal(3, 4, 2), normal(3, 4, 2)]
+case("add", ("add", {}), pair + [normal(3, 4, 2)], [], lambda x, w: x[0] + x[1] + x[2])
+case("subtract", ("subtract", {}), pair, [], lambda x, w: x[0] - x[1])
+case("multiply", ("multiply", {}), pair + [normal(3, 4, 2)], [], lambda x, w: x[0] * x[1] * x[2])
+case("average", ("average", {}), pair + [normal(3, 4, 2)], [], lambda x, w: (x[0] + x[1] + x[2]) / 3)
+case("maximum", ("maximum", {}), pair, [], lambda x, w: torch.maximum(x[0], x[1]))
+case("minimum", ("minimum", {}), pair, [], lambda x, w: torch.minimum(x[0], x[1]))
+case("dot of vectors", ("dot", {}), [normal(3, 4), normal(3, 4)], [], lambda x, w: (x[0] * x[1]).sum(-1, keepdim=True))
+case("dot", ("dot", {"axes": [2, 1]}), [normal(2, 3, 4), normal(2, 4, 5)], [], lambda x, w: x[0] @ x[1])
+case("dot, one axis for both", ("dot", {"axes": 1}), [normal(2, 4, 3), normal(2, 4, 5)], [],
+     lambda x, w: x[0].transpose(1, 2) @ x[1])
+case("dot, cosine", ("dot", {"axes": 1, "normalize": True}), [normal(3, 4), normal(3, 4)], [],
+     lambda x, w: F.cosine_similarity(x[0], x[1])[:, None])
+
+# ---- shapes ----
+case("permute", ("permute", {"dims": [3, 1, 2]}), [normal(2, 3, 4, 5)], [], lambda x, w: x[0].permute(0, 3, 1, 2))
+case("repeat vector", ("repeat_vector", {"n": 4}), [normal(2, 3)], [], lambda x, w: x[0][:, None].expand(2, 4, 3))
+case("zero padding 1d", ("zero_padding_1d", {"padding": [-1, 2]}), [normal(2, 3, 2)], [],
+     lambda x, w: F.pad(x[0], (0, 0, 0, 2)))
+case("zero padding 2d", ("ZeroPadding2D", {"padding": [1, 2]}), [normal(2, 3, 2, 2)], [],
+     lambda x, w: F.pad(x[0], (0, 0, 2, 2, 1, 1)))
+case("zero padding 2d, four", ("zero_padding_2d", {"padding": [1, 2, 3, -1]}), [normal(2, 3, 2, 2)], [],
+     lambda x, w: F.pad(x[0], (0, 0, 3, 0, 1, 2)))
+case("zero padding 3d", ("zero_padding_3d", {}), [normal(1, 2, 2, 3, 2)], [],
+     lambda x, w: F.pad(x[0], (0, 0, 1, 1, 1, 1, 1, 1)))
+case("cropping 1d", ("cropping_1d", {"cropping": [1, 2]}), [normal(2, 6, 2)], [], lambda x, w: x[0][:, 1:-2])
+case("cropping 2d", ("cropping_2d", {}), [normal(2, 4, 5, 2)], [], lambda x, w: x[0][:, 1:-1, 1:-1])
+case("cropping 3d", ("cropping_3d", {"cropping": [1, 2, -1, 1, 1, -1]}), [normal(1, 4, 3, 3, 2)], [],
+     lambda x, w: x[0][:, 1:-2, :-1, 1:])
+case("up sampling 1d", ("up_sampling_1d", {"size": 3}), [normal(2, 3, 2)], [],
+     lambda x, w: F.interpolate(x[0].transpose(1, 2), scale_factor=3).transpose(1, 2))
+case("up sampling 2d", ("up_sampling_2d", {"size": [2, 3]}), [normal(2, 3, 2, 2)], [],
+     lambda x, w: F.interpolate(x[0].permute(0, 3, 1, 2), scale_factor=(2, 3)).permute(0, 2, 3, 1))
+case("up sampling 3d", ("up_sampling_3d", {}), [normal(1, 2, 2, 1, 2)], [],
+     lambda x, w: F.interpolate(x[0].permute(0, 4, 1, 2, 3), scale_factor=2).permute(0, 2, 3, 4, 1))
+
+# ---- functions ----
+case("lambda", ("lambda", {"function": "softplus"}), [normal(3, 4)], [], lambda x, w: F.softplus(x[0]))
+case("leaky relu", ("LeakyReLU", {}), [normal(3, 4)], [], lambda x, w: F.leaky_relu(x[0], 0.3))
+case("elu", ("ELU", {"alpha": 0.7}), [normal(3, 4)], [], lambda x, w: F.elu(x[0], 0.7))
+case("softmax", ("Softmax", {"axis": 1}), [normal(3, 4, 2)], [], lambda x, w: F.softmax(x[0], 1))
+case("prelu", ("prelu", {}), [normal(3, 4, 2)], [normal(4, 2)], lambda x, w: torch.where(x[0] > 0, x[0], x[0] * w[0]))
+case("prelu, shared", ("PReLU", {"shared_axes": [1]}), [normal(3, 4, 2)], [normal(1, 2)],
+     lambda x, w: F.prelu(x[0].transpose(1, 2), w[0].reshape(2)).transpose(1, 2))
+case("activity regularization", ("activity_regularization", {"l1": 0.5}), [normal(3, 4)], [], lambda x, w: x[0] * 1)
+
+# ---- noise when not training ----
+for name in ["gaussian_dropout", "alpha_dropout", "spatial_dropout_1d", "SpatialDropout1D", "dropout"]:
+    case(name, (name, {"rate": 0.5}), [normal(3, 4, 2)], [], lambda x, w: x[0] * 1)
+case("gaussian noise", ("gaussian_noise", {"stddev": 0.5}), [normal(3, 4)], [], lambda x, w: x[0] * 1)
+
+# ---- global pooling ----
+for places, shape in enumerate([(2, 5, 3), (2, 3, 4, 3), (2, 3, 2, 2, 3)], 1):
+    axes = tuple(range(1, places + 1))
+    case(f"global average {places}d", (f"global_average_pooling_{places}d", {}), [normal(*shape)], [],
+         lambda x, w: x[0].mean(axes))
+    case(f"global max {places}d", (f"GlobalMaxPooling{places}D", {"keepdims": True}), [normal(*shape)], [],
+         lambda x, w: x[0].amax(axes, keepdim=True))
+
+# ---- recurrence: PyTorch's modules with weights turned from Keras' (in, gates units) ----
+def module(kind, x, w, order, reverse=False, units=3):
+    """Results of all steps, by torch.nn.<kind>. order: for each of PyTorch's gates the place of Keras'."""
+    def rows(a):  # (.., gates units) -> (gates units, ..), gates in PyTorch's order
+        return torch.cat([a[..., i * units:(i + 1) * units] for i in order], -1).transpose(0, -1)
+
+    bias = w[2] if len(w) > 2 else torch.zeros(len(order) * units)
+    b0, b1 = (bias[0], bias[1]) if bias.dim() == 2 else (bias, torch.zeros_like(bias))
+    net = getattr(torch.nn, kind)(x.shape[-1], units, batch_first=True)
+    values = {"weight_ih_l0": rows(w[0]), "weight_hh_l0": rows(w[1]), "bias_ih_l0": rows(b0), "bias_hh_l0": rows(b1)}
+    for name in list(net._parameters):  # plain tensors, so that gradients flow on to w
+        del net._parameters[name]
+        setattr(net, name, values[name])
+    net._flat_weights = [values[n] for n in net._flat_weights_names]
+    return net(x.flip(1) if reverse else x)[0]
+
+
+def rnn(x, w, **k):
+    return module("RNN", x, w, [0], **k)
+
+
+def lstm(x, w, **k):
+    return module("LSTM", x, w, [0, 1, 2, 3], **k)
+
+
+def gru(x, w, **k):
+    return module("GRU", x, w, [1, 0, 2], **k)
+
+
+def recurrent(gates, features=2, units=3, two=False):
+    n = gates * units
+    return [normal(features, n), normal(units, n), normal(2, n) if two else normal(n)]
+
+
+def gru_reset_before(x, w):
+    h = torch.zeros(x.shape[0], 3)
+    for t in range(x.shape[1]):
+        a = x[:, t] @ w[0] + w[2]
+        z = torch.sigmoid(a[:, :3] + h @ w[1][:, :3])
+        r = torch.sigmoid(a[:, 3:6] + h @ w[1][:, 3:6])
+        h = z * h + (1 - z) * torch.tanh(a[:, 6:] + (r * h) @ w[1][:, 6:])
+    return h
+
+
+case("simple rnn", ("simple_rnn", {"units": 3}), [normal(2, 4, 2)], recurrent(1), lambda x, w: rnn(x[0], w)[:, -1])
+case("simple rnn, sequences", ("SimpleRNN", {"units": 3, "return_sequences": True, "use_bias": False}),
+     [normal(2, 4, 2)], recurrent(1)[:2], lambda x, w: rnn(x[0], w))
+case("simple rnn, one step", ("SimpleRNN", {"units": 3}), [normal(2, 1, 2)], recurrent(1), lambda x, w: rnn(x[0], w)[:, -1])
+case("lstm", ("lstm", {"units": 3}), [normal(2, 4, 2)], recurrent(4), lambda x, w: lstm(x[0], w)[:, -1])
+case("lstm, sequences", ("lstm", {"units": 3, "return_sequences": True}), [normal(2, 5, 2)], recurrent(4),
+     lambda x, w: lstm(x[0], w))
+case("lstm, backwards", ("lstm", {"units": 3, "return_sequences": True, "go_backwards": True}), [normal(2, 4, 2)],
+     recurrent(4), lambda x, w: lstm(x[0], w, reverse=True))
+case("gru", ("gru", {"units": 3}), [normal(2, 4, 2)], recurrent(3, two=True), lambda x, w: gru(x[0], w)[:, -1])
+case("gru, sequences", ("GRU", {"units": 3, "return_sequences": True}), [normal(2, 4, 2)], recurrent(3, two=True),
+     lambda x, w: gru(x[0], w))
+case("gru, reset before", ("gru", {"units": 3, "reset_after": False}), [normal(2, 4, 2)], recurrent(3),
+     lambda x, w: gru_reset_before(x[0], w))
+
+
+def lstm_from(x, w):
+    h, c = x[1], x[2]
+    for t in range(x[0].shape[1]):
+        i, f, g, o = (x[0][:, t] @ w[0] + h @ w[1] + w[2]).chunk(4, -1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+    return h
+
+
+case("lstm, given states", ("lstm", {"units": 3}), [normal(2, 4, 2), normal(2, 3), normal(2, 3)], recurrent(4), lstm_from)
+both = recurrent(4) + recurrent(4)
+for mode, merge in {"concat": lambda a, b: torch.cat([a, b], -1), "sum": lambda a, b: a + b, "mul": lambda a, b: a * b,
+                    "ave": lambda a, b: (a + b) / 2}.items():
+    case(f"bidirectional {mode}", ("bidirectional", {"layer": {"lstm": {"units": 3}}, "merge_mode": mode}),
+         [normal(2, 4, 2)], both,
+         lambda x, w: merge(lstm(x[0], w[:3])[:, -1], lstm(x[0], w[3:], reverse=True)[:, -1]))
+    case(f"bidirectional {mode}, sequences",
+         ("Bidirectional", {"layer": {"lstm": {"units": 3, "return_sequences": True}}, "merge_mode": mode}),
+         [normal(2, 4, 2)], both,
+         lambda x, w: merge(lstm(x[0], w[:3]), lstm(x[0], w[3:], reverse=True).flip(1)))
+case("bidirectional gru", ("bidirectional", {"layer": {"gru": 3}}), [normal(2, 4, 2)],
+     recurrent(3, two=True) + recurrent(3, two=True),
+     lambda x, w: torch.cat([gru(x[0], w[:3])[:, -1], gru(x[0], w[3:], reverse=True)[:, -1]], -1))
+case("time distributed", ("time_distributed", {"layer": {"dense": {"units": 3, "activation": "tanh"}}}),
+     [normal(2, 4, 5)], [normal(5, 3), normal(3)], lambda x, w: torch.tanh(x[0] @ w[0] + w[1]))
+case("time distributed, bidirectional",
+     ("TimeDistributed", {"layer": {"bidirectional": {"layer": {"lstm": {"units": 3}}}}}), [normal(2, 3, 4, 2)], both,
+     lambda x, w: torch.stack([torch.cat([lstm(x[0][:, t], w[:3])[:, -1],
+                                          lstm(x[0][:, t], w[3:], reverse=True)[:, -1]], -1) for t in range(3)], 1))

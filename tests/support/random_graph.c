@@ -117,9 +117,10 @@ static void fill(random_graph *r, soma_dtype d, void *data, int64_t n, double ma
     int64_t low = d == SOMA_U8 || d == SOMA_BOOL ? 0 : (int64_t)(-max * scale), high = (int64_t)(max * scale);
     uint64_t counter = r->drawn++;
     for (int64_t i = 0; i < n; i++)
-        element_set(d, data, i,
-                    (double)(low + (int64_t)philox_below(r->seed, 2 + counter, (uint64_t)i, (uint64_t)(high - low + 1))) /
-                        scale);
+        element_set(
+            d, data, i,
+            (double)(low + (int64_t)philox_below(r->seed, 2 + counter, (uint64_t)i, (uint64_t)(high - low + 1))) /
+                scale);
 }
 
 static double source_max(random_graph *r, soma_dtype d) {
@@ -129,8 +130,8 @@ static double source_max(random_graph *r, soma_dtype d) {
 }
 
 static void add_source(random_graph *r) {
-    static const soma_dtype dtypes[] = {SOMA_F32, SOMA_F32, SOMA_F32, SOMA_F32, SOMA_F32, SOMA_F64, SOMA_F64,
-                                        SOMA_F16, SOMA_BF16, SOMA_I8, SOMA_I16, SOMA_I32, SOMA_I64, SOMA_U8, SOMA_BOOL};
+    static const soma_dtype dtypes[] = {SOMA_F32,  SOMA_F32, SOMA_F32, SOMA_F32, SOMA_F32, SOMA_F64, SOMA_F64, SOMA_F16,
+                                        SOMA_BF16, SOMA_I8,  SOMA_I16, SOMA_I32, SOMA_I64, SOMA_U8,  SOMA_BOOL};
     int64_t shape[SOMA_MAX_RANK];
     int rank = draw_shape(r, shape), kind = (int)draw(r, 8);
     soma_dtype d = dtypes[draw(r, 15)];
@@ -299,7 +300,8 @@ static void add_step(random_graph *r) {
     default: {
         int axis = soma_ndim(x.tensor) ? (int)draw(r, soma_ndim(x.tensor)) : -1;
         if (axis < 0) break;
-        soma_tensor *t = chance(r, 60) ? soma_argmax(x.tensor, axis, chance(r, 50)) : soma_argmin(x.tensor, axis, false);
+        soma_tensor *t =
+            chance(r, 60) ? soma_argmax(x.tensor, axis, chance(r, 50)) : soma_argmin(x.tensor, axis, false);
         keep(r, t, (double)soma_dim(x.tensor, axis), 0, 0, false);
     }
     }
@@ -334,7 +336,8 @@ static bool fits(random_graph *r, const random_node *a, const random_node *b) {
     int rank;
     int64_t shape[SOMA_MAX_RANK];
     const soma_tensor *x = a->tensor, *y = b->tensor;
-    return op_broadcast_shape(x->rank, x->shape, y->rank, y->shape, &rank, shape) && shape_size(rank, shape) <= r->limit;
+    return op_broadcast_shape(x->rank, x->shape, y->rank, y->shape, &rank, shape) &&
+           shape_size(rank, shape) <= r->limit;
 }
 
 static bool pick_pair(random_graph *r, random_node *a, random_node *b) {
@@ -437,7 +440,7 @@ static void add_choice(random_graph *r) {
     soma_dtype d = op_promote(soma_tensor_dtype(a.tensor), soma_tensor_dtype(b.tensor));
     if (!holds(d, a.max, a.grain) || !holds(d, b.max, b.grain)) return;
     soma_tensor *(*const compare[])(soma_tensor *, soma_tensor *) = {
-        soma_equal,   soma_not_equal,     soma_less,        soma_less_equal, soma_greater,
+        soma_equal,         soma_not_equal,   soma_less,       soma_less_equal, soma_greater,
         soma_greater_equal, soma_logical_and, soma_logical_or, soma_logical_xor};
     soma_tensor *t = compare[draw(r, 9)](a.tensor, b.tensor);
     keep(r, t, 1, 0, 0, false);
@@ -471,8 +474,8 @@ static void add_reduction(random_graph *r) {
     } else if (kind == 2) {
         soma_dtype made = dtype_is_float(d) ? d : SOMA_F32;
         if (half) return;
-        keep(r, soma_mean(x.tensor, n, axes, keepdims), x.max, x.error + rounding / count + 8 * dtype_epsilon(made) * x.max,
-             0, x.smooth);
+        keep(r, soma_mean(x.tensor, n, axes, keepdims), x.max,
+             x.error + rounding / count + 8 * dtype_epsilon(made) * x.max, 0, x.smooth);
     } else if (kind == 3) {
         keep(r, soma_max(x.tensor, n, axes, keepdims), x.max, x.error, x.grain, x.smooth && x.error == 0);
     } else if (kind == 4) {
@@ -662,10 +665,12 @@ static void add_arrangement(random_graph *r) {
 /* Zeros out what a mask of random numbers says, twice, as forward and backward do. */
 static void add_dropout(random_graph *r) {
     random_node x = real_of(r, pick(r));
-    soma_tensor *u = soma_random_uniform(r->graph, soma_tensor_dtype(x.tensor), x.tensor->rank, x.tensor->shape, 0, 1, NULL);
+    soma_tensor *u =
+        soma_random_uniform(r->graph, soma_tensor_dtype(x.tensor), x.tensor->rank, x.tensor->shape, 0, 1, NULL);
     soma_tensor *kept = soma_greater_equal(u, soma_scalar(r->graph, soma_tensor_dtype(x.tensor), 0.25));
     soma_tensor *zero = soma_scalar(r->graph, soma_tensor_dtype(x.tensor), 0);
-    keep(r, soma_where(kept, soma_mul_scalar(x.tensor, 1.25), zero), 1.25 * x.max, 1.25 * x.error, x.grain + 2, x.smooth);
+    keep(r, soma_where(kept, soma_mul_scalar(x.tensor, 1.25), zero), 1.25 * x.max, 1.25 * x.error, x.grain + 2,
+         x.smooth);
     if (chance(r, 50)) keep(r, soma_cast(kept, soma_tensor_dtype(x.tensor)), 1, 0, 0, true);
 }
 
@@ -703,7 +708,8 @@ static void add_assigns(random_graph *r) {
         if (chance(r, 30)) continue;
         for (int k = r->n_nodes - 1; k >= 0; k--) {
             const random_node *x = &r->nodes[k];
-            bool fit = x->tensor->dtype == v->dtype && shape_equal(x->tensor->rank, x->tensor->shape, v->rank, v->shape);
+            bool fit =
+                x->tensor->dtype == v->dtype && shape_equal(x->tensor->rank, x->tensor->shape, v->rank, v->shape);
             if (!fit || chance(r, 30)) continue;
             add_target(r, soma_assign(r->variables[i], x->tensor), 0);
             r->variable_error[i] = x->error;
@@ -714,9 +720,9 @@ static void add_assigns(random_graph *r) {
 
 static void add_op(random_graph *r) {
     void (*const kinds[])(random_graph *) = {
-        add_function, add_function, add_arithmetic, add_arithmetic,  add_arithmetic, add_single, add_choice,
-        add_reduction, add_reduction, add_row_op,   add_matmul,      add_matmul,     add_view,   add_view,
-        add_view,     add_arrangement, add_step,    add_cast,        add_dropout,    add_source};
+        add_function,  add_function,    add_arithmetic, add_arithmetic, add_arithmetic, add_single, add_choice,
+        add_reduction, add_reduction,   add_row_op,     add_matmul,     add_matmul,     add_view,   add_view,
+        add_view,      add_arrangement, add_step,       add_cast,       add_dropout,    add_source};
     kinds[draw(r, 20)](r);
 }
 

@@ -13,7 +13,7 @@ typedef struct random_node {
     double max;   /* |x| <= max */
     double error; /* |computed - true| <= error; 0: exact, multiples of 2^-grain */
     int grain;
-    bool smooth;  /* gradients through it do not jump */
+    bool smooth; /* gradients through it do not jump */
 } random_node;
 
 typedef struct random_graph {

@@ -1,9 +1,22 @@
 /* Moves in plain C: copying a strided array, padding it, placing it into a larger one.
  * Rests on view_walk.c and element.h. Elements keep their dtype, so they are copied as bytes. */
+#include <math.h>
 #include <string.h>
 
 #include "cpu/reference/element.h"
 #include "cpu/reference/reference.h"
+
+/* How many elements lie one after the other in both, over the last axes; *rank becomes the number of axes before them.
+ */
+static int64_t dense_run(const cpu_view *a, const cpu_view *b, int *rank) {
+    int64_t run = 1;
+    for (; *rank > 0; (*rank)--) {
+        int i = *rank - 1;
+        if (a->shape[i] != 1 && (a->strides[i] != run || b->strides[i] != run)) break;
+        run *= a->shape[i];
+    }
+    return run;
+}
 
 /* Copies the input into the part of output that begins at index first of each axis. */
 static void copy_into(const cpu_view *input, const int64_t *first, cpu_view *output) {
@@ -14,10 +27,12 @@ static void copy_into(const cpu_view *input, const int64_t *first, cpu_view *out
         start += first[i] * stride;
         stride *= output->shape[i];
     }
-    size_t bytes = soma_dtype_size(input->dtype);
-    int64_t size = view_size(input);
-    view_walk walk = walk_start(input->rank, input->shape, 2, (const cpu_view *const[]){input, &part});
-    for (int64_t i = 0; i < size; i++, walk_next(&walk))
+    int rank = input->rank;
+    const int64_t run = dense_run(input, &part, &rank);
+    size_t bytes = soma_dtype_size(input->dtype) * (size_t)run;
+    int64_t runs = run > 0 ? view_size(input) / run : 0;
+    view_walk walk = walk_start(rank, input->shape, 2, (const cpu_view *const[]){input, &part});
+    for (int64_t i = 0; i < runs; i++, walk_next(&walk))
         memcpy(view_at(output, start + walk.offset[1]), view_at(input, walk.offset[0]), bytes);
 }
 
@@ -31,8 +46,12 @@ void ref_copy(const cpu_view *input, cpu_view *output) {
 
 void ref_pad(const cpu_view *input, const int64_t *before, double value, cpu_view *output) {
     int64_t size = view_size(output);
-    for (int64_t i = 0; i < size; i++)
-        element_set(output->dtype, output->data, i, value);
+    if (value == 0 && !signbit(value)) {
+        memset(output->data, 0, (size_t)size * soma_dtype_size(output->dtype));
+    } else {
+        for (int64_t i = 0; i < size; i++)
+            element_set(output->dtype, output->data, i, value);
+    }
     copy_into(input, before, output);
 }
 

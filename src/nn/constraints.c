@@ -1,0 +1,67 @@
+/* Constraints: what a weight must be after each step, as functions of the weight.
+ * Rests on ops. constraints.def names them; formulas and defaults are Keras'.
+ * They are part of the step's plan and fuse with the update. */
+#include "nn/names.h"
+#include "tensor/node.h"
+
+static const double epsilon = 1e-7;
+
+static soma_tensor *norms(soma_tensor *w, double axis) {
+    if (!w) return NULL;
+    int along = (int)axis;
+    return soma_sqrt(soma_sum(soma_square(w), 1, &along, true));
+}
+
+/* w made as long as wanted, where it is as long as norm */
+static soma_tensor *rescale(soma_tensor *w, soma_tensor *wanted, soma_tensor *norm) {
+    return soma_mul(w, soma_div(wanted, soma_add_scalar(norm, epsilon)));
+}
+
+static soma_tensor *constrain_max_norm(soma_tensor *w, const double *parameters) {
+    soma_tensor *norm = norms(w, parameters[1]);
+    return rescale(w, soma_clip(norm, 0, parameters[0]), norm);
+}
+
+static soma_tensor *constrain_non_neg(soma_tensor *w, const double *parameters) {
+    (void)parameters;
+    return w ? soma_maximum(w, soma_scalar(w->graph, w->dtype, 0)) : NULL;
+}
+
+static soma_tensor *constrain_unit_norm(soma_tensor *w, const double *parameters) {
+    return soma_div(w, soma_add_scalar(norms(w, parameters[0]), epsilon));
+}
+
+static soma_tensor *constrain_min_max_norm(soma_tensor *w, const double *parameters) {
+    double rate = parameters[2];
+    soma_tensor *norm = norms(w, parameters[3]);
+    soma_tensor *wanted = soma_mul_scalar(soma_clip(norm, parameters[0], parameters[1]), rate);
+    return rescale(w, soma_add(wanted, soma_mul_scalar(norm, 1 - rate)), norm);
+}
+
+soma_constraint soma_max_norm(double max_value, int axis) {
+    return (soma_constraint){.apply = constrain_max_norm, .parameters = {max_value, axis}};
+}
+soma_constraint soma_non_neg(void) {
+    return (soma_constraint){.apply = constrain_non_neg};
+}
+soma_constraint soma_unit_norm(int axis) {
+    return (soma_constraint){.apply = constrain_unit_norm, .parameters = {axis}};
+}
+soma_constraint soma_min_max_norm(double min_value, double max_value, double rate, int axis) {
+    return (soma_constraint){.apply = constrain_min_max_norm, .parameters = {min_value, max_value, rate, axis}};
+}
+
+static const name_entry entries[] = {
+#define CONSTRAINT(text, fn, count, parameter_names, defaults)                                                         \
+    {.name = text, .function = (soma_function *)fn, .n = count, .parameters = parameter_names, .standard = defaults},
+#include "nn/constraints.def"
+#undef CONSTRAINT
+};
+
+static const char *const names[] = {
+#define CONSTRAINT(text, fn, count, parameter_names, defaults) text,
+#include "nn/constraints.def"
+#undef CONSTRAINT
+    NULL};
+
+const name_table constraint_names = {"constraint", entries, sizeof entries / sizeof *entries, names};

@@ -1,0 +1,49 @@
+/* Averages: what an epoch, or the part of it that is over, makes of loss and metrics.
+ * Rests on run.h. Sums are taken in double over samples, so the batch size does not show but in the last bits. */
+#include <string.h>
+
+#include "train/run.h"
+
+soma_status averages_init(averages *a, const soma_model *model, const step *s) {
+    const training *t = model->training;
+    *a = (averages){.training = t, .n = s->n_values};
+    for (int i = 1; i < a->n; i++) {
+        a->sizes[i] = t->finish[i - 1] ? s->sizes[i] : 0;
+        a->n_statistics += a->sizes[i];
+    }
+    if (a->n_statistics == 0) return SOMA_OK;
+    a->statistics = mem_zalloc(model->context, (size_t)a->n_statistics * sizeof *a->statistics);
+    return a->statistics ? SOMA_OK : SOMA_NO_MEMORY;
+}
+
+void averages_clear(averages *a) {
+    a->samples = 0;
+    memset(a->means, 0, sizeof a->means);
+    if (a->statistics) memset(a->statistics, 0, (size_t)a->n_statistics * sizeof *a->statistics);
+}
+
+void averages_deinit(averages *a, const soma_model *model) {
+    mem_free(model->context, a->statistics, (size_t)a->n_statistics * sizeof *a->statistics);
+    a->statistics = NULL;
+}
+
+void averages_add(averages *a, const step *s, int64_t count) {
+    double *statistics = a->statistics;
+    for (int i = 0; i < a->n; i++) {
+        if (a->sizes[i] == 0) {
+            a->means[i] += step_value(s, i, 0) * (double)count;
+            continue;
+        }
+        for (int64_t k = 0; k < a->sizes[i]; k++)
+            *statistics++ += step_value(s, i, k);
+    }
+    a->samples += (double)count;
+}
+
+double averages_get(const averages *a, int i) {
+    if (a->sizes[i] == 0) return a->means[i] / a->samples;
+    const double *statistics = a->statistics;
+    for (int j = 0; j < i; j++)
+        statistics += a->sizes[j];
+    return a->training->finish[i - 1](statistics, a->sizes[i]);
+}

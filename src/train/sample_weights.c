@@ -1,0 +1,63 @@
+/* Sample weights: made once before the first step, gathered for each batch in the order of its samples.
+ * Rests on sample_weights.h. A class' weight is a factor of the weights of its samples, as in Keras. */
+#include "train/sample_weights.h"
+
+#include <string.h>
+
+/* Class numbers of n samples: labels that are whole numbers, or the place of the largest of several. */
+static const int64_t *classes_of(soma_graph *graph, const soma_dataset *data, int64_t n) {
+    soma_array_data y = soma_dataset_y(data);
+    int64_t shape[SOMA_MAX_RANK];
+    memcpy(shape, y.shape, (size_t)y.rank * sizeof *shape);
+    shape[0] = n;
+    soma_tensor *labels = soma_array_view(graph, y.dtype, y.rank, shape, y.data);
+    if (labels && soma_size(labels) != n) labels = soma_argmax(labels, -1, false);
+    RETURN_NULL_IF(soma_graph_context(graph), labels && soma_size(labels) != n, SOMA_SHAPE,
+                   "[fit] class_weight needs one class a sample");
+    return soma_data(soma_cast(labels, SOMA_I64));
+}
+
+static soma_status weigh_classes(sample_weights *w, soma_model *model, const soma_fit_options *o) {
+    soma_graph *graph = soma_graph_create(model->context);
+    const int64_t *classes = graph ? classes_of(graph, o->data, w->n) : NULL;
+    soma_status status = classes ? SOMA_OK : training_failure(model);
+    for (int64_t i = 0; i < w->n && status == SOMA_OK; i++) {
+        if (classes[i] >= 0 && classes[i] < o->n_class_weight) {
+            w->all[i] *= (float)o->class_weight[classes[i]];
+        } else {
+            status = error_set(model->context, SOMA_INVALID, "[fit] sample %lld is of class %lld: there are %d weights",
+                               (long long)i, (long long)classes[i], o->n_class_weight);
+        }
+    }
+    soma_graph_destroy(graph);
+    return status;
+}
+
+soma_status sample_weights_init(sample_weights *w, soma_model *model, const soma_fit_options *o, int64_t n,
+                                int64_t batch) {
+    if (!o->sample_weight && !o->class_weight) return SOMA_OK;
+    w->all = mem_alloc(model->context, (size_t)n * sizeof *w->all);
+    if (!w->all) return SOMA_NO_MEMORY;
+    w->n = n;
+    w->batch = mem_alloc(model->context, (size_t)batch * sizeof *w->batch);
+    if (!w->batch) return SOMA_NO_MEMORY;
+    w->size = batch;
+    for (int64_t i = 0; i < n; i++)
+        w->all[i] = o->sample_weight ? (float)o->sample_weight[i] : 1;
+    return o->class_weight ? weigh_classes(w, model, o) : SOMA_OK;
+}
+
+void sample_weights_deinit(sample_weights *w, const soma_model *model) {
+    mem_free(model->context, w->all, (size_t)w->n * sizeof *w->all);
+    mem_free(model->context, w->batch, (size_t)w->size * sizeof *w->batch);
+    *w = (sample_weights){0};
+}
+
+const float *sample_weights_of(sample_weights *w, const batches *b, int64_t count) {
+    if (!w->all) return NULL;
+    int64_t first = (b->next - 1) * b->size;
+    if (!b->shuffle) return w->all + first;
+    for (int64_t i = 0; i < count; i++)
+        w->batch[i] = w->all[b->order[first + i]];
+    return w->batch;
+}

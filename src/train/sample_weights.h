@@ -1,0 +1,23 @@
+/* How much each sample counts in the loss: the user's weights of samples and of classes as one number a sample.
+ * Rests on batches, whose order they follow. */
+#ifndef TRAIN_SAMPLE_WEIGHTS_H
+#define TRAIN_SAMPLE_WEIGHTS_H
+
+#include "data/batches.h"
+#include "train/training.h"
+
+typedef struct sample_weights {
+    float *all; /* one a sample; NULL: every sample counts 1 */
+    int64_t n;
+    float *batch; /* those of the batch at hand */
+    int64_t size;
+} sample_weights;
+
+/* For the first n samples of the data. */
+soma_status sample_weights_init(sample_weights *w, soma_model *model, const soma_fit_options *o, int64_t n,
+                                int64_t batch);
+void sample_weights_deinit(sample_weights *w, const soma_model *model);
+/* The weights of the batch that batches_next has just given; NULL when there are none. */
+const float *sample_weights_of(sample_weights *w, const batches *b, int64_t count);
+
+#endif
