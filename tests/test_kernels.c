@@ -1,6 +1,7 @@
 /* Every kernel of every instruction set that this machine has, against plain loops in long double.
  * Rests on cpu/cpu.h alone. One test a kernel family; a failure names level, type, kernel and input.
- * Errors are counted in units of the last place of the result, so a bound holds for all magnitudes. */
+ * Errors are counted in units of the last place of the result, so a bound holds for all magnitudes.
+ * Long because: the table of expected maps has a line an op, and its checks share inputs and error counts. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>

@@ -13,6 +13,7 @@
 
 #include <soma/soma.h>
 
+#include "support/needs.h"
 #include "support/scratch.h"
 
 enum { N = 101, CLASSES = 4 };
@@ -168,6 +169,7 @@ static double variance(const double *sums, int64_t n) {
 
 static void metrics_of_the_users_own(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     soma_model *net = soma_sequential(soma_activation(soma_linear, .input_shape = {1}), soma_dense(1));
     assert_int_equal(soma_compile(net, .optimizer = soma_sgd(.learning_rate = SOMA_ZERO),
                                   .loss = soma_mean_squared_error, .metrics = {moments}, .finish = {variance}),

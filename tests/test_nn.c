@@ -18,6 +18,8 @@
 #include "nn/model.h"
 #include "nn_golden.h"
 
+#include "support/needs.h"
+
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof *(array)))
 
 static void expect_near(const char *what, double value, double expected, double tolerance) {
@@ -537,6 +539,7 @@ static void json_round_trip(soma_model *net) {
 
 static void json_keeps_everything(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     json_round_trip(siamese());
     json_round_trip(soma_sequential(
         soma_rescaling(1.0 / 255, .input_shape = {28, 28}), soma_flatten(),
@@ -549,6 +552,7 @@ static void json_keeps_everything(void **state) {
 
 static void json_of_people(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     soma_model *net = soma_model_from_json(
         NULL,
         "{\"name\": \"digits\", \"input_shape\": [28, 28], \"layers\": [\"flatten\","
@@ -568,6 +572,7 @@ static void json_of_people(void **state) {
 
 static void json_mistakes(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     static const struct {
         const char *json, *error;
     } cases[] = {

@@ -15,6 +15,7 @@
 #include <soma/soma.h>
 
 #include "functions_golden.h"
+#include "support/needs.h"
 #include "support/scratch.h"
 
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof *(array)))
@@ -180,6 +181,7 @@ static void losses_stay_finite(void **state) {
 /* Compiled by name, with its numbers, saved, loaded, saved: the same file and the same loss. */
 static void numbers_are_saved(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     soma_model *net = soma_sequential(soma_dense(4, .input_shape = {2}));
     assert_int_equal(soma_model_compile_json(net, "{\"loss\": {\"huber\": {\"delta\": 0.5}}, \"optimizer\": \"sgd\"}"),
                      SOMA_OK);

@@ -16,6 +16,7 @@
 #include <soma/soma.h>
 
 #include "optimizers_golden.h"
+#include "support/needs.h"
 #include "support/scratch.h"
 
 enum { STEPS = 5, SIZE = 6 };
@@ -169,6 +170,7 @@ static void no_gradient_no_step(void **state) {
 /* Three steps, saved, loaded, two more: the same bits as five steps, for every optimizer. */
 static void state_is_saved(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     for (const char *const *name = soma_names("optimizers"); *name; name++) {
         soma_model *whole = make(soma_optimizer_by_name(NULL, *name), SOMA_F32);
         for (int t = 0; t < STEPS; t++)
@@ -198,6 +200,7 @@ static void state_is_saved(void **state) {
 
 static void options_come_by_name(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     soma_model *net = soma_sequential(soma_dense(1, .input_shape = {2}));
     assert_int_equal(soma_model_compile_json(net, "{\"loss\": \"mse\", \"optimizer\": {\"ftrl\": {\"learning_rate\": "
                                                   "0.5, \"l1_regularization_strength\": 0.25}}}"),
@@ -246,6 +249,7 @@ static void schedules_are_keras(void **state) {
 /* Each step by SGD is rate times gradient, with the rate of that step; the same after saving in the middle. */
 static void steps_follow_the_schedule(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     soma_schedule s = soma_cosine_decay(0.01, 4, .warmup_target = 0.5, .warmup_steps = 2);
     soma_model *net = make(soma_sgd(.schedule = s), SOMA_F64);
     double expected[SIZE], w[SIZE];
@@ -280,6 +284,7 @@ static double halving(double step, const double *parameters, int n) {
 
 static void schedules_come_by_name(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     static const struct {
         const char *json;
         double first;

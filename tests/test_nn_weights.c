@@ -13,6 +13,7 @@
 
 #include <soma/soma.h>
 
+#include "support/needs.h"
 #include "support/scratch.h"
 
 static int reset(void **state) {
@@ -75,6 +76,7 @@ static void orthogonal_is(void **state) {
 
 static void variance_scaling_has_its_variance(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     static double w[200 * 100];
     static const double fans[] = {200, 100, 150};
     for (int mode = 0; mode < 3; mode++) {
@@ -127,6 +129,7 @@ static void constrain(soma_constraint constraint, double after[6]) {
 
 static void constraints_hold_after_a_step(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     double w[6], norm[2], rows = hypot(3, -1);
     for (int j = 0; j < 2; j++)
         norm[j] = sqrt(before[j] * before[j] + before[2 + j] * before[2 + j] + before[4 + j] * before[4 + j]);

@@ -181,10 +181,11 @@ static void trace_step(trace *t, net *n, optimizer_fn *optimizer, bool reference
 static void bind_data(trace *t, soma_dtype dtype, uint64_t seed, void *x, int32_t *labels) {
     for (int i = 0; i < ROWS * INPUTS; i++) {
         double value = 2 * philox_uniform(seed, 1, (uint64_t)i) - 1;
+        float rounded = (float)value;
         if (dtype == SOMA_F64)
-            ((double *)x)[i] = value;
+            memcpy((char *)x + 8 * i, &value, 8);
         else
-            ((float *)x)[i] = (float)value;
+            memcpy((char *)x + 4 * i, &rounded, 4);
     }
     for (int i = 0; i < ROWS; i++)
         labels[i] = (int32_t)philox_below(seed, 2, (uint64_t)i, CLASSES);

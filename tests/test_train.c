@@ -17,6 +17,7 @@
 #include "nn/model.h"
 #include "nn_golden.h"
 #include "support/failing.h"
+#include "support/needs.h"
 #include "train/progress.h"
 
 static void expect_near(const char *what, double value, double expected, double tolerance) {
@@ -633,6 +634,7 @@ static void rates_can_be_changed(void **state) {
 
 static void compile_by_names(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     soma_dataset *data = blobs(NULL);
     soma_model *net = soma_sequential(soma_dense(CLASSES, .activation = soma_softmax));
     assert_int_equal(soma_model_compile_json(net, "{\"optimizer\": {\"adam\": {\"learning_rate\": 0.5}}, \"metrics\": "

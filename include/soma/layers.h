@@ -357,6 +357,90 @@ typedef struct soma_time_distributed_options {
 #define soma_time_distributed(...) soma_time_distributed_create(&(soma_time_distributed_options){.layer = __VA_ARGS__})
 SOMA_API soma_layer *soma_time_distributed_create(const soma_time_distributed_options *options);
 
+/* ---- attention: every step of a query looks at all steps of a value ----
+ * Inputs, by soma_call_many: query (batch, T, d), value (batch, S, d'), and key (batch, S, d), which is the value when
+ * not given; one input alone is all three. Steps of the value that a mask takes away are not looked at. */
+
+/** softmax(scale q k') v: -> (batch, T, d'). AdditiveAttention: the scores are sum(scale tanh(q_i + k_j)).
+ *  Luong 2015, Bahdanau 2015, Keras Attention and AdditiveAttention. */
+typedef struct soma_attention_options {
+    SOMA_LAYER_OPTIONS
+    bool
+        use_scale; /* a weight, 1 at first; of AdditiveAttention no_scale leaves out its (d), glorot_uniform at first */
+    bool no_scale;
+    bool causal;    /* step i looks at steps 0..i only */
+    double dropout; /* 0; of the weights that sum to 1 */
+} soma_attention_options;
+#define soma_attention(...) soma_attention_create(&(soma_attention_options){.nothing = 0, __VA_ARGS__})
+#define soma_additive_attention(...)                                                                                   \
+    soma_additive_attention_create(&(soma_attention_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_attention_create(const soma_attention_options *options);
+SOMA_API soma_layer *soma_additive_attention_create(const soma_attention_options *options);
+
+/** Heads side by side, each softmax(q k' / sqrt(key_dim)) v of its own projections, then one more projection:
+ *  -> (batch, T, output_dim). Weights: query_kernel (d, heads, key_dim), query_bias (heads, key_dim), key_*, value_*,
+ *  output_kernel (heads, value_dim, output_dim), output_bias. Vaswani 2017, Keras MultiHeadAttention. */
+typedef struct soma_multi_head_attention_options {
+    SOMA_LAYER_OPTIONS
+    int64_t num_heads;
+    int64_t key_dim;
+    int64_t value_dim;                                     /* key_dim */
+    int64_t output_dim;                                    /* the query's d */
+    bool no_bias;                                          /* Keras: use_bias = False */
+    bool causal;                                           /* step i looks at steps 0..i only */
+    double dropout;                                        /* 0; of the weights that sum to 1 */
+    soma_initializer kernel_initializer, bias_initializer; /* glorot_uniform, zeros */
+    soma_regularizer kernel_regularizer, bias_regularizer; /* none */
+} soma_multi_head_attention_options;
+#define soma_multi_head_attention(...)                                                                                 \
+    soma_multi_head_attention_create(&(soma_multi_head_attention_options){.num_heads = __VA_ARGS__})
+SOMA_API soma_layer *soma_multi_head_attention_create(const soma_multi_head_attention_options *options);
+
+/** x + p with p[t, 2i] = sin(t / max_wavelength^(2i / d)) and p[t, 2i + 1] the cosine: x (batch, steps, d) -> same.
+ *  Vaswani 2017. */
+typedef struct soma_positional_encoding_options {
+    SOMA_LAYER_OPTIONS
+    double max_wavelength; /* 10000 */
+} soma_positional_encoding_options;
+#define soma_positional_encoding(...)                                                                                  \
+    soma_positional_encoding_create(&(soma_positional_encoding_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_positional_encoding_create(const soma_positional_encoding_options *options);
+
+/** x + a learned row for each step: x (batch, steps, d) -> same, with at most sequence_length steps; the weight
+ *  "embeddings" is (sequence_length, d). */
+typedef struct soma_position_embedding_options {
+    SOMA_LAYER_OPTIONS
+    int64_t sequence_length;
+    soma_initializer embeddings_initializer; /* glorot_uniform */
+} soma_position_embedding_options;
+#define soma_position_embedding(...)                                                                                   \
+    soma_position_embedding_create(&(soma_position_embedding_options){.sequence_length = __VA_ARGS__})
+SOMA_API soma_layer *soma_position_embedding_create(const soma_position_embedding_options *options);
+
+/** TransformerEncoder: x = norm(x + attention(x)), then norm(x + dense(activation(dense(x)))): (batch, steps, d) ->
+ * same. normalize_first: x + attention(norm(x)), then x + dense(activation(dense(norm(x)))). TransformerDecoder: the
+ * attention is causal; of two inputs the second is what an encoder made of another sequence, and a second attention,
+ * with its own norm, looks at that after the first. Dropout follows each attention and dense. The parts are made of
+ * layers above; key_dim is d / num_heads. Vaswani 2017, KerasHub. */
+typedef struct soma_transformer_options {
+    SOMA_LAYER_OPTIONS
+    int64_t intermediate_dim;
+    int64_t num_heads;
+    double dropout;                 /* 0 */
+    soma_activation_fn *activation; /* relu */
+    double epsilon;                 /* 1e-5 */
+    bool normalize_first;
+    bool causal; /* an encoder's attention too */
+    /* made when not given */
+    soma_layer *attention, *attention_norm, *cross_attention, *cross_norm, *dense, *dense_out, *dense_norm;
+} soma_transformer_options;
+#define soma_transformer_encoder(...)                                                                                  \
+    soma_transformer_encoder_create(&(soma_transformer_options){.intermediate_dim = __VA_ARGS__})
+#define soma_transformer_decoder(...)                                                                                  \
+    soma_transformer_decoder_create(&(soma_transformer_options){.intermediate_dim = __VA_ARGS__})
+SOMA_API soma_layer *soma_transformer_encoder_create(const soma_transformer_options *options);
+SOMA_API soma_layer *soma_transformer_decoder_create(const soma_transformer_options *options);
+
 #ifdef __cplusplus
 }
 #endif

@@ -40,7 +40,11 @@ typedef struct soma_logs {
     int n;
     const char *const *names;
     const double *values;
-    double seconds; /* since the epoch's begin */
+    double seconds;                                        /* since the epoch's begin */
+    void (*write)(void *user, const char *text, size_t n); /* fit: where its progress goes, for a callback's words */
+    void *write_user;
+    struct soma_callback *const *callbacks; /* fit: all of them */
+    int n_callbacks;
 } soma_logs;
 
 /** Any status but SOMA_OK ends the training with it. */
@@ -58,6 +62,11 @@ typedef struct soma_callback {
     soma_hook *on_predict_begin, *on_predict_end;
     soma_hook *on_predict_batch_begin, *on_predict_batch_end;
     void (*destroy)(struct soma_callback *callback); /* when set, called once the training is over */
+    /* What a backup has to keep for a resumed training to go on alike: numbers, and bytes. */
+    double *state;
+    int n_state;
+    void *blob;
+    size_t blob_bytes;
 } soma_callback;
 
 /** Keras' numbers, and two more. Keras' default is 1, ours is silence. */

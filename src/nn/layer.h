@@ -75,6 +75,9 @@ soma_tensor *layer_cast(const soma_layer *layer, soma_tensor *x);
 /* x, integers made float in the layer's dtype. */
 soma_tensor *layer_float(const soma_layer *layer, soma_tensor *x);
 
+/* x with a share of its elements zero while training, as Dropout does it. */
+soma_tensor *layer_drop(soma_trace *trace, soma_tensor *x, double rate);
+
 /* ---- traces ---- */
 
 typedef struct trace_pair {

@@ -48,8 +48,7 @@ static soma_status connect(soma_plan *plan) {
             plan->bases[i] = s->variable->data;
         }
         RETURN_IF(plan->context, !plan->bases[i] && s->elements > 0, SOMA_INVALID,
-                  "[plan] input '%s' has no data: bind it first",
-                  s->input && s->input->name ? s->input->name : "unnamed");
+                  "[plan] input '%s' has no data: bind it first", s->name ? s->name : "unnamed");
     }
     return SOMA_OK;
 }

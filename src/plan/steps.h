@@ -25,6 +25,7 @@ typedef struct plan_storage {
     bool output;     /* read by the user after the run: never shared */
     soma_variable *variable;
     const soma_tensor *input; /* the user's tensor, for binding */
+    const char *name;         /* the input's */
     const void *data;         /* constants */
 } plan_storage;
 

@@ -52,6 +52,7 @@ int storage_of(build *b, const soma_tensor *t) {
     } else if (t->op == &op_input) {
         s.kind = STORAGE_INPUT;
         s.input = b->input_of[t->id];
+        s.name = t->name;
     } else {
         s.kind = STORAGE_ARENA;
         set_panels(&s, t, info->width);

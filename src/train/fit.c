@@ -94,6 +94,11 @@ static soma_status prepare(fitting *f) {
     int64_t more = f->epochs > o->initial_epoch ? f->epochs - o->initial_epoch : 0;
     TRY(history_begin(f->model, o->initial_epoch > 0, more, f->validation != NULL));
     f->logs = (soma_logs){.epochs = f->epochs, .batches = f->n_batches, .names = f->names, .values = f->values};
+    f->logs.write = f->progress.write;
+    f->logs.write_user = f->progress.user;
+    f->logs.callbacks = o->callbacks;
+    while (f->logs.n_callbacks < SOMA_MAX_CALLBACKS && o->callbacks[f->logs.n_callbacks])
+        f->logs.n_callbacks++;
     for (int i = 0; i < SOMA_MAX_CALLBACKS && o->callbacks[i]; i++)
         f->watched = f->watched || o->callbacks[i]->on_train_batch_begin || o->callbacks[i]->on_train_batch_end;
     f->watched = f->watched || f->progress.mode == SOMA_VERBOSE_BAR;
@@ -211,8 +216,9 @@ static soma_status run_epoch(fitting *f, int64_t epoch) {
 }
 
 static soma_status run(fitting *f) {
+    f->t->start_epoch = f->o->initial_epoch;
     RUN_HOOKS(f->o->callbacks, on_train_begin, f->model, &f->logs);
-    for (int64_t epoch = f->o->initial_epoch; epoch < f->epochs; epoch++) {
+    for (int64_t epoch = f->t->start_epoch; epoch < f->epochs && stop_reason(f) == MODEL_RUNS; epoch++) {
         TRY(run_epoch(f, epoch));
         if (stop_reason(f) == MODEL_INTERRUPTED) return SOMA_INTERRUPTED;
         if (stop_reason(f) == MODEL_STOPS) break;
@@ -225,11 +231,11 @@ soma_status soma_model_fit(soma_model *model, const soma_fit_options *options) {
     RETURN_IF(NULL, !model || !options, SOMA_INVALID, "[fit] no model given");
     fitting f = {.model = model, .o = options, .t = training_of(model)};
     if (!f.t) return SOMA_NO_MEMORY;
-    TRY(check_options(model, options));
     progress_init(&f.progress, model->context, options->verbose, options->write, options->write_user);
     int expected = MODEL_STOPS; /* an interruption that came early counts */
     atomic_compare_exchange_strong(&model->stop, &expected, MODEL_RUNS);
-    soma_status status = stop_reason(&f) == MODEL_INTERRUPTED ? SOMA_INTERRUPTED : prepare(&f);
+    soma_status status = check_options(model, options);
+    if (status == SOMA_OK) status = stop_reason(&f) == MODEL_INTERRUPTED ? SOMA_INTERRUPTED : prepare(&f);
     if (status == SOMA_OK) status = run(&f);
     release(&f);
     atomic_store(&model->stop, MODEL_RUNS);

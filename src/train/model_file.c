@@ -73,15 +73,18 @@ static size_t variable_bytes(const soma_variable *v) {
     return (size_t)v->size * soma_dtype_size(v->dtype);
 }
 
-static soma_status copy_variables(const soma_model *model, bool optimizer, contents *c) {
+/* With room for more entries behind them. */
+static soma_status copy_variables(const soma_model *model, bool optimizer, int more, contents *c) {
     const soma_variable *v;
     for (; (v = variable_at(model, optimizer, c->n)) != NULL; c->n++)
         c->bytes += variable_bytes(v);
+    int64_t variables = c->n;
+    c->n += more;
     c->entries = mem_zalloc(model->context, (size_t)c->n * sizeof *c->entries);
     c->data = mem_alloc(model->context, c->bytes);
     if (!c->entries || !c->data) return SOMA_NO_MEMORY;
     char *data = c->data;
-    for (int64_t i = 0; i < c->n; i++) {
+    for (int64_t i = 0; i < variables; i++) {
         v = variable_at(model, optimizer, i);
         TRY(soma_variable_get(v, data, variable_bytes(v)));
         c->entries[i] =
@@ -92,13 +95,20 @@ static soma_status copy_variables(const soma_model *model, bool optimizer, conte
 }
 
 soma_status soma_model_save(const soma_model *model, const soma_save_options *options) {
+    return model_save_with(model, options, NULL, 0);
+}
+
+soma_status model_save_with(const soma_model *model, const soma_save_options *options, const safetensors_entry *more,
+                            int n) {
     RETURN_IF(NULL, !model || !options || !options->path, SOMA_INVALID, "[save] no model or no path given");
     RETURN_IF(model->context, !model->built, SOMA_INVALID, "[save] the model has no weights yet");
     field_names names = {.context = model->context, .custom = options->custom};
     metadata m = {.n = 0};
     contents c = {.n = 0};
     soma_status status = describe(model, &names, !options->no_optimizer, &m);
-    if (status == SOMA_OK) status = copy_variables(model, !options->no_optimizer, &c);
+    if (status == SOMA_OK) status = copy_variables(model, !options->no_optimizer, n, &c);
+    for (int i = 0; i < n && status == SOMA_OK; i++)
+        c.entries[c.n - n + i] = more[i];
     for (int i = 0; i < m.n; i++)
         m.items[i].value = text_string(&m.texts[i]);
     if (status == SOMA_OK) status = safetensors_write(model->context, options->path, c.entries, (int)c.n, m.items, m.n);
@@ -248,4 +258,32 @@ soma_model *soma_model_load(soma_context *context, const soma_load_options *opti
 soma_model *model_load_memory(soma_context *context, const char *name, const void *data, size_t size) {
     loading l = {.names = {.context = context_of(context)}, .path = name};
     return safetensors_open_memory(context, name, data, size, &l.file) == SOMA_OK ? load(&l) : NULL;
+}
+
+/* ---- into a model that is there ---- */
+
+/* What the training's JSON says of how far it had come. */
+static soma_status read_progress(const field_names *names, soma_model *model, const json_node *node) {
+    training *t = model->training;
+    int64_t epochs = 0;
+    double rate = 0;
+    const json_node *config = json_node_find(json_node_find(node, "optimizer"), "config");
+    RETURN_IF(names->context, !json_node_integer(json_node_find(node, "epochs"), &epochs) || epochs < 0, SOMA_FORMAT,
+              "[restore] epochs must be a whole number");
+    RETURN_IF(names->context, !json_node_number(json_node_find(config, "learning_rate"), &rate), SOMA_FORMAT,
+              "[restore] the learning rate must be a number");
+    t->epochs_done = epochs;
+    t->optimizer->options->learning_rate = rate;
+    return SOMA_OK;
+}
+
+soma_status model_restore(soma_model *model, const char *path, safetensors **file) {
+    *file = NULL;
+    TRY(training_prepare(model));
+    loading l = {.names = {.context = model->context}, .path = path};
+    TRY(safetensors_open(model->context, path, &l.file));
+    *file = l.file;
+    TRY(fill_variables(&l, model));
+    TRY(read_part(&l, model, "history", history_read_json));
+    return read_part(&l, model, "training", read_progress);
 }

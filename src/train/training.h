@@ -50,6 +50,7 @@ typedef struct training {
     int n_state;
     step *steps; /* plans, by kind and shape */
     history history;
+    int64_t start_epoch; /* of the fit that runs; a restored backup moves it */
     int64_t epochs_done; /* since the weights were made: the number of the next shuffling */
     const char *const *labels;
     int n_labels;

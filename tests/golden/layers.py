@@ -10,6 +10,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.stateless import functional_call
 
 torch.set_default_dtype(torch.float64)
 random = np.random.RandomState(7)
@@ -223,3 +224,119 @@ case("time distributed, bidirectional",
      ("TimeDistributed", {"layer": {"bidirectional": {"layer": {"lstm": {"units": 3}}}}}), [normal(2, 3, 4, 2)], both,
      lambda x, w: torch.stack([torch.cat([lstm(x[0][:, t], w[:3])[:, -1],
                                           lstm(x[0][:, t], w[3:], reverse=True)[:, -1]], -1) for t in range(3)], 1))
+
+# ---- attention: by PyTorch's functions and modules, with weights turned from Keras' (d, heads, dim) ----
+causal = torch.ones(4, 4).triu(1).bool()
+qv = [normal(2, 4, 3), normal(2, 5, 3)]
+case("attention", ("attention", {}), qv, [], lambda x, w: F.softmax(x[0] @ x[1].transpose(1, 2), -1) @ x[1])
+case("attention, key and scale", ("Attention", {"use_scale": True}), qv + [normal(2, 5, 3)], [np.array(0.7)],
+     lambda x, w: F.softmax(w[0] * x[0] @ x[2].transpose(1, 2), -1) @ x[1])
+case("attention to itself, causal", ("attention", {"causal": True}), [normal(2, 4, 3)], [],
+     lambda x, w: F.softmax((x[0] @ x[0].transpose(1, 2)).masked_fill(causal, -math.inf), -1) @ x[0])
+case("additive attention", ("additive_attention", {}), qv, [normal(3)],
+     lambda x, w: F.softmax((w[0] * torch.tanh(x[0][:, :, None] + x[1][:, None])).sum(-1), -1) @ x[1])
+case("additive attention, no scale", ("AdditiveAttention", {"use_scale": False}), qv + [normal(2, 5, 3)], [],
+     lambda x, w: F.softmax(torch.tanh(x[0][:, :, None] + x[2][:, None]).sum(-1), -1) @ x[1])
+
+
+def heads(q, k, v, w, mask=None):
+    """Two heads of 3 over d = 6; w: query, key, value and output kernels and biases in Keras' order."""
+    flat = [a.reshape(6, 6).T for a in w[0::2]]
+    y, _ = F.multi_head_attention_forward(
+        q.transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1), 6, 2, None,
+        torch.cat([w[1].reshape(6), w[3].reshape(6), w[5].reshape(6)]), None, None, False, 0.0, flat[3], w[7],
+        use_separate_proj_weight=True, q_proj_weight=flat[0], k_proj_weight=flat[1], v_proj_weight=flat[2],
+        attn_mask=mask)
+    return y.transpose(0, 1)
+
+
+def heads_weights():
+    return [normal(6, 2, 3), normal(2, 3), normal(6, 2, 3), normal(2, 3), normal(6, 2, 3), normal(2, 3),
+            normal(2, 3, 6), normal(6)]
+
+
+case("multi-head", ("multi_head_attention", {"num_heads": 2, "key_dim": 3}), [normal(2, 4, 6)], heads_weights(),
+     lambda x, w: heads(x[0], x[0], x[0], w))
+case("multi-head, causal", ("MultiHeadAttention", {"num_heads": 2, "key_dim": 3, "causal": True}), [normal(2, 4, 6)],
+     heads_weights(), lambda x, w: heads(x[0], x[0], x[0], w, causal))
+case("multi-head, three inputs", ("MultiHeadAttention", {"num_heads": 2, "key_dim": 3}),
+     [normal(2, 4, 6), normal(2, 5, 6), normal(2, 5, 6)], heads_weights(), lambda x, w: heads(x[0], x[2], x[1], w))
+
+
+def heads_of_other_sizes(x, w):
+    q, k, v = (torch.einsum("btd,dhk->bhtk", a, b) for a, b in zip([x[0], x[1], x[1]], w))
+    y = F.softmax(q @ k.transpose(2, 3) / math.sqrt(3), -1) @ v
+    return torch.einsum("bhtv,hvd->btd", y, w[3])
+
+
+case("multi-head, other sizes",
+     ("MultiHeadAttention", {"num_heads": 2, "key_dim": 3, "value_dim": 4, "output_dim": 5, "use_bias": False}),
+     [normal(2, 3, 6), normal(2, 4, 7)], [normal(6, 2, 3), normal(7, 2, 3), normal(7, 2, 4), normal(2, 4, 5)],
+     heads_of_other_sizes)
+
+
+def sines(x, longest=10000):
+    t, d = x.shape[1], x.shape[2]
+    p = torch.zeros(t, d)
+    for i in range(d):
+        angle = torch.arange(t) / longest ** (i // 2 * 2 / d)
+        p[:, i] = torch.sin(angle) if i % 2 == 0 else torch.cos(angle)
+    return x + p
+
+
+case("positional encoding", ("positional_encoding", {}), [normal(2, 5, 6)], [], lambda x, w: sines(x[0]))
+case("positional encoding, odd", ("PositionalEncoding", {"max_wavelength": 50}), [normal(2, 5, 5)], [],
+     lambda x, w: sines(x[0], 50))
+case("position embedding", ("position_embedding", {"sequence_length": 7}), [normal(2, 5, 3)], [normal(7, 3)],
+     lambda x, w: x[0] + w[0][:5])
+
+
+def attention_values(name, w):
+    flat = [a.reshape(6, 6).T for a in w[0::2]]
+    return {f"{name}.in_proj_weight": torch.cat(flat[:3]), f"{name}.out_proj.weight": flat[3],
+            f"{name}.in_proj_bias": torch.cat([w[1].reshape(6), w[3].reshape(6), w[5].reshape(6)]),
+            f"{name}.out_proj.bias": w[7]}
+
+
+def norm_values(name, w):
+    return {f"{name}.weight": w[0], f"{name}.bias": w[1]}
+
+
+def dense_values(w):
+    return {"linear1.weight": w[0].T, "linear1.bias": w[1], "linear2.weight": w[2].T, "linear2.bias": w[3]}
+
+
+def encoder(x, w, first, mask=None, activation="relu"):
+    net = torch.nn.TransformerEncoderLayer(6, 2, 5, 0.0, activation, batch_first=True, norm_first=first)
+    values = {**attention_values("self_attn", w[:8]), **norm_values("norm1", w[8:10]), **dense_values(w[10:14]),
+              **norm_values("norm2", w[14:16])}
+    return functional_call(net, values, (x[0], mask))
+
+
+def decoder(x, w, first):
+    net = torch.nn.TransformerDecoderLayer(6, 2, 5, 0.0, batch_first=True, norm_first=first)
+    values = {**attention_values("self_attn", w[:8]), **norm_values("norm1", w[8:10]),
+              **attention_values("multihead_attn", w[10:18]), **norm_values("norm2", w[18:20]),
+              **dense_values(w[20:24]), **norm_values("norm3", w[24:26])}
+    return functional_call(net, values, (x[0], x[1], causal))
+
+
+def dense_weights():
+    return [normal(6, 5), normal(5), normal(5, 6), normal(6), normal(6), normal(6)]
+
+
+def norm_weights():
+    return [normal(6), normal(6)]
+
+
+block = {"intermediate_dim": 5, "num_heads": 2}
+for first in (False, True):
+    which = ", norm first" if first else ""
+    case("encoder" + which, ("transformer_encoder", {**block, "normalize_first": first}), [normal(2, 4, 6)],
+         heads_weights() + norm_weights() + dense_weights(), lambda x, w: encoder(x, w, first))
+    case("decoder" + which, ("transformer_decoder", {**block, "normalize_first": first}),
+         [normal(2, 4, 6), normal(2, 5, 6)],
+         heads_weights() + norm_weights() + heads_weights() + norm_weights() + dense_weights(),
+         lambda x, w: decoder(x, w, first))
+case("decoder alone", ("TransformerDecoder", {**block, "activation": "gelu"}), [normal(2, 4, 6)],
+     heads_weights() + norm_weights() + dense_weights(), lambda x, w: encoder(x, w, False, causal, "gelu"))

@@ -20,12 +20,15 @@ typedef struct random_graph {
     soma_context *context;
     soma_graph *graph;
     uint64_t seed, drawn;
+    bool closed;   /* no inputs: all of it can be evaluated */
+    bool empty;    /* some arrays have no elements */
     int64_t limit; /* elements of a tensor */
     int64_t extents[4];
     random_node nodes[RANDOM_NODES];
     int n_nodes;
     soma_tensor *inputs[RANDOM_INPUTS];
-    void *data[RANDOM_INPUTS];
+    void *data[RANDOM_INPUTS];   /* borrowed by inputs, and by constants made in their place */
+    void *blocks[RANDOM_INPUTS]; /* where the data lies, one element further on */
     int n_inputs;
     soma_variable *variables[RANDOM_VARIABLES];
     void *initial[RANDOM_VARIABLES];

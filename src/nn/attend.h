@@ -1,0 +1,24 @@
+/* What attention layers share: softmax over the steps that may be looked at, and which these are.
+ * Rests on layer.h. */
+#ifndef NN_ATTEND_H
+#define NN_ATTEND_H
+
+#include <soma/layers.h>
+
+#include "nn/layer.h"
+
+/* query, value and key among one, two or three inputs. */
+typedef struct attend_inputs {
+    soma_tensor *query, *value, *key;
+    soma_tensor *mask; /* (batch, S), or NULL */
+} attend_inputs;
+
+/* In the layer's dtype, checked; false after an error. */
+bool attend_inputs_of(const soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n,
+                      attend_inputs *out);
+/* softmax over the last axis of scores (batch, ..., T, S) where mask and causality allow, with dropout, times value
+ * (batch, ..., S, d). */
+soma_tensor *attend(soma_trace *trace, soma_tensor *scores, soma_tensor *value, soma_tensor *mask, bool causal,
+                    double dropout);
+
+#endif

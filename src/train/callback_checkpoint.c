@@ -1,0 +1,152 @@
+/* Model checkpoints: the model in a file after every epoch, or after every better one.
+ * Rests on callback.h and soma_save, which replaces a file whole or not at all. */
+#include <math.h>
+#include <string.h>
+
+#include "base/context_internal.h"
+#include "train/callback.h"
+
+typedef struct checkpoint {
+    soma_callback base;
+    soma_model_checkpoint_options o;
+    soma_context *context;
+    monitor monitor;
+    char *path;
+    double best;
+} checkpoint;
+
+static soma_status begin(void *user, soma_model *model, const soma_logs *logs) {
+    checkpoint *c = user;
+    (void)model;
+    (void)logs;
+    double t = c->o.initial_value_threshold;
+    c->best = t != 0 || signbit(t) ? t : (double)NAN;
+    return SOMA_OK;
+}
+
+/* "%02d" or "%.2f" of "02d" or ".2f"; false for anything else. */
+static bool make_format(const char *spec, size_t n, char out[16]) {
+    if (n > 8 || strspn(spec, "0123456789.") + 1 < n) return false;
+    char kind = n > 0 ? spec[n - 1] : 'g';
+    const char *dot = memchr(spec, '.', n);
+    if (n > 0 && !strchr("dfeg", kind)) return false;
+    if (dot && memchr(dot + 1, '.', n - (size_t)(dot - spec) - 1)) return false;
+    size_t digits = n > 0 ? n - 1 : 0, at = 0;
+    out[at++] = '%';
+    memcpy(out + at, spec, digits);
+    at += digits;
+    if (kind == 'd') {
+        out[at++] = 'l';
+        out[at++] = 'l';
+    }
+    out[at++] = kind;
+    out[at] = 0;
+    return true;
+}
+
+/* Adds the number that {name} or {name:format} stands for. */
+static bool add_number(text *out, const soma_logs *logs, const char *field, size_t n) {
+    const char *colon = memchr(field, ':', n);
+    size_t length = colon ? (size_t)(colon - field) : n;
+    bool epoch = length == 5 && memcmp(field, "epoch", 5) == 0;
+    char format[16];
+    if (!make_format(colon ? colon + 1 : (epoch ? "d" : ""), colon ? n - length - 1 : epoch, format)) return false;
+    bool whole = strchr(format, 'd') != NULL;
+    if (epoch && whole) {
+        text_printf(out, format, (long long)logs->epoch + 1);
+        return true;
+    }
+    for (int i = 0; i < logs->n && !whole; i++) {
+        if (strlen(logs->names[i]) != length || memcmp(logs->names[i], field, length) != 0) continue;
+        text_printf(out, format, logs->values[i]);
+        return true;
+    }
+    return false;
+}
+
+static soma_status make_path(const checkpoint *c, const soma_logs *logs, text *out) {
+    for (const char *at = c->path; *at;) {
+        const char *open = strchr(at, '{'), *close = open ? strchr(open, '}') : NULL;
+        if (!close) {
+            text_append(out, at);
+            break;
+        }
+        text_append_bytes(out, at, (size_t)(open - at));
+        RETURN_IF(c->context, !add_number(out, logs, open + 1, (size_t)(close - open - 1)), SOMA_INVALID,
+                  "[model_checkpoint] '%s': '%.*s' stands for no number of this epoch", c->path,
+                  (int)(close - open + 1), open);
+        at = close + 1;
+    }
+    return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
+}
+
+/* Whether this epoch is saved, with what there is to say about it. */
+static bool wanted(checkpoint *c, const soma_logs *logs, const char *path) {
+    long long epoch = (long long)logs->epoch + 1;
+    double value = monitor_value(&c->monitor, logs);
+    if (!c->o.save_best_only) {
+        if (c->o.verbose) callback_say(c->context, logs, "\nEpoch %lld: saving model to %s\n", epoch, path);
+        return true;
+    }
+    if (!monitor_better(&c->monitor, value, c->best, 0)) {
+        if (c->o.verbose)
+            callback_say(c->context, logs, "\nEpoch %lld: %s did not improve from %.5f\n", epoch, c->monitor.name,
+                         c->best);
+        return false;
+    }
+    if (c->o.verbose && isnan(c->best)) {
+        callback_say(c->context, logs, "\nEpoch %lld: %s improved from None to %.5f, saving model to %s\n", epoch,
+                     c->monitor.name, value, path);
+    } else if (c->o.verbose) {
+        callback_say(c->context, logs, "\nEpoch %lld: %s improved from %.5f to %.5f, saving model to %s\n", epoch,
+                     c->monitor.name, c->best, value, path);
+    }
+    c->best = value;
+    return true;
+}
+
+static soma_status save(const checkpoint *c, const soma_model *model, const char *path) {
+    soma_save_options options = {.path = path, .no_optimizer = c->o.save_weights_only};
+    memcpy(options.custom, c->o.custom, sizeof options.custom);
+    return soma_model_save(model, &options);
+}
+
+static soma_status epoch_end(void *user, soma_model *model, const soma_logs *logs) {
+    checkpoint *c = user;
+    text path;
+    text_init(&path, c->context);
+    soma_status status = make_path(c, logs, &path);
+    if (status == SOMA_OK && wanted(c, logs, text_string(&path))) status = save(c, model, text_string(&path));
+    text_deinit(&path);
+    return status;
+}
+
+static void destroy(soma_callback *callback) {
+    checkpoint *c = (checkpoint *)callback;
+    text_free((char *)(uintptr_t)c->monitor.name);
+    text_free(c->path);
+    mem_free(c->context, c, sizeof *c);
+}
+
+static soma_status set_up(checkpoint *c) {
+    RETURN_IF(c->context, !c->o.path, SOMA_INVALID, "[model_checkpoint] no path given");
+    c->path = callback_strdup(c->context, c->o.path);
+    if (!c->path) return SOMA_NO_MEMORY;
+    soma_monitor_mode mode = c->o.save_best_only ? c->o.mode : SOMA_MODE_MIN; /* else nothing is compared */
+    return monitor_init(&c->monitor, c->context, "model_checkpoint", c->o.monitor, mode);
+}
+
+soma_callback *soma_model_checkpoint_create(const soma_model_checkpoint_options *options) {
+    checkpoint *c = callback_alloc(options->context, sizeof *c);
+    if (!c) return callback_failed();
+    c->o = *options;
+    c->context = context_of(options->context);
+    c->base.on_train_begin = begin;
+    c->base.on_epoch_end = epoch_end;
+    c->base.destroy = destroy;
+    c->base.state = &c->best;
+    c->base.n_state = 1;
+    if (set_up(c) == SOMA_OK) return &c->base;
+    destroy(&c->base);
+    return callback_failed();
+}
