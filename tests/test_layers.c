@@ -406,8 +406,9 @@ static void lambda_of_the_users_own(void **state) {
     const char *path = scratch_path("lambda.soma");
     assert_int_not_equal(soma_save(net, path), SOMA_OK);
     expect_error(SOMA_INVALID, "[Lambda] the activation of function has no name");
-    assert_int_equal(soma_save(net, path, .custom = {{"middle", (soma_function *)middle}}), SOMA_OK);
-    soma_model *again = soma_load(NULL, path, .custom = {{"middle", (soma_function *)middle}});
+    assert_int_equal(soma_save(net, path, .custom = {{.name = "middle", .function = (soma_function *)middle}}),
+                     SOMA_OK);
+    soma_model *again = soma_load(NULL, path, .custom = {{.name = "middle", .function = (soma_function *)middle}});
     assert_non_null(again);
     soma_tensor *x = soma_array(NULL, SOMA_F32, SOMA_DIMS(1, 5), ((const float[]){1, 2, 3, 4, 5}));
     assert_true(soma_item(apply(net, x, false), 0) == soma_item(apply(again, x, false), 0));

@@ -133,6 +133,7 @@ static bool load(emitter *e, const tile_access *a, value *out) {
 /* Random numbers of a node seen through views. */
 static bool emit_random(emitter *e, const soma_tensor *t, const layout *l, value *out) {
     tile_access place, step;
+    if (t->dtype != e->g->dtype) return block(e, t); /* float32 and float64 have sequences of their own */
     if (!make_access(e, -1, e->g->dtype, l, &place)) return block(e, t);
     place.kind = ACCESS_FULL;
     e->random = t;

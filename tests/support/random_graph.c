@@ -85,11 +85,13 @@ void random_add_source(random_graph *r) {
         d = random_chance(r, 30) ? SOMA_F64 : SOMA_F32;
         int64_t count = random_draw(r, 1000);
         soma_tensor *step = random_chance(r, 50) ? NULL : soma_array(r->graph, SOMA_I64, SOMA_SCALAR_DIMS, &count);
+        bool plain = random_chance(r, 50); /* the numbers themselves, or scaled */
+        soma_tensor *u = soma_random_uniform(r->graph, d, rank, shape, plain ? 0 : -1, 1, step);
+        soma_tensor *z = soma_random_normal(r->graph, d, rank, shape, plain ? 0 : 0.5, 1, step);
         if (random_chance(r, 60))
-            random_keep(r, soma_random_uniform(r->graph, d, rank, shape, -1, 1, step), 1, random_epsilon(d), 0, true);
+            random_keep(r, u, 1, random_epsilon(d), 0, true);
         else
-            random_keep(r, soma_random_normal(r->graph, d, rank, shape, 0.5, 1, step), 10, 256 * random_epsilon(d), 0,
-                        true);
+            random_keep(r, z, 10, 256 * random_epsilon(d), 0, true);
     }
 }
 
