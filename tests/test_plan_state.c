@@ -363,6 +363,48 @@ static void layouts_follow_the_plans(void **state) {
     close_net(&n);
 }
 
+/* A label that no class has: the run fails, and no weight has moved. */
+static void bad_data_moves_nothing(void **state) {
+    (void)state;
+    enum { N = 64, WIDE = 300 };
+    static float x[N * WIDE];
+    int64_t labels[N] = {0};
+    for (int threads = 1; threads <= 3; threads += 2) {
+        soma_context *c = soma_context_create(&(soma_context_options){.threads = threads});
+        soma_graph *g = soma_graph_create(c);
+        soma_variable *v = soma_variable_create(c, "table", SOMA_F32, SOMA_DIMS(WIDE, WIDE));
+        draw(v, 1, 1);
+        soma_tensor *w = soma_read(g, v), *in = soma_input(g, SOMA_F32, SOMA_DIMS(N, WIDE), "x"), *dw;
+        soma_tensor *at = soma_input(g, SOMA_I64, SOMA_DIMS(N), "labels");
+        soma_tensor *wrong = soma_sub(soma_tanh(soma_matmul(in, w)), soma_gather(w, at, 0));
+        soma_tensor *loss = soma_mean(soma_square(wrong), SOMA_ALL_AXES, false);
+        assert_int_equal(soma_grad(loss, &w, 1, &dw), SOMA_OK);
+        soma_tensor *targets[] = {loss, soma_assign(v, soma_sub(w, dw))};
+        soma_plan *plan = soma_plan_create(targets, 2, NULL);
+        size_t bytes = variable_bytes(v);
+        char *before = malloc(bytes), *after = malloc(bytes);
+        assert_int_equal(soma_plan_bind(plan, in, x), SOMA_OK);
+        assert_int_equal(soma_plan_bind(plan, at, labels), SOMA_OK);
+        get(v, before);
+        labels[N - 1] = WIDE;
+        assert_int_equal(soma_plan_run(plan), SOMA_INVALID);
+        assert_non_null(strstr(soma_last_error(c), "300"));
+        get(v, after);
+        assert_memory_equal(after, before, bytes);
+        soma_clear_error(c);
+        labels[N - 1] = 5;
+        assert_int_equal(soma_plan_run(plan), SOMA_OK);
+        get(v, after);
+        assert_memory_not_equal(after, before, bytes);
+        free(before);
+        free(after);
+        soma_plan_destroy(plan);
+        soma_graph_destroy(g);
+        soma_variable_destroy(v);
+        soma_context_destroy(c);
+    }
+}
+
 /* ---- random numbers ---- */
 
 static void counters_may_be_large(void **state) {
@@ -439,6 +481,7 @@ int main(void) {
         cmocka_unit_test(optimizers_agree_with_the_reference),
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(layouts_follow_the_plans),
+        cmocka_unit_test(bad_data_moves_nothing),
         cmocka_unit_test(counters_may_be_large),
         cmocka_unit_test(evaluating_draws_the_same),
     };

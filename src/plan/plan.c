@@ -95,10 +95,9 @@ static void run_thread(void *argument, int thread, int threads) {
     for (int i = 0; i < plan->n_steps; i++) {
         const plan_step *s = &plan->steps[i];
         if (crew && s->barrier) team_barrier(crew, thread);
-        if (s->parallel)
-            run_step(s, &shared);
-        else if (thread == 0)
-            run_step(s, &alone);
+        if (!s->parallel && thread != 0) continue;
+        if (all->status != SOMA_OK) continue; /* what follows would be wrong; only thread 0 fails, before a barrier */
+        run_step(s, s->parallel ? &shared : &alone);
     }
 }
 

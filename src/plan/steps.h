@@ -212,7 +212,7 @@ struct soma_plan {
 
 /* ---- running (run_*.c) ---- */
 
-/* Records a failure of a step; the run goes on and returns it. */
+/* Who runs, and where a step records its failure: the steps after it are left out. */
 typedef struct plan_runner {
     const soma_plan *plan;
     int thread, threads;
