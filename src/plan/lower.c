@@ -7,10 +7,6 @@
 
 enum { SMALL_WORK = 24000 /* flops and bytes below which a step stays on one thread */ };
 
-static int64_t minimum(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /* ---- steps ---- */
 
 static plan_step *step_add(build *b, step_kind kind) {
@@ -260,7 +256,6 @@ static void set_tiles(contract *c, const cpu_real *real) {
     bool large = c->k > 1024 || c->m * c->k > 200000;
     if (large && c->m > 2 * real->rows && c->n > 4 * c->width) {
         c->pack_a = true;
-        c->tile_rows = even_parts(c->m, real->rows);
         c->block_k = even_parts(c->k, 1024);
         c->block_m = minimum(even_parts(c->m, 8 * c->tile_rows) + c->tile_rows - 1, 9 * c->tile_rows) / c->tile_rows *
                      c->tile_rows;

@@ -15,10 +15,6 @@ typedef struct frame {
     void **registers;
 } frame;
 
-static int64_t minimum(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static size_t align_up(size_t bytes) {
     return (bytes + 63) & ~(size_t)63;
 }

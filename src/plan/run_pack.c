@@ -4,10 +4,6 @@
 
 #include "plan/steps.h"
 
-static int64_t minimum(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /* One destination panel from a row-major or column-major source. */
 static void pack_strided(const pack_step *p, const cpu_real *real, char *dst, const char *src, int64_t column,
                          int64_t columns, int64_t size) {

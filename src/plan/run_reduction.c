@@ -20,10 +20,6 @@ static const int combining[CPU_REDUCE_COUNT] = {[CPU_REDUCE_SUM] = CPU_ADD,
                                                 [CPU_REDUCE_MAX] = CPU_MAXIMUM,
                                                 [CPU_REDUCE_MIN] = CPU_MINIMUM};
 
-static int64_t minimum(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static size_t accumulator_bytes(const reduction *r) {
     return (size_t)vector_pad(r->block) * 8 + PROGRAM_PAD;
 }

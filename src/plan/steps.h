@@ -251,6 +251,10 @@ static inline void runner_share(const plan_runner *runner, int64_t n, int64_t *f
     *last = n * (runner->thread + 1) / runner->threads;
 }
 
+static inline int64_t minimum(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 /* Pads a count of elements to whole vectors of the widest kind. */
 static inline int64_t vector_pad(int64_t elements) {
     return (elements + 15) & ~(int64_t)15;
