@@ -263,6 +263,12 @@ static void regularizers(void **state) {
     expect_near("l1", soma_item(l1.penalty(x, l1.parameters), 0), 5, 1e-15);
     expect_near("l2", soma_item(l2.penalty(x, l2.parameters), 0), 3, 1e-15);
     expect_near("l1_l2", soma_item(both.penalty(x, both.parameters), 0), 8, 1e-15);
+    soma_tensor *w = soma_array(NULL, SOMA_F64, SOMA_DIMS(3, 2), (double[]){3, 4, 1, 0, 0, 2});
+    soma_regularizer rows = soma_orthogonal_regularizer(0.3, false), columns = soma_orthogonal_regularizer(0.5, true);
+    expect_near("orthogonal rows", soma_item(rows.penalty(w, rows.parameters), 0), 0.3 * (0.6 + 0.8 + 0) / 3, 1e-15);
+    expect_near("orthogonal columns", soma_item(columns.penalty(w, columns.parameters), 0),
+                0.5 * 12 / (sqrt(10) * sqrt(20)), 1e-15);
+    expect_near("default", soma_regularizer_by_name(NULL, "OrthogonalRegularizer").parameters[0], 0.01, 0);
     expect_near("default", soma_regularizer_by_name(NULL, "l2").parameters[0], 0.01, 0);
     expect_near("default", soma_regularizer_by_name(NULL, "L1L2").parameters[0], 0, 0);
 }
@@ -545,7 +551,8 @@ static void json_keeps_everything(void **state) {
         soma_rescaling(1.0 / 255, .input_shape = {28, 28}), soma_flatten(),
         soma_dense(5, .activation = soma_gelu_tanh, .no_bias = true, .kernel_initializer = soma_normal(0, 0.02),
                    .kernel_regularizer = soma_l1_l2(0.1, 0.2), .frozen = true),
-        soma_dropout(0.5, .name = "half"), soma_activation(soma_softplus), soma_reshape_layer({5, 1}),
+        soma_dense(5, .kernel_regularizer = soma_orthogonal_regularizer(0.2, true)), soma_dropout(0.5, .name = "half"),
+        soma_activation(soma_softplus), soma_reshape_layer({5, 1}),
         soma_dense(2, .dtype = SOMA_F64, .bias_initializer = soma_constant(3), .activity_regularizer = soma_l2(0.5))));
     json_round_trip(soma_sequential(soma_dense(3)));
 }

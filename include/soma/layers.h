@@ -45,6 +45,16 @@ typedef struct soma_rms_normalization_options {
     soma_rms_normalization_create(&(soma_rms_normalization_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_rms_normalization_create(const soma_rms_normalization_options *options);
 
+/** x / max(|x|, 1e-12), |x| the root of the sum of squares along one axis: x (batch, ..., n) -> same.
+ *  Keras UnitNormalization. */
+typedef struct soma_unit_normalization_options {
+    SOMA_LAYER_OPTIONS
+    int64_t axis; /* -1 */
+} soma_unit_normalization_options;
+#define soma_unit_normalization(...)                                                                                   \
+    soma_unit_normalization_create(&(soma_unit_normalization_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_unit_normalization_create(const soma_unit_normalization_options *options);
+
 /** As layer normalization, but over groups of channels and all places: x (batch, ..., channels) -> same, channels a
  *  multiple of groups; gamma, beta (channels). Wu and He 2018, Keras GroupNormalization. */
 typedef struct soma_group_normalization_options {
@@ -202,6 +212,16 @@ typedef struct soma_leaky_relu_layer_options {
 #define soma_leaky_relu_layer(...)                                                                                     \
     soma_leaky_relu_layer_create(&(soma_leaky_relu_layer_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_leaky_relu_layer_create(const soma_leaky_relu_layer_options *options);
+
+/** x >= max_value ? max_value : x >= threshold ? x : negative_slope (x - threshold). Keras ReLU. */
+typedef struct soma_relu_layer_options {
+    SOMA_LAYER_OPTIONS
+    double max_value;      /* 0: none */
+    double negative_slope; /* 0 */
+    double threshold;      /* 0 */
+} soma_relu_layer_options;
+#define soma_relu_layer(...) soma_relu_layer_create(&(soma_relu_layer_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_relu_layer_create(const soma_relu_layer_options *options);
 
 /** x > 0 ? x : alpha x with a weight alpha for each element of a sample. Keras PReLU. */
 typedef struct soma_prelu_options {

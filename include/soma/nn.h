@@ -102,6 +102,9 @@ typedef struct soma_regularizer {
 SOMA_API soma_regularizer soma_l1(double l1);               /**< l1 sum |x|; Keras' default is 0.01 */
 SOMA_API soma_regularizer soma_l2(double l2);               /**< l2 sum x^2, without a half */
 SOMA_API soma_regularizer soma_l1_l2(double l1, double l2); /**< both */
+/** factor times the mean |cosine| between two rows (or columns) of a matrix: 0 when all are orthogonal. Keras: 0.01,
+ *  rows; in files "mode" is a word, "rows" or "columns". */
+SOMA_API soma_regularizer soma_orthogonal_regularizer(double factor, bool columns);
 
 /* ---- constraints: what a weight is made to fulfil after every training step ---- */
 

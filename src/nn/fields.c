@@ -185,16 +185,22 @@ static soma_status wrong(const field_names *names, const char *who, const soma_f
     return error_set(names->context, SOMA_INVALID, "[%s] %s must be %s", who, f->name, expected);
 }
 
-/* Numbers that have names in files: those of variance scaling. */
+/* Numbers that have names in files: those of variance scaling and of the orthogonal regularizer. */
 static bool read_word(const char *key, const char *word, double *out) {
-    static const char *const modes[] = {"fan_in", "fan_out", "fan_avg"};
-    static const char *const distributions[] = {"truncated_normal", "untruncated_normal", "uniform"};
-    const char *const *words = strcmp(key, "mode") == 0           ? modes
-                               : strcmp(key, "distribution") == 0 ? distributions
-                                                                  : NULL;
-    for (int i = 0; words && i < 3; i++) {
-        if (!name_matches(words[i], word)) continue;
-        *out = i;
+    static const struct {
+        const char *key, *word;
+        double value;
+    } words[] = {{"mode", "fan_in", SOMA_FAN_IN},
+                 {"mode", "fan_out", SOMA_FAN_OUT},
+                 {"mode", "fan_avg", SOMA_FAN_AVG},
+                 {"mode", "rows", 0},
+                 {"mode", "columns", 1},
+                 {"distribution", "truncated_normal", SOMA_TRUNCATED_NORMAL},
+                 {"distribution", "untruncated_normal", SOMA_UNTRUNCATED_NORMAL},
+                 {"distribution", "uniform", SOMA_UNIFORM}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i].key, key) != 0 || !name_matches(words[i].word, word)) continue;
+        *out = words[i].value;
         return true;
     }
     return false;

@@ -1,4 +1,4 @@
-/* Functions with numbers of their own as layers: Lambda, LeakyReLU, PReLU, ELU, Softmax, ActivityRegularization.
+/* Functions with numbers of their own as layers: Lambda, ReLU, LeakyReLU, PReLU, ELU, Softmax, ActivityRegularization.
  * Rests on maps; the compiler puts them behind whatever comes before.
  * Where activations.c has the function with a fixed number, these take another. */
 #include <stddef.h>
@@ -32,11 +32,31 @@ soma_layer *soma_lambda_create(const soma_lambda_options *options) {
     return soma_layer_create(&layer_lambda, options);
 }
 
-/* ---- LeakyReLU, ELU, Softmax ---- */
+/* ---- ReLU, LeakyReLU, ELU, Softmax ---- */
 
 /* x > 0 ? x : below, of one graph. */
 static soma_tensor *above_zero(soma_tensor *x, soma_tensor *below) {
     return x ? soma_where(soma_greater(x, soma_scalar(x->graph, x->dtype, 0)), x, below) : NULL;
+}
+
+#define FIELD(member) offsetof(soma_relu_layer_options, member)
+static const soma_field relu_fields[] = {
+    {.name = "max_value", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(max_value), .low = 0, .high = 1e300},
+    {.name = "negative_slope", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(negative_slope), .low = 0, .high = 1e300},
+    {.name = "threshold", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(threshold), .low = 0, .high = 1e300},
+    {.name = NULL}};
+#undef FIELD
+
+static soma_tensor *relu(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)trace, (void)n;
+    const soma_relu_layer_options *o = soma_layer_options(layer);
+    soma_tensor *x = layer_float(layer, inputs[0]);
+    if (!x) return NULL;
+    soma_tensor *above = o->max_value > 0 ? soma_minimum(x, soma_scalar(x->graph, x->dtype, o->max_value)) : x;
+    if (o->threshold == 0 && o->negative_slope == 0) return soma_relu(above);
+    soma_tensor *threshold = soma_scalar(x->graph, x->dtype, o->threshold);
+    soma_tensor *below = soma_mul_scalar(soma_sub(x, threshold), o->negative_slope);
+    return soma_where(soma_greater_equal(x, threshold), above, below);
 }
 
 static const soma_field leaky_fields[] = {{.name = "negative_slope",
@@ -90,6 +110,7 @@ static soma_tensor *softmax(soma_layer *layer, soma_trace *trace, soma_tensor *c
     soma_layer *soma_##word##_layer_create(const soma_##word##_layer_options *options) {                               \
         return soma_layer_create(&layer_##word##_layer, options);                                                      \
     }
+FUNCTION(relu, "ReLU", relu_fields)
 FUNCTION(leaky_relu, "LeakyReLU", leaky_fields)
 FUNCTION(elu, "ELU", elu_fields)
 FUNCTION(softmax, "Softmax", softmax_fields)

@@ -1,4 +1,4 @@
-/* Normalization of each sample by itself: Layer, RMS, Group and Instance.
+/* Normalization of each sample by itself: Layer, RMS, Unit, Group and Instance.
  * Rests on reductions; a row program of the compiler reads x once for mean, variance and result.
  * Variance is the mean of squared distances from the mean, never a difference of large numbers. */
 #include <stddef.h>
@@ -136,6 +136,32 @@ const soma_layer_class layer_rms_normalization = {.name = "RMSNormalization",
 
 soma_layer *soma_rms_normalization_create(const soma_rms_normalization_options *options) {
     return soma_layer_create(&layer_rms_normalization, options);
+}
+
+/* ---- Unit ---- */
+
+static const soma_field unit_fields[] = {NORMALIZE_AXIS_FIELD(soma_unit_normalization_options), {.name = NULL}};
+
+static soma_tensor *unit(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)trace, (void)n;
+    const soma_unit_normalization_options *o = soma_layer_options(layer);
+    soma_tensor *x = layer_float(layer, inputs[0]);
+    int axis;
+    if (!x || !normalize_axis(layer, x, o->axis, &axis)) return NULL;
+    soma_tensor *squares = soma_sum(soma_square(x), 1, &axis, true);
+    return soma_mul(x, soma_rsqrt(soma_maximum(squares, soma_scalar(x->graph, x->dtype, 1e-24))));
+}
+
+const soma_layer_class layer_unit_normalization = {.name = "UnitNormalization",
+                                                   .size = sizeof(soma_unit_normalization_options),
+                                                   .fields = unit_fields,
+                                                   .min_inputs = 1,
+                                                   .max_inputs = 1,
+                                                   .call = unit,
+                                                   .passes_mask = true};
+
+soma_layer *soma_unit_normalization_create(const soma_unit_normalization_options *options) {
+    return soma_layer_create(&layer_unit_normalization, options);
 }
 
 /* ---- Group and Instance ---- */

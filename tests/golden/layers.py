@@ -340,3 +340,11 @@ for first in (False, True):
          lambda x, w: decoder(x, w, first))
 case("decoder alone", ("TransformerDecoder", {**block, "activation": "gelu"}), [normal(2, 4, 6)],
      heads_weights() + norm_weights() + dense_weights(), lambda x, w: encoder(x, w, False, causal, "gelu"))
+
+# ---- more functions ----
+case("relu", ("ReLU", {}), [normal(3, 4)], [], lambda x, w: F.relu(x[0]))
+case("relu, all numbers", ("ReLU", {"max_value": 0.9, "negative_slope": 0.1, "threshold": 0.2}), [normal(3, 4)], [],
+     lambda x, w: torch.where(x[0] >= 0.9, 0.9, torch.where(x[0] >= 0.2, x[0], 0.1 * (x[0] - 0.2))))
+case("unit normalization", ("UnitNormalization", {}), [normal(3, 4, 2)], [], lambda x, w: F.normalize(x[0], dim=-1))
+case("unit normalization, axis", ("UnitNormalization", {"axis": 1}), [normal(3, 4, 2)], [],
+     lambda x, w: F.normalize(x[0], dim=1))
