@@ -217,23 +217,36 @@ SAMPLE(normalized,
 SAMPLE(gram, soma_matmul(x, soma_transpose(x, NULL)))
 SAMPLE(product_of_rows, soma_prod(x, SOMA_AXES(1), false))
 SAMPLE(stepped, soma_slice(soma_exp(x), "4:0:-2, ::-3"))
+#define POOL(name, pool, size_0, size_1, ...)                                                                          \
+    SAMPLE(name, soma_square(pool(x, (const int64_t[]){size_0, size_1}, &(soma_window_options){__VA_ARGS__})))
+POOL(largest, soma_max_pool, 2, 2, .strides = {2, 2})
+POOL(largest_overlapping, soma_max_pool, 3, 2, .strides = {2, 1}, .pads = {{1, 1}, {0, 1}})
+POOL(largest_wide, soma_max_pool, 9, 8, .dilation = {1, 1})
+POOL(averaged, soma_average_pool, 2, 3, .strides = {2, 3})
+POOL(averaged_overlapping, soma_average_pool, 3, 3, .strides = {1, 2}, .dilation = {2, 1}, .pads = {{1, 0}, {2, 1}})
 
 static void compositions(void **state) {
     (void)state;
-    static const op_sample samples[] = {{"softmax of rows", softmax_rows, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
-                                        {"softmax of columns", softmax_columns, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
-                                        {"log_softmax", log_softmax_rows, 1, {{SOMA_F32, 3, {2, 5, 4}, -3, 3}}},
-                                        {"logsumexp", logsumexp_rows, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
-                                        {"softplus", softplus_all, 1, {{SOMA_F32, 1, {33}, -3, 3}}},
-                                        {"mean", mean_columns, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
-                                        {"clip", clipped, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
-                                        {"cube", cube, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
-                                        {"root", root, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
-                                        {"layer norm", normalized, 1, {{SOMA_F32, 2, {4, 9}, -2, 2}}},
-                                        {"gram", gram, 1, {{SOMA_F32, 2, {6, 5}, -2, 2}}},
-                                        {"prod", product_of_rows, 1, {{SOMA_F32, 3, {2, 5, 3}, -1.5, 1.5}}},
-                                        {"stepped slice", stepped, 1, {{SOMA_F32, 2, {7, 11}, -1, 1}}},
-                                        {NULL, NULL, 0, {{SOMA_F32, 0, {0}, 0, 0}}}};
+    static const op_sample samples[] = {
+        {"softmax of rows", softmax_rows, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
+        {"softmax of columns", softmax_columns, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
+        {"log_softmax", log_softmax_rows, 1, {{SOMA_F32, 3, {2, 5, 4}, -3, 3}}},
+        {"logsumexp", logsumexp_rows, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
+        {"softplus", softplus_all, 1, {{SOMA_F32, 1, {33}, -3, 3}}},
+        {"mean", mean_columns, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
+        {"clip", clipped, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
+        {"cube", cube, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
+        {"root", root, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
+        {"layer norm", normalized, 1, {{SOMA_F32, 2, {4, 9}, -2, 2}}},
+        {"gram", gram, 1, {{SOMA_F32, 2, {6, 5}, -2, 2}}},
+        {"prod", product_of_rows, 1, {{SOMA_F32, 3, {2, 5, 3}, -1.5, 1.5}}},
+        {"max pool", largest, 1, {{SOMA_F32, 4, {2, 7, 6, 3}, -2, 2}}},
+        {"max pool 2", largest_overlapping, 1, {{SOMA_F32, 4, {2, 7, 6, 3}, -2, 2}}},
+        {"max pool 3", largest_wide, 1, {{SOMA_F32, 4, {1, 10, 9, 1}, -9, 9}}},
+        {"average pool", averaged, 1, {{SOMA_F32, 4, {2, 5, 6, 3}, -2, 2}}},
+        {"average pool 2", averaged_overlapping, 1, {{SOMA_F32, 4, {1, 7, 6, 2}, -2, 2}}},
+        {"stepped slice", stepped, 1, {{SOMA_F32, 2, {7, 11}, -1, 1}}},
+        {NULL, NULL, 0, {{SOMA_F32, 0, {0}, 0, 0}}}};
     for (const op_sample *sample = samples; sample->name; sample++) {
         outcome o = {0};
         for (uint64_t seed = 1; seed <= SEEDS; seed++)

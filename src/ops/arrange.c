@@ -81,7 +81,7 @@ const op op_pad = {"pad",      "y = x with elements of one value before and afte
                    1,          1,
                    infer_pad,  vjp_pad,
                    NULL,       reference_pad,
-                   "Pad-13",   samples_pad};
+                   "Pad-13",   OP_SAMPLES(samples_pad)};
 
 /* ---- concat ---- */
 
@@ -214,4 +214,4 @@ const op op_concat = {"concat",
                       NULL,
                       reference_concat,
                       "Concat-13",
-                      samples_concat};
+                      OP_SAMPLES(samples_concat)};

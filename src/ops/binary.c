@@ -87,7 +87,7 @@ VJP(minimum, winner(soma_less(a, b), a, b, dy), winner(soma_less(b, a), a, b, dy
         {"promoted", build_##name, 2, {{SOMA_U8, 2, {3, 21}, 1, 9}, {SOMA_F32, 1, {21}, low_b, high_b}}},              \
         {NULL, NULL, 0, {{SOMA_F32, 0, {0}, 0, 0}}}};                                                                  \
     const op op_##name = {#name, text,       OP_MAP, map_code,         2,         2,                                   \
-                          rule,  vjp_##name, NULL,   op_reference_map, onnx_name, samples_##name};
+                          rule,  vjp_##name, NULL,   op_reference_map, onnx_name, OP_SAMPLES(samples_##name)};
 
 BINARY(add, op_map, op_infer_any, CPU_ADD, "Add-14", "y = a + b", -2, 2, -2, 2)
 BINARY(sub, op_map, op_infer_number, CPU_SUB, "Sub-14", "y = a - b", -2, 2, -2, 2)

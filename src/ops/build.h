@@ -37,6 +37,10 @@ soma_tensor *op_add_gradients(soma_tensor *a, soma_tensor *b);
 soma_tensor *op_swap_last(soma_tensor *x);
 /* Sums along axis; exclusive leaves the element itself out, reverse starts from the end. */
 soma_tensor *op_cumulate(soma_tensor *x, int axis, bool exclusive, bool reverse);
+/* Zeros between the elements of an axis (one at least), so that neighbours come to lie step apart. */
+soma_tensor *op_spread(soma_tensor *x, int axis, int64_t step);
+/* A node made of other ops, where those run faster than what it is; else the node itself. For the compiler. */
+soma_tensor *op_compose(soma_tensor *node);
 /* x[first[i] + j*step[i]] along each axis i, count[i] elements; all in range. */
 soma_tensor *op_slice_box(soma_tensor *x, const int64_t *first, const int64_t *count, const int64_t *step);
 

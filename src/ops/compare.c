@@ -30,7 +30,7 @@ static const char TRUTH[] = "its result is a truth value";
         {"promoted", build_##name, 2, {{SOMA_U8, 1, {21}, 0, 2}, {SOMA_I64, 1, {21}, 0, 2}}},                          \
         {NULL, NULL, 0, {{SOMA_F32, 0, {0}, 0, 0}}}};                                                                  \
     const op op_##name = {#name,          text, OP_MAP, map_code,         2,         2,                                \
-                          op_infer_truth, NULL, TRUTH,  op_reference_map, onnx_name, samples_##name};
+                          op_infer_truth, NULL, TRUTH,  op_reference_map, onnx_name, OP_SAMPLES(samples_##name)};
 
 TRUTH_OP(equal, CPU_EQUAL, "Equal-13", "y = (a == b)")
 TRUTH_OP(not_equal, CPU_NOT_EQUAL, NULL, "y = (a != b)")
@@ -84,5 +84,6 @@ static const op_sample samples_where[] = {
     {"empty", build_where, 3, {{SOMA_BOOL, 1, {0}, 0, 1}, {SOMA_F32, 1, {0}, -2, 2}, {SOMA_F32, 1, {1}, -2, 2}}},
     {"promoted", build_where, 3, {{SOMA_BOOL, 1, {9}, 0, 1}, {SOMA_I32, 1, {9}, -5, 5}, {SOMA_F32, 1, {9}, -2, 2}}},
     {NULL, NULL, 0, {{SOMA_F32, 0, {0}, 0, 0}}}};
-const op op_where = {"where", "y = condition ? a : b", OP_MAP,     CPU_WHERE,    3, 3, infer_where, vjp_where,
-                     NULL,    op_reference_map,        "Where-16", samples_where};
+const op op_where = {
+    "where",    "y = condition ? a : b",  OP_MAP, CPU_WHERE, 3, 3, infer_where, vjp_where, NULL, op_reference_map,
+    "Where-16", OP_SAMPLES(samples_where)};

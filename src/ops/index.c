@@ -108,7 +108,7 @@ const op op_gather = {"gather",
                       NULL,
                       reference_gather,
                       "Gather-13",
-                      samples_gather};
+                      OP_SAMPLES(samples_gather)};
 
 /* ---- scatter_add ---- */
 
@@ -167,7 +167,7 @@ const op op_scatter_add = {"scatter_add",
                            NULL,
                            reference_scatter_add,
                            NULL,
-                           samples_scatter_add};
+                           OP_SAMPLES(samples_scatter_add)};
 
 /* ---- one-hot ---- */
 
@@ -248,4 +248,4 @@ const op op_cumsum = {"cumsum",
                       NULL,
                       reference_cumsum,
                       "CumSum-14",
-                      samples_cumsum};
+                      OP_SAMPLES(samples_cumsum)};

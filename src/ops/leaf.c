@@ -103,8 +103,8 @@ static soma_tensor *filled(soma_tensor *const *xs) {
 static const op_sample samples_constant[] = {
     {"number", number_and_x, 1, {{SOMA_F32, 1, {19}, -2, 2}}}, {"filled", filled, 1, {{SOMA_F32, 1, {9}, -2, 2}}}, END};
 const op op_constant = {
-    "constant",    "y = the elements given", OP_LEAF, 0, 0, 0, infer_leaf, NULL, NO_INPUT, reference_constant,
-    "Constant-13", samples_constant};
+    "constant",    "y = the elements given",    OP_LEAF, 0, 0, 0, infer_leaf, NULL, NO_INPUT, reference_constant,
+    "Constant-13", OP_SAMPLES(samples_constant)};
 
 /* ---- inputs and variables: the plan knows where their elements are ---- */
 
@@ -194,8 +194,12 @@ static const op_sample samples_iota[] = {{"by a fraction", count_by, 1, {{SOMA_F
                                          {"rows", count_rows, 1, {{SOMA_F32, 2, {5, 18}, -2, 2}}},
                                          {"one-hot", count_bytes, 1, {{SOMA_U8, 1, {7}, 0, 18}}},
                                          END};
-const op op_iota = {"iota", "y_i = i", OP_GENERATE,    0,          0,           0, infer_leaf,
-                    NULL,   NO_INPUT,  reference_iota, "Range-11", samples_iota};
+const op op_iota = {"iota",      "y_i = i",
+                    OP_GENERATE, 0,
+                    0,           0,
+                    infer_leaf,  NULL,
+                    NO_INPUT,    reference_iota,
+                    "Range-11",  OP_SAMPLES(samples_iota)};
 
 /* ---- random numbers ---- */
 
@@ -271,8 +275,18 @@ static const char COUNTER[] = "its elements depend on a counter alone";
                                                {"empty", mask_##name, 1, {{SOMA_F32, 2, {0, 3}, 1, 2}}},               \
                                                {"double", wide_##name, 1, {{SOMA_I64, 0, {0}, 0, 9}}},                 \
                                                END};                                                                   \
-    const op op_##name = {#name, text,          OP_GENERATE, 0, 0, 1, infer_random, NULL, COUNTER, reference_##name,   \
-                          onnx,  samples_##name};
+    const op op_##name = {#name,                                                                                       \
+                          text,                                                                                        \
+                          OP_GENERATE,                                                                                 \
+                          0,                                                                                           \
+                          0,                                                                                           \
+                          1,                                                                                           \
+                          infer_random,                                                                                \
+                          NULL,                                                                                        \
+                          COUNTER,                                                                                     \
+                          reference_##name,                                                                            \
+                          onnx,                                                                                        \
+                          OP_SAMPLES(samples_##name)};
 
 RANDOM(uniform, soma_random_uniform, "RandomUniform-1", "y_i = low + (high - low) * u_i, u_i uniform in [0, 1)", -1, 3)
 RANDOM(normal, soma_random_normal, "RandomNormal-1", "y_i = mean + stddev * z_i, z_i standard normal", 0.5, 2)

@@ -170,4 +170,4 @@ const op op_matmul = {"matmul",
                       NULL,
                       reference_matmul,
                       "MatMul-13",
-                      samples_matmul};
+                      OP_SAMPLES(samples_matmul)};

@@ -21,8 +21,8 @@ typedef enum op_kind {
     OP_MAP,
     OP_REDUCE,
     OP_CONTRACT, /* matmul */
-    OP_VIEW,     /* reshape, permute, expand, slice */
-    OP_ARRANGE,  /* pad, concat: moves that write */
+    OP_VIEW,     /* reshape, permute, expand, slice, window */
+    OP_ARRANGE,  /* pad, concat, unwindow: moves that write */
     OP_INDEX,    /* gather, scatter-add, cumsum: anything else, run by its own kernel */
     OP_STATE     /* assign */
 } op_kind;
@@ -60,8 +60,16 @@ struct op {
      * output is dense row-major. step counts runs for random ops without a step input. */
     soma_status (*reference)(const soma_tensor *node, const op_view *inputs, op_view *output);
     const char *onnx;         /* "Add-14"; NULL: none */
-    const op_sample *samples; /* ends with name NULL */
+    const op_sample *samples; /* OP_SAMPLES(a list that ends with name NULL) */
 };
+
+/* Samples are in the library that the tests link, which defines SOMA_OP_SAMPLES, and in no other: where the list is not
+ * taken, the compiler drops it and the functions that only it names. */
+#ifdef SOMA_OP_SAMPLES
+#define OP_SAMPLES(list) (list)
+#else
+#define OP_SAMPLES(list) (1 ? NULL : (list))
+#endif
 
 #define OP(name) extern const op op_##name;
 #include "ops/ops.def"

@@ -146,11 +146,54 @@ static void vjp_sum(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_te
     dx[0] = soma_expand(dy, y->inputs[0]->rank, y->inputs[0]->shape);
 }
 
-/* Every element that equals the extreme gets an equal share of dy. */
+/* The place of the first of the elements that hit, in row-major order of the reduced axes; as a byte if it fits. */
+static soma_tensor *first_hit(soma_tensor *hit, soma_dtype dtype, uint32_t axes) {
+    int64_t n = reduced_size(hit, axes), shape[SOMA_MAX_RANK];
+    soma_dtype counted = dtype == SOMA_F64 ? SOMA_F64 : SOMA_F32;
+    for (int i = 0; i < hit->rank; i++)
+        shape[i] = axes >> i & 1 ? hit->shape[i] : 1;
+    soma_tensor *place = soma_reshape(soma_arange(hit->graph, counted, 0, (double)n, 1), hit->rank, shape);
+    soma_tensor *none = soma_scalar(hit->graph, counted, (double)n);
+    soma_tensor *first = reduce_mask(&op_min, soma_where(hit, place, none), axes, true);
+    return n < 255 ? soma_cast(first, SOMA_U8) : first;
+}
+
+/* dy where `first` is the place, else 0: a part for each place of the reduced axes, from axis `axis` on, joined. */
+static soma_tensor *spread_hits(soma_tensor *first, soma_tensor *dy, const soma_tensor *x, uint32_t axes, int axis,
+                                int64_t place) {
+    while (axis < x->rank && !(axes >> axis & 1))
+        axis++;
+    if (!first || !dy) return NULL;
+    if (axis == x->rank) return soma_where(soma_equal(first, op_number(first, (double)place)), dy, op_number(dy, 0));
+    int64_t n = x->shape[axis];
+    soma_tensor **parts = arena_alloc(&x->graph->arena, (size_t)n * sizeof *parts);
+    if (!parts) return NULL;
+    for (int64_t i = 0; i < n; i++)
+        parts[i] = spread_hits(first, dy, x, axes, axis + 1, place * n + i);
+    return soma_concat(parts, (int)n, axis);
+}
+
+/* Every element that equals the extreme gets an equal share of dy, or (exclusive) the first of them all of it. */
 static void vjp_extreme(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
     (void)needed;
-    soma_tensor *hit = soma_equal(y->inputs[0], y);
-    soma_tensor *hits = reduce_mask(&op_sum, soma_stop_gradient(soma_cast(hit, dy->dtype)), y->attributes.axes, true);
+    enum { PARTS_MAX = 64 };
+    soma_tensor *x = y->inputs[0], *hit = soma_equal(x, y);
+    uint32_t axes = y->attributes.axes;
+    if (hit && y->attributes.exclusive && reduced_size(x, axes) <= PARTS_MAX) {
+        dx[0] = spread_hits(first_hit(hit, y->dtype, axes), dy, x, axes, 0, 0);
+        return;
+    }
+    if (hit && y->attributes.exclusive) {
+        soma_tensor *first = first_hit(hit, y->dtype, axes);
+        int64_t shape[SOMA_MAX_RANK];
+        for (int i = 0; i < x->rank; i++)
+            shape[i] = axes >> i & 1 ? x->shape[i] : 1;
+        soma_tensor *place = soma_arange(x->graph, SOMA_I64, 0, (double)reduced_size(x, axes), 1);
+        place = soma_cast(soma_reshape(place, x->rank, shape), first ? first->dtype : SOMA_F32);
+        dx[0] = soma_where(soma_equal(place, first), dy, op_number(dy, 0));
+        return;
+    }
+    soma_tensor *hits = reduce_mask(&op_sum, soma_stop_gradient(soma_cast(hit, dy->dtype)), axes, true);
     dx[0] = soma_where(hit, soma_div(dy, hits), op_number(dy, 0));
 }
 
@@ -237,7 +280,7 @@ static void vjp_prod(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_t
 #define REDUCE(name, f, reduce_code, rule, gradient, reason, onnx_name, text, low, high)                               \
     REDUCE_SAMPLES(name, f, low, high)                                                                                 \
     const op op_##name = {#name, text,     OP_REDUCE, reduce_code,      1,         1,                                  \
-                          rule,  gradient, reason,    reference_reduce, onnx_name, samples_##name};
+                          rule,  gradient, reason,    reference_reduce, onnx_name, OP_SAMPLES(samples_##name)};
 
 static const char PLACE[] = "its result is a position";
 

@@ -72,7 +72,7 @@ static const char TRUTH[] = "its result is a truth value";
     }                                                                                                                  \
     UNARY_SAMPLES(name, soma_##name, low, high)                                                                        \
     const op op_##name = {#name, text,     OP_MAP, map_code,         1,         1,                                     \
-                          rule,  gradient, reason, op_reference_map, onnx_name, samples_##name};
+                          rule,  gradient, reason, op_reference_map, onnx_name, OP_SAMPLES(samples_##name)};
 
 #define FLOAT(name, code, onnx, text, low, high)                                                                       \
     UNARY(name, op_map_float, op_infer_float, code, vjp_##name, NULL, onnx, text, low, high)
@@ -118,8 +118,9 @@ soma_tensor *soma_isfinite(soma_tensor *x) {
 }
 UNARY_SAMPLES(isnan, isnan_of_log, -1, 1)
 UNARY_SAMPLES(isfinite, isfinite_of_log, -1, 1)
-const op op_isnan = {"isnan", "y = x is not a number", OP_MAP,     CPU_ISNAN,    1, 1, op_infer_truth, NULL,
-                     TRUTH,   op_reference_map,        "IsNaN-13", samples_isnan};
+const op op_isnan = {"isnan",    "y = x is not a number",  OP_MAP, CPU_ISNAN, 1,
+                     1,          op_infer_truth,           NULL,   TRUTH,     op_reference_map,
+                     "IsNaN-13", OP_SAMPLES(samples_isnan)};
 const op op_isfinite = {"isfinite",
                         "y = x is neither infinite nor NaN",
                         OP_MAP,
@@ -131,7 +132,7 @@ const op op_isfinite = {"isfinite",
                         TRUTH,
                         op_reference_map,
                         NULL,
-                        samples_isfinite};
+                        OP_SAMPLES(samples_isfinite)};
 
 /* Its input is kept as the logits, from which losses are computed stably. */
 soma_tensor *soma_sigmoid(soma_tensor *x) {
@@ -141,8 +142,18 @@ soma_tensor *soma_sigmoid(soma_tensor *x) {
     return y;
 }
 UNARY_SAMPLES(sigmoid, soma_sigmoid, -4, 4)
-const op op_sigmoid = {"sigmoid", "y = 1/(1 + e^-x)", OP_MAP,       CPU_SIGMOID,    1, 1, op_infer_float, vjp_sigmoid,
-                       NULL,      op_reference_map,   "Sigmoid-13", samples_sigmoid};
+const op op_sigmoid = {"sigmoid",
+                       "y = 1/(1 + e^-x)",
+                       OP_MAP,
+                       CPU_SIGMOID,
+                       1,
+                       1,
+                       op_infer_float,
+                       vjp_sigmoid,
+                       NULL,
+                       op_reference_map,
+                       "Sigmoid-13",
+                       OP_SAMPLES(samples_sigmoid)};
 
 /* ---- cast and stop_gradient: the same elements ---- */
 
@@ -220,7 +231,7 @@ const op op_cast = {"cast",     "y = x in another dtype; floats to integers trun
                     1,          1,
                     infer_cast, vjp_cast,
                     NULL,       op_reference_map,
-                    "Cast-13",  samples_cast};
+                    "Cast-13",  OP_SAMPLES(samples_cast)};
 
 UNARY(stop_gradient, op_map, op_infer_any, CPU_COPY, op_vjp_zero, NULL, "Identity-16", "y = x, with gradient zero", -2,
       2)

@@ -226,8 +226,7 @@ soma_tensor *op_slice_box(soma_tensor *x, const int64_t *first, const int64_t *c
     return whole ? x : apply_view(&op_slice, x, &attributes);
 }
 
-/* Zeros between the elements of an axis, so that neighbours come to lie step apart. */
-static soma_tensor *dilate(soma_tensor *x, int axis, int64_t step) {
+soma_tensor *op_spread(soma_tensor *x, int axis, int64_t step) {
     static const int64_t zero[SOMA_MAX_RANK];
     int64_t shape[SOMA_MAX_RANK], one[SOMA_MAX_RANK], count = x->shape[axis];
     int64_t behind = shape_size(x->rank - axis - 1, x->shape + axis + 1);
@@ -260,7 +259,7 @@ static void vjp_slice(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_
     }
     dy = op_slice_box(dy, first, y->shape, turn);
     for (int i = 0; dy && i < y->rank; i++)
-        if (y->shape[i] > 1 && at->step[i] != turn[i]) dy = dilate(dy, i, at->step[i] * turn[i]);
+        if (y->shape[i] > 1 && at->step[i] != turn[i]) dy = op_spread(dy, i, at->step[i] * turn[i]);
     dx[0] = soma_pad(dy, before, after, 0);
 }
 
@@ -309,7 +308,7 @@ const op op_reshape = {"reshape",
                        NULL,
                        reference_reshape,
                        "Reshape-14",
-                       samples_reshape};
+                       OP_SAMPLES(samples_reshape)};
 
 SAMPLE(reversed, soma_transpose(x, NULL))
 SAMPLE(channels_first, soma_transpose(x, (const int[]){0, -1, 1, 2}))
@@ -331,7 +330,7 @@ const op op_permute = {"transpose",
                        NULL,
                        reference_permute,
                        "Transpose-13",
-                       samples_permute};
+                       OP_SAMPLES(samples_permute)};
 
 SAMPLE(to_rows, soma_expand(x, SOMA_DIMS(5, 19)))
 SAMPLE(to_stack, soma_expand(x, SOMA_DIMS(2, 3, 4, 5)))
@@ -343,18 +342,9 @@ static const op_sample samples_expand[] = {{"rows", to_rows, 1, {{SOMA_F32, 1, {
                                            {"product", stretched, 1, {{SOMA_F32, 1, {6}, -2, 2}}},
                                            {"integers", to_rows, 1, {{SOMA_I32, 2, {1, 19}, -9, 9}}},
                                            END};
-const op op_expand = {"expand",
-                      "y = x broadcast to a shape",
-                      OP_VIEW,
-                      0,
-                      1,
-                      1,
-                      infer_expand,
-                      vjp_expand,
-                      NULL,
-                      reference_expand,
-                      "Expand-13",
-                      samples_expand};
+const op op_expand = {
+    "expand",    "y = x broadcast to a shape", OP_VIEW, 0, 1, 1, infer_expand, vjp_expand, NULL, reference_expand,
+    "Expand-13", OP_SAMPLES(samples_expand)};
 
 SAMPLE(part, soma_slice(x, "1:4, 2:-1"))
 SAMPLE(spread, soma_slice(x, "::2, 1::3"))
@@ -376,4 +366,4 @@ const op op_slice = {"slice",     "y = x[start + i*step] along each axis",
                      1,           1,
                      infer_slice, vjp_slice,
                      NULL,        reference_slice,
-                     "Slice-13",  samples_slice};
+                     "Slice-13",  OP_SAMPLES(samples_slice)};

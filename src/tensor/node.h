@@ -16,7 +16,7 @@ typedef struct op_attributes {
     soma_dtype dtype;        /* of the result, for casts and leaves */
     int axis;                /* gather, concat, cumsum, iota */
     uint32_t axes;           /* reductions: bit i set when axis i is reduced */
-    bool exclusive, reverse; /* cumsum */
+    bool exclusive, reverse; /* cumsum; exclusive of max and min: of equal elements the first gets the gradient */
     int rank;                /* reshape, expand, leaves, scatter-add: the result's rank and shape */
     int64_t shape[SOMA_MAX_RANK];
     int64_t start[SOMA_MAX_RANK]; /* slice: first index; pad: elements before; permute: source axis of each axis */

@@ -2,6 +2,7 @@
  * Rests on the public ops. Ops are only given what they can be trusted with: steps and comparisons only exact numbers,
  * logarithms only positive ones. */
 #include <math.h>
+#include <string.h>
 
 #include <soma/ops.h>
 
@@ -519,6 +520,95 @@ static void add_arrangement(random_graph *r) {
     }
 }
 
+/* ---- windows ---- */
+
+/* What n elements of x add up to. */
+static void keep_sum(random_graph *r, soma_tensor *t, const random_node *x, double n, double divided) {
+    soma_dtype d = soma_tensor_dtype(t);
+    bool exact = x->error == 0 && random_holds(d, n * x->max, x->grain);
+    double error = exact && divided == 1 ? 0 : n * x->error + random_summing(d, n, x->max) + n * x->max * 0x1p-22;
+    random_keep(r, t, n * x->max / divided, error / divided, divided == 1 ? x->grain : 0, x->smooth);
+}
+
+static void add_window(random_graph *r) {
+    random_node x = random_pick(r);
+    soma_tensor *t = x.tensor;
+    if (t->rank == 0 || t->rank > 6 || is_unsigned(&x)) return;
+    int axis = (int)random_draw(r, t->rank);
+    int64_t stride = 1 + random_draw(r, 3), dilation = 1 + random_draw(r, 2), size = 1 + random_draw(r, 3);
+    if (random_chance(r, 60)) {
+        bool fits = (size - 1) * dilation + 1 <= t->shape[axis] && soma_size(t) * size <= r->limit;
+        if (fits) random_keep(r, soma_window(t, axis, size, stride, dilation), x.max, x.error, x.grain, x.smooth);
+    } else if (axis + 1 < t->rank && t->shape[axis] > 0 && t->shape[axis + 1] > 0) {
+        size = t->shape[axis + 1];
+        int64_t extent = (t->shape[axis] - 1) * stride + (size - 1) * dilation + 1 + random_draw(r, 3);
+        bool half = t->dtype == SOMA_F16 || t->dtype == SOMA_BF16;
+        if (half || soma_size(t) / (t->shape[axis] * size) * extent > r->limit) return;
+        if (!dtype_is_float(t->dtype) && !random_holds(t->dtype, (double)size * x.max, 0)) return;
+        keep_sum(r, soma_unwindow(t, axis, extent, stride, dilation), &x, (double)size, 1);
+    }
+}
+
+/* A node as (batch, places, channels) or more axes; options that fit windows of size[i]. */
+static soma_tensor *places_of(random_graph *r, const random_node *x, int64_t *size, soma_window_options *o) {
+    soma_tensor *t = x->tensor;
+    if (soma_size(t) == 0 || t->rank > 5) return NULL;
+    if (t->rank < 3) t = soma_reshape(t, SOMA_DIMS(1, -1, t->rank > 0 ? t->shape[t->rank - 1] : 1));
+    for (int i = 0; t && i < t->rank - 2; i++) {
+        size[i] = 1 + random_draw(r, 3);
+        o->strides[i] = 1 + random_draw(r, 3);
+        o->dilation[i] = 1 + random_draw(r, 2);
+        int64_t span = (size[i] - 1) * o->dilation[i] + 1;
+        for (int side = 0; side < 2; side++)
+            o->pads[i][side] = random_chance(r, 40) ? random_draw(r, span) : 0;
+        if (span > t->shape[1 + i] + o->pads[i][0] + o->pads[i][1]) return NULL;
+    }
+    return t;
+}
+
+static void add_pool(random_graph *r) {
+    random_node x = random_pick(r);
+    if (!random_is_real(&x)) return;
+    int64_t size[3] = {1, 1, 1};
+    soma_window_options o = {.groups = 0};
+    soma_tensor *t = places_of(r, &x, size, &o);
+    if (!t || 9 * soma_size(t) > 4 * r->limit) return;
+    double n = (double)(size[0] * size[1] * size[2]);
+    if (random_chance(r, 60))
+        random_keep(r, soma_max_pool(t, size, &o), x.max, x.error, x.grain, x.smooth && x.error == 0);
+    else
+        keep_sum(r, soma_average_pool(t, size, &o), &x, n, n);
+}
+
+/* The kernels are the first elements of another node. */
+static void add_convolution(random_graph *r) {
+    random_node x = real_of(r, random_pick(r)), y = real_of(r, random_pick(r));
+    int64_t size[3] = {1, 1, 1}, shape[5], out = 1 + random_draw(r, 4);
+    soma_window_options o = {.groups = 1};
+    soma_tensor *t = places_of(r, &x, size, &o);
+    if (!t || 16 * soma_size(t) > r->limit) return;
+    int n = t->rank - 2;
+    int64_t in = t->shape[n + 1];
+    bool turned = random_chance(r, 30);
+    if (in % 2 == 0 && random_chance(r, 30)) o.groups = 2;
+    if (random_chance(r, 25)) o.groups = in;
+    memcpy(shape, size, (size_t)n * sizeof *size);
+    shape[n] = turned ? out : in / o.groups;
+    shape[n + 1] = turned ? in : o.groups * out;
+    int64_t taps = size[0] * size[1] * size[2] * in / o.groups, needed = shape_size(n + 2, shape);
+    if (needed > soma_size(y.tensor) || soma_size(t) / in * out * o.groups * 8 > r->limit) return;
+    soma_tensor *w = soma_slice_axis(soma_reshape(y.tensor, SOMA_DIMS(-1)), 0, 0, needed, 1);
+    soma_dtype d = op_promote(t->dtype, w->dtype);
+    double ea = promoted(&x, d), eb = promoted(&y, d), most = (double)taps * x.max * y.max;
+    bool exact = ea + eb == 0 && random_holds(d, most, x.grain + y.grain);
+    double error = (double)taps * (x.max * eb + y.max * ea) + random_summing(d, (double)taps, x.max * y.max);
+    w = soma_reshape(w, n + 2, shape);
+    if (turned) memset(o.pads, 0, sizeof o.pads);
+    t = turned ? soma_conv_transpose(t, w, &o) : soma_conv(t, w, &o);
+    if (t && soma_size(t) > r->limit) return;
+    random_keep(r, t, most, exact ? 0 : error, x.grain + y.grain, x.smooth && y.smooth);
+}
+
 /* Zeros out what a mask of random numbers says, twice, as forward and backward do. */
 static void add_dropout(random_graph *r) {
     random_node x = real_of(r, random_pick(r));
@@ -535,8 +625,9 @@ static void add_dropout(random_graph *r) {
 
 void random_add_op(random_graph *r) {
     void (*const kinds[])(random_graph *) = {
-        add_function,  add_function,    add_arithmetic, add_arithmetic, add_arithmetic, add_single,       add_choice,
-        add_reduction, add_reduction,   add_row_op,     add_matmul,     add_matmul,     add_view,         add_view,
-        add_view,      add_arrangement, add_step,       add_cast,       add_dropout,    random_add_source};
-    kinds[random_draw(r, 20)](r);
+        add_function, add_function,      add_arithmetic, add_arithmetic,  add_arithmetic, add_single,
+        add_choice,   add_reduction,     add_reduction,  add_row_op,      add_matmul,     add_matmul,
+        add_view,     add_view,          add_view,       add_arrangement, add_step,       add_cast,
+        add_dropout,  random_add_source, add_window,     add_pool,        add_convolution};
+    kinds[random_draw(r, 23)](r);
 }

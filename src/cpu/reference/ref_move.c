@@ -1,4 +1,4 @@
-/* Moves in plain C: copying a strided array, padding it, placing it into a larger one.
+/* Moves in plain C: copying a strided array, padding it, placing it into a larger one, adding up its windows.
  * Rests on view_walk.c and element.h. Elements keep their dtype, so they are copied as bytes. */
 #include <math.h>
 #include <string.h>
@@ -59,4 +59,36 @@ void ref_place(const cpu_view *input, int axis, int64_t start, cpu_view *output)
     int64_t first[SOMA_MAX_RANK] = {0};
     first[axis] = start;
     copy_into(input, first, output);
+}
+
+/* The sum of what falls on index i of the axis: from is the offset of x's element [0, 0] there. */
+static void add_windows(const cpu_view *x, int axis, int64_t from, int64_t i, int64_t stride, int64_t dilation,
+                        cpu_view *output, int64_t to) {
+    double sum = 0;
+    uint64_t int_sum = 0;
+    bool integral = element_integral(output->dtype);
+    for (int64_t s = 0; s < x->shape[axis + 1]; s++) {
+        int64_t rest = i - s * dilation;
+        if (rest < 0 || rest % stride != 0 || rest / stride >= x->shape[axis]) continue;
+        int64_t at = from + rest / stride * x->strides[axis] + s * x->strides[axis + 1];
+        sum += element_get(x->dtype, x->data, at);
+        if (integral) int_sum += (uint64_t)element_get_int(x->dtype, x->data, at);
+    }
+    if (integral) {
+        element_set_int(output->dtype, output->data, to, (int64_t)int_sum);
+    } else {
+        element_set(output->dtype, output->data, to, sum);
+    }
+}
+
+void ref_unwindow(const cpu_view *x, int axis, int64_t stride, int64_t dilation, cpu_view *output) {
+    cpu_view seen = {.dtype = x->dtype, .rank = output->rank}; /* strides of x over the output's axes */
+    for (int i = 0; i < output->rank; i++)
+        seen.strides[i] = i == axis ? 0 : x->strides[i < axis ? i : i + 1];
+    int64_t size = view_size(output);
+    view_walk walk = walk_start(output->rank, output->shape, 1, (const cpu_view *const[]){&seen});
+    for (int64_t to = 0; to < size; to++) {
+        add_windows(x, axis, walk.offset[0], walk.index[axis], stride, dilation, output, to);
+        walk_next(&walk);
+    }
 }

@@ -33,6 +33,16 @@ void walk_next(view_walk *walk);
 void ref_map(cpu_map code, int n, const cpu_view *inputs, cpu_view *output);
 /* Along the axes whose bits are set; the output keeps them with extent 1. ARGMAX and ARGMIN: one axis. */
 void ref_reduce(cpu_reduce code, uint32_t axes, const cpu_view *input, cpu_view *output);
+/* Windows over one to three axes of places: element s of window p is at p*stride + s*dilation - before, in an array
+ * whose elements are spread apart with zeros between them, and padded. */
+typedef struct cpu_windows {
+    int n; /* axes */
+    int64_t size[3], stride[3], dilation[3], before[3], after[3], spread[3];
+    int64_t groups; /* of channels */
+} cpu_windows;
+
+/* x (batch, places..., in), w (kernel..., in / groups, out) -> (batch, places'..., out). */
+void ref_conv(const cpu_windows *windows, const cpu_view *x, const cpu_view *w, cpu_view *output);
 /* (..., m, k) x (..., k, n) -> (..., m, n), equal leading axes. */
 void ref_matmul(const cpu_view *a, const cpu_view *b, cpu_view *output);
 
@@ -48,6 +58,8 @@ void ref_copy(const cpu_view *input, cpu_view *output);
 void ref_pad(const cpu_view *input, const int64_t *before, double value, cpu_view *output);
 /* The input at index start of the axis; what concat does for each of its inputs. */
 void ref_place(const cpu_view *input, int axis, int64_t start, cpu_view *output);
+/* Axes axis (places) and axis + 1 (size) of x as one: output[p*stride + s*dilation] = sum of x[p, s], else 0. */
+void ref_unwindow(const cpu_view *x, int axis, int64_t stride, int64_t dilation, cpu_view *output);
 
 /* output[p, j, q] = x[p, indices[j], q]; axis is that of x. Negative indices count from the end. Returns the number of
  * the first index out of range in indices' row-major order, -1 when all are good. */
