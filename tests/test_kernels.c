@@ -68,8 +68,9 @@ static double ulps(int bits, double got, wide want) {
 
 /* ---- tiles ---- */
 
-static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int vectors, int64_t depth,
+static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int vectors, int64_t segments, int64_t run,
                        bool accumulate) {
+    const int64_t depth = segments * run, overlap = segments > 1 && run > 1; /* of neighbouring segments */
     const cpu_real *r = real_of(k, bits);
     const int64_t columns = (int64_t)vectors * r->lanes, b_row = columns + r->lanes, c_row = columns + 3;
     const int64_t a_row = mode == CPU_A_ROWS ? depth + 5 : 1, a_col = mode == CPU_A_ROWS ? 1 : rows + 2;
@@ -82,21 +83,25 @@ static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int v
         put(bits, b, i, random_between(-1, 1));
     for (int64_t i = 0; i <= rows * c_row; i++)
         put(bits, c, i, (double)(i % 7) - 3);
-    r->tile[mode][rows][vectors](depth, a, a_row, a_col, b, b_row, (char *)c + bits / 8, c_row, accumulate);
+    const int64_t a_segment = (run - overlap) * a_col;
+    r->tile[mode][rows][vectors](segments, run, a, a_row, a_col, a_segment, b, b_row, (char *)c + bits / 8, c_row,
+                                 accumulate);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < c_row; j++) {
             const int64_t at = i * c_row + j + 1;
             const double before = (double)(at % 7) - 3;
             wide sum = accumulate || j >= columns ? before : 0, size = fabsl(sum);
             for (int64_t p = 0; p < depth && j < columns; p++) {
-                const wide product = (wide)get(bits, a, i * a_row + p * a_col) * get(bits, b, p * b_row + j);
+                const wide product =
+                    (wide)get(bits, a, i * a_row + p / run * a_segment + p % run * a_col) * get(bits, b, p * b_row + j);
                 sum += product, size += fabsl(product);
             }
             const wide bound = size * epsilon(bits) * ((double)depth / 2 + 2);
             if (j >= columns && i == rows - 1) continue; /* beyond the buffer */
             if (fabsl(sum - get(bits, c, at)) > (j < columns ? bound : 0))
-                fail_msg("%s f%d tile mode %d %dx%d k %d accumulate %d: (%d,%d) is %g, not %Lg", k->name, bits, mode,
-                         rows, vectors, (int)depth, accumulate, (int)i, (int)j, get(bits, c, at), sum);
+                fail_msg("%s f%d tile mode %d %dx%d k %d x %d accumulate %d: (%d,%d) is %g, not %Lg", k->name, bits,
+                         mode, rows, vectors, (int)segments, (int)run, accumulate, (int)i, (int)j, get(bits, c, at),
+                         sum);
         }
     free(a), free(b), free(c);
 }
@@ -112,7 +117,8 @@ static void test_tiles(void **state) {
                 for (int vectors = 1; vectors <= r->vectors; vectors++)
                     for (size_t d = 0; d < sizeof(depths) / sizeof(*depths); d++)
                         for (int accumulate = 0; accumulate < 2; accumulate++)
-                            check_tile(k, bits, mode, rows, vectors, depths[d], accumulate);
+                            for (int64_t segments = 1; segments <= 4; segments += 3)
+                                check_tile(k, bits, mode, rows, vectors, segments, depths[d], accumulate);
         assert_true(r->peak(10) > 0);
     }
 }

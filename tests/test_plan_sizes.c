@@ -77,6 +77,54 @@ static void build_strided(scene *s, const int64_t *n) {
     target(s, soma_matmul(soma_transpose(a, NULL), a));
 }
 
+/* Windows of size x size over images as the rows of a matrix, (images * places * places, size * size * channels). */
+static soma_tensor *window_rows(soma_tensor *x, int64_t size, int64_t stride, int64_t dilation) {
+    x = soma_window(soma_window(x, 2, size, stride, dilation), 1, size, stride, dilation);
+    const int64_t *shape = soma_shape(x), rows = shape[0] * shape[1] * shape[3];
+    x = soma_transpose(x, (const int[]){0, 1, 3, 2, 4, 5});
+    return soma_reshape(x, SOMA_DIMS(rows, -1));
+}
+
+/* A convolution and what its gradients are, with and without an epilogue. */
+static void windows(scene *s, const int64_t *n, int64_t size, int64_t stride, int64_t dilation) {
+    soma_tensor *rows = window_rows(input(s, SOMA_DIMS(n[0], n[1], n[1], n[2])), size, stride, dilation);
+    const int64_t places = soma_shape(rows)[0], depth = soma_shape(rows)[1];
+    soma_tensor *y = soma_matmul(rows, input(s, SOMA_DIMS(depth, n[3]))), *dy = input(s, SOMA_DIMS(places, n[3]));
+    target(s, y);
+    target(s, soma_maximum(soma_sub(y, dy), soma_scalar(s->graph, s->dtype, 0)));
+    target(s, soma_matmul(soma_transpose(rows, NULL), dy));
+    target(s, soma_add_scalar(soma_matmul(soma_transpose(rows, NULL), soma_add_scalar(dy, 1)), 2));
+}
+
+static void build_windows(scene *s, const int64_t *n) {
+    windows(s, n, 3, 1, 1);
+}
+
+static void build_wide_windows(scene *s, const int64_t *n) {
+    windows(s, n, 2, 2, 3);
+}
+
+/* A kernel turned round, and windows on the right. */
+static void build_turned(scene *s, const int64_t *n) {
+    soma_tensor *rows = window_rows(input(s, SOMA_DIMS(n[0], n[1], n[1], n[2])), 3, 1, 1);
+    soma_tensor *w = soma_slice(input(s, SOMA_DIMS(3, 3, n[3], n[2])), "::-1, ::-1");
+    w = soma_transpose(w, (const int[]){0, 1, 3, 2});
+    target(s, soma_matmul(rows, soma_reshape(w, SOMA_DIMS(9 * n[2], n[3]))));
+    target(s, soma_matmul(input(s, SOMA_DIMS(5, soma_shape(rows)[0])), rows));
+    target(s, soma_matmul(input(s, SOMA_DIMS(5, 9 * n[2])), soma_transpose(rows, NULL)));
+}
+
+/* Groups of channels: a batch of products, each with many rows of its own. */
+static void build_groups(scene *s, const int64_t *n) {
+    soma_tensor *x = input(s, SOMA_DIMS(n[0], n[1], 3 * n[2]));
+    x = soma_reshape(soma_window(x, 1, 3, 1, 1), SOMA_DIMS(n[0], n[1] - 2, 3, 3, n[2]));
+    x = soma_transpose(x, (const int[]){3, 0, 1, 2, 4});
+    x = soma_reshape(x, SOMA_DIMS(3, n[0] * (n[1] - 2), 3 * n[2]));
+    soma_tensor *y = soma_matmul(x, input(s, SOMA_DIMS(3, 3 * n[2], n[3])));
+    target(s, y);
+    target(s, soma_matmul(soma_transpose(x, (const int[]){0, 2, 1}), soma_add_scalar(y, 0)));
+}
+
 /* Bias, residual and a gate while the tile is hot; the plain product as well. */
 static void build_epilogue(scene *s, const int64_t *n) {
     soma_tensor *y = soma_matmul(input(s, SOMA_DIMS(n[0], n[1])), input(s, SOMA_DIMS(n[1], n[2])));
@@ -143,6 +191,18 @@ static const test_case cases[] = {
     {"small batch", build_batch, {5, 7, 13, 40}},
     {"strided", build_strided, {37, 45, 130, 0}},
     {"strided in blocks", build_strided, {40, 1030, 131, 0}},
+    {"deep product in parts", build_product, {9, 20011, 33, 0}},
+    {"deep product of few columns", build_left_transposed, {31, 60000, 3, 0}},
+    {"deep epilogue in parts", build_epilogue, {40, 9001, 70, 0}},
+    {"deep batch", build_batch, {20, 5000, 17, 3}},
+    {"windows", build_windows, {5, 28, 1, 32}},
+    {"windows of few places", build_windows, {7, 5, 33, 70}},
+    {"windows of many", build_windows, {40, 12, 16, 40}},
+    {"wide windows", build_wide_windows, {6, 15, 3, 10}},
+    {"wide windows of one", build_wide_windows, {9, 14, 1, 5}},
+    {"turned kernel", build_turned, {6, 9, 5, 37}},
+    {"groups", build_groups, {6, 17, 4, 19}},
+    {"deep groups", build_groups, {150, 30, 3, 35}},
     {"epilogue in blocks", build_epilogue, {301, 1030, 131, 0}},
     {"epilogue", build_epilogue, {100, 60, 31, 0}},
     {"epilogue of few columns", build_epilogue, {500, 40, 3, 0}},

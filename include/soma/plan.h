@@ -50,6 +50,28 @@ typedef struct soma_plan_step {
 SOMA_API int soma_plan_steps(const soma_plan *plan);
 SOMA_API soma_plan_step soma_plan_get_step(const soma_plan *plan, int i);
 
+/** Threads that take part in a run; 1 when no step is shared. */
+SOMA_API int soma_plan_threads(const soma_plan *plan);
+/** When one thread was at one step, in seconds since the run began: it arrived, waited for the others where the step
+ *  asks for that, and worked from start to end. All 0 where the thread had no part in the step. */
+typedef struct soma_plan_time {
+    double arrive, start, end;
+} soma_plan_time;
+/** One run, as soma_plan_run, with the clock read around every step (30 ns each time): the time of step i on thread t
+ *  goes to times[i * soma_plan_threads(plan) + t]. Allocates nothing. The plan may be one that a model lends
+ *  (soma_training_plan), once inputs are bound: a training step then changes the model's weights.
+ *  Errors: as soma_plan_run. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_plan_run_timed(const soma_plan *plan, soma_plan_time *times);
+
+/** What this machine can do at all, to read a profile against; float32. */
+typedef struct soma_machine {
+    double flops; /* floating-point operations a second: multiply-adds in registers */
+    double bytes; /* a second from and to memory beyond the caches: two arrays read, one written */
+} soma_machine;
+/** Measured on all threads of the context by the library's own kernels, in about half a second; NULL: the default
+ *  context. Errors: SOMA_NO_MEMORY (it asks for 96 MB). */
+SOMA_API SOMA_MUST_CHECK soma_status soma_measure_machine(soma_context *context, soma_machine *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -83,13 +83,15 @@ typedef enum cpu_reduce {
         CPU_REDUCE_COUNT
 } cpu_reduce;
 
-/* C[rows][columns] (+)= A[rows][k] * B[k][columns] for one register tile.
- * A: element (i,k) at a[i*a_row + k*a_col]. B: a panel, row k at b + k*b_row, 64-byte aligned, columns = vectors*lanes,
- * all of them readable. C: row i at c + i*c_row; written whole (columns elements a row); alignment of one element only.
- * accumulate: add to what C holds. k >= 0 (0 without accumulate writes zeros). The order of a sum depends on k and the
- * tile's extents alone: over k in order, small tiles (up to six vectors) in two, four or eight interleaved parts. */
-typedef void cpu_tile_fn(int64_t k, const void *a, int64_t a_row, int64_t a_col, const void *b, int64_t b_row, void *c,
-                         int64_t c_row, bool accumulate);
+/* C[rows][columns] (+)= A[rows][segments*k] * B[segments*k][columns] for one register tile.
+ * A: element (i, s*k + p) at a[i*a_row + s*a_segment + p*a_col]: windows over an image lie so, a segment for each of
+ * its rows. B: row s*k + p at b + (s*k + p)*b_row, columns = vectors*lanes, all of them readable; alignment of one
+ * element is enough, of 64 bytes faster. C: row i at c + i*c_row; written whole (columns elements a row), any
+ * alignment. accumulate: add to what C holds. segments and k >= 0 (0 without accumulate writes zeros). The order of a
+ * sum depends on both and the tile's extents alone: in order, small tiles (up to six vectors) in two, four or eight
+ * parts, between which each segment's k are dealt out in turn. */
+typedef void cpu_tile_fn(int64_t segments, int64_t k, const void *a, int64_t a_row, int64_t a_col, int64_t a_segment,
+                         const void *b, int64_t b_row, void *c, int64_t c_row, bool accumulate);
 
 /* dst[i] = op(a[i], b[i], c[i]). n is rounded up to whole vectors: the caller pads. dst may be any of the inputs.
  * Alignment of one element is enough.

@@ -8,6 +8,11 @@ static void V(pack)(void *dst, int64_t panel, int64_t width, const void *src, in
         real *d = (real *)dst + c / width * panel;
         const real *s = (const real *)src + c;
         const int64_t have = columns - c < width ? columns - c : width;
+        if (width == LANES && have < LANES) { /* a thin matrix: no loop over its columns */
+            for (int64_t r = 0; r < rows; r++, d += width, s += src_row)
+                V(store_loose)(d, V(load_part)(s, have, 0));
+            continue;
+        }
         for (int64_t r = 0; r < rows; r++, d += width, s += src_row) {
             int64_t i = 0;
             for (; i + LANES <= have; i += LANES)

@@ -15,7 +15,7 @@ INLINE void V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VEC
                          int64_t stride, int64_t k, const real *b) {
     vec row[CPU_MAX_VECTORS];
     UNROLL for (int j = 0; j < vectors; j++) {
-        row[j] = V(load)(b + j * LANES);
+        row[j] = V(load_loose)(b + j * LANES);
         IN_REGISTER(row[j]);
     }
     UNROLL for (int i = 0; i < rows; i++) {
@@ -25,8 +25,9 @@ INLINE void V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VEC
     }
 }
 
-INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, int64_t a_stride, const void *b_start,
-                    int64_t b_row, void *c_start, int64_t c_row, bool accumulate) {
+INLINE void V(tile)(int mode, int rows, int vectors, int64_t segments, int64_t k, const void *a, int64_t a_stride,
+                    int64_t a_segment, const void *b_start, int64_t b_row, void *c_start, int64_t c_row,
+                    bool accumulate) {
     enum { BYTES = sizeof(real) };
     const int chains = TILE_CHAINS(rows, vectors);
     vec sum[8][CPU_MAX_ROWS][CPU_MAX_VECTORS];
@@ -34,25 +35,28 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, i
         UNROLL for (int j = 0; j < vectors; j++) sum[q][i][j] = (vec){0};
 
     const int64_t stride = a_stride * BYTES;
-    const char *base[3] = {a, (const char *)a + 5 * stride, (const char *)a + 10 * stride};
+    const char *start = a;
     const real *b = b_start;
     real *c = c_start;
-    int64_t left = k;
-    for (; left >= chains; left -= chains) {
-        UNROLL for (int q = 0; q < chains; q++) {
+    for (int64_t s = 0; s < segments; s++, start += a_segment * BYTES) {
+        const char *base[3] = {start, start + 5 * stride, start + 10 * stride};
+        int64_t left = k;
+        for (; left >= chains; left -= chains) {
+            UNROLL for (int q = 0; q < chains; q++) {
+                V(tile_step)(mode, rows, vectors, sum[q], base, stride, mode == CPU_A_ROWS ? q : 0, b);
+                b += b_row;
+                if (mode == CPU_A_COLUMNS) base[0] += stride;
+            }
+            if (mode == CPU_A_ROWS)
+                for (int i = 0; i < 3; i++)
+                    base[i] += chains * BYTES;
+        }
+        UNROLL for (int q = 0; q < chains - 1; q++) {
+            if (q >= left) break;
             V(tile_step)(mode, rows, vectors, sum[q], base, stride, mode == CPU_A_ROWS ? q : 0, b);
             b += b_row;
             if (mode == CPU_A_COLUMNS) base[0] += stride;
         }
-        if (mode == CPU_A_ROWS)
-            for (int i = 0; i < 3; i++)
-                base[i] += chains * BYTES;
-    }
-    UNROLL for (int q = 0; q < chains - 1; q++) {
-        if (q >= left) break;
-        V(tile_step)(mode, rows, vectors, sum[q], base, stride, mode == CPU_A_ROWS ? q : 0, b);
-        b += b_row;
-        if (mode == CPU_A_COLUMNS) base[0] += stride;
     }
     UNROLL for (int w = chains / 2; w > 0; w /= 2) UNROLL for (int q = 0; q < w; q++)
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[q][i][j] += sum[q + w][i][j];
@@ -65,16 +69,19 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t k, const void *a, i
 }
 
 #define TILE_KERNELS(rows, vectors)                                                                                    \
-    static void V(tile_rows_##rows##_##vectors)(int64_t k, const void *a, int64_t a_row, int64_t a_col, const void *b, \
-                                                int64_t b_row, void *c, int64_t c_row, bool accumulate) {              \
+    static void V(tile_rows_##rows##_##vectors)(int64_t segments, int64_t k, const void *a, int64_t a_row,             \
+                                                int64_t a_col, int64_t a_segment, const void *b, int64_t b_row,        \
+                                                void *c, int64_t c_row, bool accumulate) {                             \
         (void)a_col;                                                                                                   \
-        V(tile)(CPU_A_ROWS, rows, vectors, k, a, a_row, b, b_row, c, c_row, accumulate);                               \
+        V(tile)                                                                                                        \
+        (CPU_A_ROWS, rows, vectors, segments, k, a, a_row, a_segment, b, b_row, c, c_row, accumulate);                 \
     }                                                                                                                  \
-    static void V(tile_columns_##rows##_##vectors)(int64_t k, const void *a, int64_t a_row, int64_t a_col,             \
-                                                   const void *b, int64_t b_row, void *c, int64_t c_row,               \
-                                                   bool accumulate) {                                                  \
+    static void V(tile_columns_##rows##_##vectors)(int64_t segments, int64_t k, const void *a, int64_t a_row,          \
+                                                   int64_t a_col, int64_t a_segment, const void *b, int64_t b_row,     \
+                                                   void *c, int64_t c_row, bool accumulate) {                          \
         (void)a_row;                                                                                                   \
-        V(tile)(CPU_A_COLUMNS, rows, vectors, k, a, a_col, b, b_row, c, c_row, accumulate);                            \
+        V(tile)                                                                                                        \
+        (CPU_A_COLUMNS, rows, vectors, segments, k, a, a_col, a_segment, b, b_row, c, c_row, accumulate);              \
     }
 TILE_LIST(TILE_KERNELS)
 

@@ -367,7 +367,10 @@ static bool emit_store(emitter *e, const soma_tensor *t) {
     layout l;
     tile_access a;
     if (!emit_member(e, t, &v)) return false;
-    layout_dense(&l, t->rank, t->shape);
+    if (e->b->infos[t->id].within)
+        l = *e->b->infos[t->id].placed;
+    else
+        layout_dense(&l, t->rank, t->shape);
     bool per_row = e->b->infos[t->id].per_row;
     int64_t shape[SOMA_MAX_RANK];
     for (int i = 0; i < e->rank; i++)
@@ -445,7 +448,8 @@ static void collapse(emitter *e, tile_program *p, int wall) {
     }
 }
 
-/* Slots for registers, reused after the last use; rows may spill over a slot's rows, so their arguments stay apart. */
+/* Slots for registers, reused after the last use; rows may spill over a slot's rows, so their arguments stay apart.
+ * Numbers stay to the end, in places of their own: a plain program knows them all before its first map. */
 static bool allocate(emitter *e, tile_program *p) {
     int last[PROGRAM_MAX_REGISTERS], free_slots[PROGRAM_MAX_REGISTERS], n_free = 0;
     memset(last, -1, sizeof last);
@@ -462,8 +466,12 @@ static bool allocate(emitter *e, tile_program *p) {
         const tile_instruction *in = &e->instructions[i];
         bool early = in->kind == INSTRUCTION_MAP && !in->by_rows && in->result == ACCESS_FULL;
         for (int pass = 0; pass < 2; pass++) {
-            if (pass == (early ? 1 : 0) && in->dst >= 0)
-                p->slots[in->dst] = n_free ? free_slots[--n_free] : p->n_slots++;
+            if (pass == (early ? 1 : 0) && in->dst >= 0) {
+                if (in->result == ACCESS_UNIFORM)
+                    p->slots[in->dst] = -2 - p->n_numbers++;
+                else
+                    p->slots[in->dst] = n_free ? free_slots[--n_free] : p->n_slots++;
+            }
             if (pass != (early ? 0 : 1)) continue;
             for (int k = 0; k < in->n_arguments; k++) {
                 int r = in->arguments[k];
@@ -545,14 +553,12 @@ static bool finish(emitter *e, tile_program *p) {
     p->accesses = arena_alloc(kept, (size_t)e->n_accesses * sizeof *p->accesses + 1);
     p->instructions = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->instructions + 1);
     p->stores = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->stores + 1);
-    if (!p->accesses || !p->instructions || !p->stores || !allocate(e, p)) return false;
+    p->maps = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->maps + 1);
+    if (!p->accesses || !p->instructions || !p->stores || !p->maps || !allocate(e, p)) return false;
     memcpy(p->accesses, e->accesses, (size_t)e->n_accesses * sizeof *p->accesses);
     memcpy(p->instructions, e->instructions, (size_t)e->n_instructions * sizeof *p->instructions);
     for (int i = 0; i < e->n_instructions; i++)
         if (e->instructions[i].kind == INSTRUCTION_STORE) p->stores[p->n_stores++] = i;
-    for (int i = 0; i < e->n_instructions; i++)
-        if (e->instructions[i].kind == INSTRUCTION_LOAD && e->accesses[e->instructions[i].access].width)
-            p->streams = true;
     p->block = p->n_slots > 6 ? 512 : 1024;
     if (p->whole_rows && p->space.columns > p->block) p->block = vector_pad(p->space.columns);
     return true;

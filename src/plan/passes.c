@@ -60,6 +60,7 @@ static soma_status passes(build *b) {
         TRY(plan_state(b));
         plan_log(b, "fuse");
         TRY(plan_layout(b));
+        TRY(plan_place(b));
         plan_log(b, "layout");
         TRY(plan_order(b));
         soma_status status = plan_lower(b);
@@ -85,7 +86,8 @@ static soma_status passes(build *b) {
         plan->storages[plan->targets[i]].output = true;
     }
     plan_schedule(b);
-    return plan_memory(b);
+    TRY(plan_memory(b));
+    return plan_meetings(b);
 }
 
 static void prepare(plan_step *s) {
@@ -93,6 +95,7 @@ static void prepare(plan_step *s) {
     if (s->kind == STEP_CONTRACT) program_prepare(&s->as.contract.epilogue);
     if (s->kind != STEP_REDUCE) return;
     program_prepare(&s->as.reduction.pre);
+    s->as.reduction.pre.plain = false; /* its result is wanted whole */
     program_prepare(&s->as.reduction.post);
 }
 
@@ -109,12 +112,15 @@ static soma_status allocate(build *b) {
         if (bytes > plan->scratch_bytes) plan->scratch_bytes = bytes;
     }
     plan->scratch_bytes = (plan->scratch_bytes + 4 * PROGRAM_PAD + 63) & ~(size_t)63;
-    plan->memory_bytes = plan->arena_bytes + plan->scratch_bytes * (size_t)plan->threads;
+    const size_t others = (size_t)plan->threads - 1;
+    plan->memory_bytes = plan->arena_bytes + plan->scratch_bytes * (others + 1) + plan->own_bytes * others;
     plan->memory = mem_zalloc(b->context, plan->memory_bytes);
     plan->bases = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->bases + 1);
     plan->outside = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->outside + 1);
-    if (!plan->memory || !plan->bases || !plan->outside) return SOMA_NO_MEMORY;
+    plan->own_bases = arena_alloc(&plan->arena, others * (size_t)plan->n_storages * sizeof *plan->own_bases + 1);
+    if (!plan->memory || !plan->bases || !plan->outside || !plan->own_bases) return SOMA_NO_MEMORY;
     plan->scratch = (char *)plan->memory + plan->arena_bytes;
+    plan->own = plan->scratch + plan->scratch_bytes * (others + 1);
     for (int i = 0; i < plan->n_storages; i++) {
         const plan_storage *s = &plan->storages[i];
         if (s->kind == STORAGE_VARIABLE || s->kind == STORAGE_INPUT) plan->outside[plan->n_outside++] = i;

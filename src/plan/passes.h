@@ -26,7 +26,9 @@ typedef struct node_info {
     int storage;   /* -1 until lowered */
     int pack;      /* the last step that packs it, -1 */
     int64_t width; /* of the panels its storage lies in, 0: row-major */
-    soma_variable *into; /* members computed right into a variable: the assign's */
+    soma_variable *into;         /* members computed right into a variable: the assign's */
+    const soma_tensor *within;   /* members stored as a part of another's storage, which has a place of its own ... */
+    const struct layout *placed; /* ... there; else NULL */
 } node_info;
 
 typedef enum group_kind { GROUP_MAP, GROUP_ROW, GROUP_REDUCE, GROUP_CONTRACT, GROUP_KERNEL } group_kind;
@@ -116,6 +118,10 @@ const cpu_kernels *plan_kernels(soma_context *context);
 /* Copies what the targets need into the plan's graph: common subexpressions once, constants folded, algebra done. */
 soma_status plan_simplify(build *b, soma_tensor *const *targets, int n);
 
+/* ---- unroll.c ---- */
+/* A reduction over the axes of windows as maps of their elements; any other node as it is. */
+soma_tensor *plan_unroll(soma_tensor *t);
+
 /* ---- layout.c ---- */
 void layout_dense(layout *out, int rank, const int64_t *shape);
 bool layout_view(layout *l, const soma_tensor *view);
@@ -127,6 +133,25 @@ bool chain_find(const build *b, const soma_tensor *node, chain *out);
 bool chain_layout(const chain *c, layout *out, const soma_tensor **blocker);
 /* Which storages lie in panels. */
 soma_status plan_layout(build *b);
+
+/* ---- axes.c ---- */
+enum { AXES_MAX = 16 };
+typedef struct fine_axis {
+    int64_t extent, stride;
+} fine_axis;
+/* A source's elements over a shape each of whose axes may take several strided ones: list[ends[i-1] .. ends[i]-1], from
+ * the outermost, none for an extent of 1. */
+typedef struct fine_axes {
+    int64_t offset;
+    int rank, ends[SOMA_MAX_RANK];
+    fine_axis list[AXES_MAX];
+} fine_axes;
+/* How many axes make the result's axis i, and which. */
+int axes_of(const fine_axes *x, int i, const fine_axis **list);
+/* Puts neighbours together that are one strided axis; returns how many are left. */
+int axes_merge(fine_axis *list, int n);
+/* The chain's result, the node, over the source's dense elements; on failure *blocker is what must be forced. */
+bool axes_find(const chain *c, const soma_tensor *node, fine_axes *out, const soma_tensor **blocker);
 
 /* ---- groups.c ---- */
 /* A group of no members yet, over the node's shape; NULL when out of memory. Groups move when one is made. */
@@ -157,6 +182,12 @@ variable_use *state_variable(const build *b, const soma_variable *variable);
  * way. */
 soma_status plan_state(build *b);
 
+/* ---- placed.c ---- */
+/* Lets parts of concatenations and insides of pads be computed in their place there. */
+soma_status plan_place(build *b);
+/* Is input k of a concatenation or pad in its place already? */
+bool placed_input(const build *b, const soma_tensor *t, int k);
+
 /* ---- storages.c ---- */
 int storage_add(build *b, const plan_storage *s);
 /* The variable's storage; width of panels when it is made here, in the shape of t. */
@@ -164,8 +195,16 @@ int storage_of_variable(build *b, soma_variable *v, const soma_tensor *t, int64_
 /* The storage of a source node (leaf or stored member), made when it is first asked for; -1 when out of memory. */
 int storage_of(build *b, const soma_tensor *node);
 
-/* ---- lower.c, lower_program.c ---- */
+/* ---- lower.c, lower_contract.c, lower_program.c ---- */
 soma_status plan_lower(build *b);
+/* A contraction and what packs its right operand. */
+soma_status lower_contract(build *b, int index);
+/* A step of nothing yet; NULL when out of memory. */
+plan_step *step_add(build *b, step_kind kind);
+/* Adds the flops of a program and the bytes that it moves. */
+void step_count(const build *b, plan_step *s, const tile_program *p);
+/* Shared by all threads, if there is work enough in it. */
+void step_set_parallel(plan_step *s);
 
 typedef enum program_part { PART_WHOLE, PART_PRE, PART_POST } program_part;
 /* The tile program of a group (or of one side of a reduction). preset: the node that register 0 holds, or NULL.
@@ -173,10 +212,13 @@ typedef enum program_part { PART_WHOLE, PART_PRE, PART_POST } program_part;
 soma_status lower_program(build *b, int group, program_part part, const soma_tensor *preset, const soma_tensor *reduced,
                           int *result, tile_program *out);
 
-/* ---- placement.c, schedule.c, describe.c ---- */
-soma_status plan_order(build *b); /* of groups, so that each comes after what it needs */
+/* ---- uses.c, placement.c, schedule.c, describe.c ---- */
+typedef void storage_fn(void *user, int storage, bool written);
+void step_uses(const plan_step *s, storage_fn *f, void *user); /* a storage may come more than once */
+soma_status plan_order(build *b);                              /* of groups, so that each comes after what it needs */
 soma_status plan_memory(build *b);
 void plan_schedule(build *b);
+soma_status plan_meetings(build *b); /* where threads wait for each other; after plan_memory */
 void plan_log(build *b, const char *pass);
 
 #endif

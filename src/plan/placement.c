@@ -6,50 +6,17 @@
 
 #include "plan/passes.h"
 
-static void use(soma_plan *plan, int index, int step) {
-    if (index < 0) return;
-    plan_storage *s = &plan->storages[index];
-    if (step < s->first) s->first = step;
-    if (step > s->last) s->last = step;
-}
+typedef struct lifetimes {
+    soma_plan *plan;
+    int step;
+} lifetimes;
 
-static void use_program(soma_plan *plan, const tile_program *p, int step) {
-    for (int i = 0; i < p->n_accesses; i++)
-        use(plan, p->accesses[i].storage, step);
-}
-
-static void find_lifetimes(soma_plan *plan) {
-    for (int i = 0; i < plan->n_steps; i++) {
-        const plan_step *s = &plan->steps[i];
-        switch (s->kind) {
-        case STEP_MAP:
-            use_program(plan, &s->as.map, i);
-            break;
-        case STEP_CONTRACT:
-            use(plan, s->as.contract.a, i);
-            use(plan, s->as.contract.b, i);
-            use_program(plan, &s->as.contract.epilogue, i);
-            break;
-        case STEP_REDUCE:
-            use(plan, s->as.reduction.partial, i);
-            use_program(plan, &s->as.reduction.pre, i);
-            use_program(plan, &s->as.reduction.post, i);
-            break;
-        case STEP_PACK:
-            use(plan, s->as.pack.source, i);
-            use(plan, s->as.pack.destination, i);
-            break;
-        case STEP_KERNEL:
-            for (int k = 0; k < s->as.kernel.n_inputs; k++)
-                use(plan, s->as.kernel.storages[k], i);
-            use(plan, s->as.kernel.destination, i);
-            break;
-        case STEP_COPY:
-            use(plan, s->as.copy.from, i);
-            use(plan, s->as.copy.to, i);
-            break;
-        }
-    }
+static void use(void *user, int index, bool written) {
+    (void)written;
+    const lifetimes *l = user;
+    plan_storage *s = &l->plan->storages[index];
+    if (l->step < s->first) s->first = l->step;
+    if (l->step > s->last) s->last = l->step;
 }
 
 typedef struct event {
@@ -116,7 +83,8 @@ static void give_back(gaps *g, size_t offset, size_t bytes) {
 
 soma_status plan_memory(build *b) {
     soma_plan *plan = b->plan;
-    find_lifetimes(plan);
+    for (int i = 0; i < plan->n_steps; i++)
+        step_uses(&plan->steps[i], use, &(lifetimes){plan, i});
     event *events = arena_alloc(&b->arena, 2 * (size_t)plan->n_storages * sizeof *events + 1);
     gaps g = {.list = arena_alloc(&b->arena, ((size_t)plan->n_storages + 2) * sizeof *g.list)};
     if (!events || !g.list) return SOMA_NO_MEMORY;

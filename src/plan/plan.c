@@ -1,6 +1,7 @@
 /* Plans as the user has them: create, bind, run, look at outputs, destroy.
  * Rests on build.c for making and on run_*.c for steps. A run allocates nothing: all threads walk the same list. */
 #include <string.h>
+#include <time.h>
 
 #include "base/context_internal.h"
 #include "plan/passes.h"
@@ -25,6 +26,7 @@ void soma_plan_destroy(soma_plan *plan) {
     if (!plan) return;
     soma_context *context = plan->context;
     soma_graph_destroy(plan->graph);
+    rows_free(plan);
     mem_free(context, plan->memory, plan->memory_bytes);
     arena_deinit(&plan->arena);
     mem_free(context, plan, sizeof *plan);
@@ -32,6 +34,7 @@ void soma_plan_destroy(soma_plan *plan) {
 
 soma_status soma_plan_bind(soma_plan *plan, const soma_tensor *input, const void *data) {
     if (!plan || !input) return SOMA_INVALID;
+    if (plan->rows) rows_unbind(plan, input);
     for (int i = 0; i < plan->n_storages; i++)
         if (plan->storages[i].input == input) plan->bases[i] = (void *)(intptr_t)data;
     RETURN_IF(plan->context, input->op != &op_input, SOMA_INVALID, "[plan] only what soma_input made can be bound");
@@ -39,7 +42,7 @@ soma_status soma_plan_bind(soma_plan *plan, const soma_tensor *input, const void
 }
 
 /* Storages of variables and inputs point to what is there now. */
-static soma_status connect(soma_plan *plan) {
+static soma_status connect(const soma_plan *plan) {
     for (int k = 0; k < plan->n_outside; k++) {
         int i = plan->outside[k];
         const plan_storage *s = &plan->storages[i];
@@ -80,38 +83,88 @@ static void run_step(const plan_step *s, const plan_runner *r) {
 
 typedef struct run {
     const soma_plan *plan;
-    soma_status status;
+    soma_plan_time *times;
+    double begin;
+    atomic_int status;
 } run;
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The plan with the bases of this thread, in `mine` when they are others than the first thread's. */
+static const soma_plan *seen_by(const soma_plan *plan, int thread, soma_plan *mine) {
+    if (thread == 0 || (plan->own_bytes == 0 && !plan->rows)) return plan;
+    *mine = *plan;
+    mine->bases = plan->own_bases + (size_t)(thread - 1) * (size_t)plan->n_storages;
+    memcpy(mine->bases, plan->bases, (size_t)plan->n_storages * sizeof *plan->bases);
+    char *own = plan->own + (size_t)(thread - 1) * plan->own_bytes;
+    for (int i = 0; i < plan->n_storages && plan->own_bytes; i++)
+        if (plan->storages[i].own) mine->bases[i] = own + plan->storages[i].own_offset;
+    rows_connect(plan, thread, mine->bases);
+    return mine;
+}
+
+/* One step, with the clock read around it when somebody wants to know. */
+static void run_timed(const run *all, int thread, int i, const plan_runner *runner, double arrive) {
+    const double start = seconds_now();
+    run_step(&runner->plan->steps[i], runner);
+    all->times[(size_t)i * (size_t)all->plan->threads + (size_t)thread] =
+        (soma_plan_time){arrive - all->begin, start - all->begin, seconds_now() - all->begin};
+}
 
 static void run_thread(void *argument, int thread, int threads) {
     run *all = argument;
-    const soma_plan *plan = all->plan;
+    soma_plan mine;
+    const soma_plan *plan = seen_by(all->plan, thread, &mine);
     plan_runner shared = {.plan = plan, .thread = thread, .threads = threads, .status = &all->status};
     shared.scratch = plan->scratch + (size_t)thread * plan->scratch_bytes;
-    plan_runner alone = shared;
-    alone.thread = 0;
+    plan_runner alone = shared; /* does the whole step */
     alone.threads = 1;
+    alone.thread = 0;
     team *crew = threads > 1 ? context_team(plan->context) : NULL;
+    if (plan->rows && rows_gather(plan, thread, threads) && crew) team_barrier(crew, thread);
     for (int i = 0; i < plan->n_steps; i++) {
         const plan_step *s = &plan->steps[i];
+        const double arrive = all->times ? seconds_now() : 0;
         if (crew && s->barrier) team_barrier(crew, thread);
         if (!s->parallel && thread != 0) continue;
-        if (all->status != SOMA_OK) continue; /* what follows would be wrong; only thread 0 fails, before a barrier */
-        run_step(s, s->parallel ? &shared : &alone);
+        if (atomic_load_explicit(&all->status, memory_order_relaxed) != SOMA_OK)
+            continue; /* what follows would be wrong; only thread 0 fails, and all meet after a step that may */
+        const plan_runner *runner = s->parallel && !s->everywhere ? &shared : &alone;
+        if (all->times)
+            run_timed(all, thread, i, runner, arrive);
+        else
+            run_step(s, runner);
     }
 }
 
-soma_status soma_plan_run(soma_plan *plan) {
-    if (!plan) return SOMA_INVALID;
+soma_status plan_run(const soma_plan *plan, soma_plan_time *times) {
     TRY(connect(plan));
-    run all = {.plan = plan, .status = SOMA_OK};
+    run all = {.plan = plan, .times = times, .begin = times ? seconds_now() : 0, .status = SOMA_OK};
     if (plan->threads > 1) {
         team *crew = context_team(plan->context);
         if (!crew) return SOMA_NO_MEMORY;
         team_run(crew, run_thread, &all);
     } else
         run_thread(&all, 0, 1);
-    return all.status;
+    return (soma_status)atomic_load(&all.status);
+}
+
+soma_status soma_plan_run(soma_plan *plan) {
+    return plan ? plan_run(plan, NULL) : SOMA_INVALID;
+}
+
+int soma_plan_threads(const soma_plan *plan) {
+    return plan ? plan->threads : 0;
+}
+
+soma_status soma_plan_run_timed(const soma_plan *plan, soma_plan_time *times) {
+    if (!plan || !times) return SOMA_INVALID;
+    memset(times, 0, (size_t)plan->n_steps * (size_t)plan->threads * sizeof *times);
+    return plan_run(plan, times);
 }
 
 const void *soma_plan_output(const soma_plan *plan, int i) {

@@ -1,17 +1,21 @@
-/* Runs one node by its reference kernel: for ops that no program, contraction or reduction computes.
- * Rests on ops. Plain, on one thread: an op that shows up in a profile deserves better. */
-#include "plan/steps.h"
+/* Runs one node by its own kernel: for ops that no program, contraction or reduction computes.
+ * Rests on run_move.h for those that all threads share; the others run by the reference, on one thread. */
+#include "plan/run_move.h"
 
 void kernel_run(const kernel_step *kernel, const plan_runner *runner) {
-    op_view inputs[16];
-    op_view *views = inputs, output = kernel->output;
-    if (kernel->n_inputs > 16) views = kernel->inputs + kernel->n_inputs; /* room the lowering left behind them */
+    op_view inputs[16], *views = inputs, output = kernel->output;
+    if (kernel->n_inputs > 16) /* room the lowering left behind them, for each thread */
+        views = kernel->inputs + (int64_t)kernel->n_inputs * (1 + runner->thread);
     for (int i = 0; i < kernel->n_inputs; i++) {
         views[i] = kernel->inputs[i];
+        views[i].data = NULL; /* of what lies in the output already */
+        if (kernel->storages[i] < 0) continue;
         views[i].data = (char *)runner->plan->bases[kernel->storages[i]] +
                         (intptr_t)kernel->inputs[i].data * (intptr_t)soma_dtype_size(views[i].dtype);
     }
     output.data = runner->plan->bases[kernel->destination];
-    soma_status status = kernel->node->op->reference(kernel->node, views, &output);
-    if (status != SOMA_OK && *runner->status == SOMA_OK) *runner->status = status; /* thread 0 alone runs kernels */
+    soma_status status = kernel->run ? kernel->run(kernel->node, views, &output, runner)
+                                     : kernel->node->op->reference(kernel->node, views, &output);
+    int none = SOMA_OK; /* another thread may still be looking whether it should begin: the meeting after settles it */
+    if (status != SOMA_OK && runner->thread == 0) atomic_compare_exchange_strong(runner->status, &none, (int)status);
 }

@@ -4,14 +4,17 @@
 
 #include "plan/steps.h"
 
-/* One destination panel from a row-major or column-major source. */
-static void pack_strided(const pack_step *p, const cpu_real *real, char *dst, const char *src, int64_t column,
-                         int64_t columns, int64_t size) {
-    const char *from = src + column * p->column_stride * size;
-    if (p->column_stride == 1)
-        real->pack(dst, p->rows * p->width, p->width, from, p->row_stride, p->rows, columns);
-    else
-        real->pack_transposed(dst, p->rows * p->width, p->width, from, p->column_stride, columns, p->rows);
+/* Part of a destination panel from a row-major or column-major source. */
+static void pack_strided(const pack_step *p, const cpu_real *real, char *dst, const char *from, int64_t columns,
+                         int64_t rows, int64_t size) {
+    for (int64_t s = 0; s < p->segments; s++) {
+        if (p->column_stride == 1)
+            real->pack(dst, rows * p->width, p->width, from, p->row_stride, rows, columns);
+        else
+            real->pack_transposed(dst, rows * p->width, p->width, from, p->column_stride, columns, rows);
+        from += p->segment_stride * size;
+        dst += rows * p->width * size;
+    }
 }
 
 /* One destination panel from the transpose, which lies in panels of its own: [rows/w][columns][w]. */
@@ -36,27 +39,36 @@ static void pack_small(const pack_step *p, float *dst, const float *src, int64_t
             dst[r * p->width + c] = from[r * row_stride + c * column_stride];
 }
 
+void pack_panel(const pack_step *p, const cpu_real *real, char *dst, const char *matrix, int64_t panel, int64_t row,
+                int64_t rows) {
+    const int64_t size = p->dtype == SOMA_F64 ? 8 : 4, column = panel * p->width;
+    const int64_t columns = minimum(p->width, p->columns - column);
+    bool whole = rows == p->segments * p->rows;
+    if (whole && size == 4 && p->segments == 1 && rows * p->width <= SMALL_PANEL &&
+        (!p->source_width || rows <= p->source_width))
+        pack_small(p, (float *)(void *)dst, (const float *)(const void *)matrix, column, columns);
+    else if (p->source_width)
+        pack_panels(p, real, dst, matrix, column, columns, size);
+    else
+        pack_strided(p, real, dst, matrix + (row * p->row_stride + column * p->column_stride) * size, columns,
+                     whole ? p->rows : rows, size);
+}
+
 void pack_run(const pack_step *p, const plan_runner *runner) {
     const cpu_kernels *kernels = runner->plan->kernels;
     const cpu_real *real = p->dtype == SOMA_F64 ? &kernels->f64 : &kernels->f32;
-    int64_t size = p->dtype == SOMA_F64 ? 8 : 4, panels = (p->columns + p->width - 1) / p->width;
+    const int64_t size = p->dtype == SOMA_F64 ? 8 : 4, panels = (p->columns + p->width - 1) / p->width;
+    const int64_t rows = p->segments * p->rows;
     const char *source = runner->plan->bases[p->source];
     char *destination = runner->plan->bases[p->destination];
     int64_t first, last;
     runner_share(runner, p->batch * panels, &first, &last);
     for (int64_t u = first; u < last; u++) {
-        int64_t batch = u / panels, column = u % panels * p->width, offset = p->offset, rest = batch;
+        int64_t offset = p->offset, rest = u / panels;
         for (int i = p->batch_rank - 1; i >= 0; i--) {
             offset += rest % p->batch_shape[i] * p->batch_strides[i];
             rest /= p->batch_shape[i];
         }
-        char *dst = destination + (batch * panels + u % panels) * p->rows * p->width * size;
-        int64_t columns = minimum(p->width, p->columns - column);
-        if (size == 4 && p->rows * p->width <= SMALL_PANEL && (!p->source_width || p->rows <= p->source_width))
-            pack_small(p, (float *)(void *)dst, (const float *)(const void *)(source + offset * size), column, columns);
-        else if (p->source_width)
-            pack_panels(p, real, dst, source + offset * size, column, columns, size);
-        else
-            pack_strided(p, real, dst, source + offset * size, column, columns, size);
+        pack_panel(p, real, destination + u * rows * p->width * size, source + offset * size, u % panels, 0, rows);
     }
 }

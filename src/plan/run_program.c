@@ -125,7 +125,68 @@ static void copy_short(char *dst, const char *src, int64_t n) {
         memcpy(dst, src, 4);
 }
 
-enum { SHORT = 32 };
+enum { SHORT = 32, CHUNK_BYTES = 4096 };
+
+/* Row after row of an access that is not in panels: its offset, without dividing for each row. */
+typedef struct row_walk {
+    const tile_access *access;
+    const tile_space *space;
+    int64_t index[SOMA_MAX_RANK], offset;
+} row_walk;
+
+static row_walk walk_from(const tile_access *access, const tile_space *space, int64_t row) {
+    row_walk w = {.access = access, .space = space, .offset = access->offset};
+    for (int i = space->row_rank - 1; i >= 0; i--) {
+        w.index[i] = i > 0 ? row % space->row_shape[i] : row;
+        w.offset += w.index[i] * access->row_strides[i];
+        if (i > 0) row /= space->row_shape[i];
+    }
+    return w;
+}
+
+static void walk_on(row_walk *w) {
+    for (int i = w->space->row_rank - 1; i >= 0; i--) {
+        w->offset += w->access->row_strides[i];
+        if (i == 0 || ++w->index[i] < w->space->row_shape[i]) return;
+        w->offset -= w->index[i] * w->access->row_strides[i];
+        w->index[i] = 0;
+    }
+}
+
+/* Is a row short, of the registers' own type, and without gaps? */
+static bool short_rows(const block *b, const tile_access *access) {
+    return access->dtype == SOMA_F32 && b->size == 4 && access->column_stride == 1 && b->columns <= SHORT;
+}
+
+static void load_rows(const block *b, const tile_access *access, char *dst) {
+    const char *base = b->runner->plan->bases[access->storage];
+    const int64_t size = element_size(b, access), ahead = b->column * access->column_stride;
+    cpu_load_fn *get = b->program->real->load[access->dtype];
+    const bool fits = short_rows(b, access);
+    row_walk w = walk_from(access, &b->program->space, b->row);
+    for (int64_t r = 0; r < b->rows; r++, walk_on(&w), dst += b->ld * b->size) {
+        const char *row = base + (w.offset + ahead) * size;
+        if (fits)
+            copy_short(dst, row, b->columns);
+        else
+            get(dst, row, access->column_stride, b->columns);
+    }
+}
+
+static void store_rows(const block *b, const tile_access *access, const char *src) {
+    char *base = b->runner->plan->bases[access->storage];
+    const int64_t size = element_size(b, access), ahead = b->column * access->column_stride;
+    cpu_store_fn *put = b->program->real->store[access->dtype];
+    const bool fits = short_rows(b, access);
+    row_walk w = walk_from(access, &b->program->space, b->row);
+    for (int64_t r = 0; r < b->rows; r++, walk_on(&w), src += b->ld * b->size) {
+        char *row = base + (w.offset + ahead) * size;
+        if (fits)
+            copy_short(row, src, b->columns);
+        else
+            put(row, access->column_stride, src, b->columns);
+    }
+}
 
 static void load(const block *b, const tile_instruction *in) {
     const tile_access *access = &b->program->accesses[in->access];
@@ -137,6 +198,10 @@ static void load(const block *b, const tile_instruction *in) {
             return;
         }
         if (move_single(b, access, dst, false)) return;
+        if (access->storage >= 0 && !access->width) {
+            load_rows(b, access, dst);
+            return;
+        }
         for (int64_t r = 0; r < b->rows; r++)
             load_full_row(b, access, b->row + r, dst + r * b->ld * b->size);
     } else if (access->kind == ACCESS_COLUMN) {
@@ -182,18 +247,12 @@ static void store(const block *b, const tile_instruction *in) {
     if (access->kind == ACCESS_FULL) {
         if (in->in_place && b->in_place[in->arguments[0]] == access->storage) return;
         if (move_single(b, access, b->registers[in->arguments[0]], true)) return;
+        if (!access->width) {
+            store_rows(b, access, src);
+            return;
+        }
         for (int64_t r = 0; r < b->rows; r++) {
             const char *row = src + r * b->ld * b->size;
-            if (!access->width) {
-                int64_t offset = access->offset + access_row_offset(access, &b->program->space, b->row + r) +
-                                 b->column * access->column_stride;
-                if (access->dtype == SOMA_F32 && b->size == 4 && access->column_stride == 1 && b->columns <= SHORT) {
-                    copy_short(base + offset * 4, row, b->columns);
-                    continue;
-                }
-                put(base + offset * size, access->column_stride, row, b->columns);
-                continue;
-            }
             for (int64_t done = 0; done < b->columns;) {
                 int64_t column = b->column + done, piece = access->width - column % access->width;
                 if (piece > b->columns - done) piece = b->columns - done;
@@ -251,6 +310,45 @@ static void random_numbers(const block *b, const tile_instruction *in) {
     }
 }
 
+/* A plain program whose arrays are all used where they lie: chunk after chunk through all maps, so that what lies in
+ * between stays in L1 however large the block is. False when an array must be converted or copied. */
+static bool run_plain(const block *b) {
+    const tile_program *p = b->program;
+    void **registers = b->registers;
+    int walking[PROGRAM_MAX_REGISTERS], n_walking = 0;
+    for (int i = 0; i < p->n_stores; i++) {
+        const int stored = p->instructions[p->stores[i]].arguments[0];
+        if (b->in_place[stored] < 0) return false;
+        walking[n_walking++] = stored;
+    }
+    for (int i = 0; i < p->n_instructions; i++) {
+        const tile_instruction *in = &p->instructions[i];
+        if (in->kind == INSTRUCTION_LOAD && in->result == ACCESS_FULL) {
+            void *there = in_place(b, &p->accesses[in->access], false);
+            if (!there) return false;
+            registers[in->dst] = there;
+            walking[n_walking++] = in->dst;
+        } else if (in->kind == INSTRUCTION_LOAD) {
+            load(b, in);
+        } else if (in->kind == INSTRUCTION_MAP && !in->plain) {
+            map(b, in); /* of numbers */
+        }
+    }
+    walking[n_walking++] = 0;
+    const int64_t whole = b->rows * b->ld;
+    for (int64_t done = 0; done < whole; done += p->chunk) {
+        const int64_t n = minimum(p->chunk, whole - done);
+        for (int i = 0; i < p->n_maps; i++) {
+            const tile_instruction *in = &p->instructions[p->maps[i]];
+            in->plain(registers[in->dst], registers[in->arguments[0]], registers[in->arguments[1]],
+                      registers[in->arguments[2]], n);
+        }
+        for (int i = 0; i < n_walking; i++)
+            registers[walking[i]] = (char *)registers[walking[i]] + p->chunk * b->size;
+    }
+    return true;
+}
+
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
                  int64_t rows, int64_t column, int64_t columns, int64_t ld) {
     int bound[PROGRAM_MAX_REGISTERS];
@@ -266,6 +364,7 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
         bound[in->arguments[0]] = there ? access->storage : -1;
         if (there) registers[in->arguments[0]] = there;
     }
+    if (whole > program->chunk && program->plain && run_plain(&b)) return;
     for (int i = 0; i < program->n_instructions; i++) {
         const tile_instruction *in = &program->instructions[i];
         switch (in->kind) {
@@ -293,28 +392,27 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
     }
 }
 
-void program_prefetch(const tile_program *program, const plan_runner *runner, int64_t row, int64_t rows,
-                      int64_t column) {
-    if (!program->streams) return;
-    int64_t size = program->dtype == SOMA_F64 ? 8 : 4;
-    for (int i = 0; i < program->n_instructions; i++) {
-        const tile_instruction *in = &program->instructions[i];
-        if (in->kind != INSTRUCTION_LOAD || !program->accesses[in->access].width) continue;
-        const tile_access *access = &program->accesses[in->access];
-        const char *from = (const char *)runner->plan->bases[access->storage] +
-                           panel_offset(access, &program->space, row, column) * size;
-        for (int64_t k = 0; k < rows * access->width * size; k += 64)
-            __builtin_prefetch(from + k, 1);
-    }
-}
-
 void program_prepare(tile_program *program) {
     const int64_t slot_bytes = program->block * (program->dtype == SOMA_F64 ? 8 : 4) + PROGRAM_PAD;
     for (int i = 0; i < program->n_registers; i++)
-        program->offsets[i] = program->slots[i] > 0 ? program->slots[i] * slot_bytes : 0;
+        program->offsets[i] = program->slots[i] > 0    ? program->slots[i] * slot_bytes
+                              : program->slots[i] < -1 ? program->n_slots * slot_bytes + (-2 - program->slots[i]) * 64
+                                                       : 0;
+    program->chunk = CHUNK_BYTES / (program->dtype == SOMA_F64 ? 8 : 4);
+    program->plain = true;
+    program->n_maps = 0;
     for (int i = 0; i < program->n_instructions; i++) {
         tile_instruction *in = &program->instructions[i];
-        if (in->kind != INSTRUCTION_MAP || in->result != ACCESS_FULL || in->by_rows) continue;
+        bool map = in->kind == INSTRUCTION_MAP && !in->by_rows, number = in->result == ACCESS_UNIFORM;
+        bool load = in->kind == INSTRUCTION_LOAD && program->accesses[in->access].kind != ACCESS_COLUMN;
+        bool store = in->kind == INSTRUCTION_STORE && in->in_place;
+        program->plain = program->plain && (map || load || store) && (number || in->result == ACCESS_FULL);
+        for (int k = 0; store && k < i; k++) /* kept in one place, copied to the other */
+            if (program->instructions[k].kind == INSTRUCTION_STORE &&
+                program->instructions[k].arguments[0] == in->arguments[0])
+                program->plain = false;
+        if (!map || number || in->result != ACCESS_FULL) continue;
+        program->maps[program->n_maps++] = i;
         in->plain = in->map[in->variant];
         for (int k = in->n_arguments; k < 3; k++)
             in->arguments[k] = in->arguments[0]; /* not read */
@@ -323,12 +421,13 @@ void program_prepare(tile_program *program) {
 
 size_t program_scratch(const tile_program *program) {
     size_t size = program->dtype == SOMA_F64 ? 8 : 4;
-    return (size_t)program->n_slots * ((size_t)program->block * size + PROGRAM_PAD);
+    return (size_t)program->n_slots * ((size_t)program->block * size + PROGRAM_PAD) + (size_t)program->n_numbers * 64;
 }
 
 /* Units: whole blocks of rows when a row is short or must be whole, else pieces of rows. */
 void map_run(const tile_program *program, const plan_runner *runner) {
     void *registers[PROGRAM_MAX_REGISTERS];
+    registers[0] = runner->scratch; /* not read */
     const tile_space *space = &program->space;
     if (space->rows == 0 || space->columns == 0) return;
     int64_t first, last;

@@ -6,13 +6,14 @@
 
 #include <soma/ops.h>
 
+#include "ops/build.h"
 #include "plan/passes.h"
 
 typedef struct simplifier {
     build *b;
     soma_tensor **copies; /* by old id */
-    soma_tensor **table;  /* hash table of the new nodes */
-    int64_t mask;
+    soma_tensor **table;  /* hash table of the new nodes, at most half full */
+    int64_t mask, held;
 } simplifier;
 
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) {
@@ -56,13 +57,30 @@ static bool node_equal(const soma_tensor *a, const soma_tensor *b) {
     return a->op != &op_input && a->op != &op_assign;
 }
 
-/* The node itself, or one made before that is equal. */
-static soma_tensor *unique(simplifier *s, soma_tensor *t) {
+/* Where the node, or one made before that is equal, is or belongs. */
+static soma_tensor **find_place(const simplifier *s, const soma_tensor *t) {
     for (uint64_t i = node_hash(t);; i++) {
         soma_tensor **place = &s->table[i & (uint64_t)s->mask];
-        if (!*place) return *place = t;
-        if (*place == t || node_equal(*place, t)) return *place;
+        if (!*place || *place == t || node_equal(*place, t)) return place;
     }
+}
+
+static bool grow(simplifier *s) {
+    simplifier old = *s;
+    s->mask = 2 * s->mask + 1;
+    s->table = arena_alloc(&s->b->arena, ((size_t)s->mask + 1) * sizeof *s->table);
+    for (int64_t i = 0; s->table && i <= old.mask; i++)
+        if (old.table[i]) *find_place(s, old.table[i]) = old.table[i];
+    return s->table;
+}
+
+/* The node itself, or one made before that is equal; NULL when out of memory. */
+static soma_tensor *unique(simplifier *s, soma_tensor *t) {
+    if (2 * s->held > s->mask && !grow(s)) return NULL;
+    soma_tensor **place = find_place(s, t);
+    if (*place) return *place;
+    s->held++;
+    return *place = t;
 }
 
 static soma_tensor *make(simplifier *s, const soma_tensor *like, soma_tensor *const *inputs) {
@@ -165,6 +183,18 @@ static bool is_identity_permutation(const soma_tensor *t) {
     return true;
 }
 
+/* Windows side by side, nothing between them: the axes as one, and zeros behind. */
+static soma_tensor *side_by_side(soma_tensor *t) {
+    const op_attributes *at = &t->attributes;
+    soma_tensor *x = t->inputs[0];
+    int64_t before[SOMA_MAX_RANK] = {0}, after[SOMA_MAX_RANK] = {0}, shape[SOMA_MAX_RANK];
+    if (at->step[0] != x->shape[at->axis + 1] || (at->step[1] != 1 && at->step[0] != 1)) return t;
+    memcpy(shape, t->shape, sizeof shape);
+    shape[at->axis] = x->shape[at->axis] * at->step[0];
+    after[at->axis] = t->shape[at->axis] - shape[at->axis];
+    return soma_pad(soma_reshape(x, t->rank, shape), before, after, 0);
+}
+
 static soma_tensor *views(soma_tensor *t) {
     soma_tensor *a = t->n_inputs > 0 ? t->inputs[0] : NULL;
     if (t->op == &op_reshape && a->op == &op_reshape) return soma_reshape(a->inputs[0], t->rank, t->shape);
@@ -176,6 +206,7 @@ static soma_tensor *views(soma_tensor *t) {
             axes[i] = (int)a->attributes.start[t->attributes.start[i]];
         return soma_transpose(a->inputs[0], axes);
     }
+    if (t->op == &op_unwindow) return side_by_side(t);
     if (t->op == &op_concat && t->n_inputs == 1) return a;
     return t;
 }
@@ -212,15 +243,44 @@ static soma_tensor *reductions(soma_tensor *t) {
     return reduce_axes(t, reduce_axes(t, t->inputs[0], run_axes), axes & ~run_axes);
 }
 
-/* Applies the rules until none does; what they build goes through them too. */
+static soma_tensor *simplest(simplifier *s, soma_tensor *t);
+
+/* What a rule built, nodes from id first on, goes through the rules too; t is the one that is wanted of them. */
+static soma_tensor *settle(simplifier *s, soma_tensor *t, int64_t first) {
+    const soma_graph *graph = s->b->graph;
+    int64_t n = graph->n_nodes - first;
+    if (!t || n == 0 || t->id < first) return t;
+    soma_tensor **settled = arena_alloc(&s->b->arena, (size_t)n * sizeof *settled);
+    if (!settled) return NULL;
+    for (int64_t i = 0; i < n; i++) {
+        soma_tensor *node = graph->nodes[first + i], *inputs[64], **list = inputs;
+        bool changed = false;
+        if (node->n_inputs > 64) list = arena_alloc(&s->b->arena, (size_t)node->n_inputs * sizeof *list);
+        if (!list) return NULL;
+        for (int k = 0; k < node->n_inputs; k++) {
+            list[k] = node->inputs[k]->id < first ? node->inputs[k] : settled[node->inputs[k]->id - first];
+            changed = changed || list[k] != node->inputs[k];
+        }
+        if (changed) node = make(s, node, list);
+        settled[i] = node ? simplest(s, node) : NULL;
+        if (!settled[i]) return NULL;
+    }
+    return settled[t->id - first];
+}
+
+/* Applies the rules until none does. */
 static soma_tensor *simplest(simplifier *s, soma_tensor *t) {
     for (int round = 0; t && round < 8; round++) {
         soma_tensor *before = t;
-        t = algebra(t);
+        int64_t first = s->b->graph->n_nodes;
+        t = op_compose(t);
+        if (t) t = plan_unroll(t);
+        if (t) t = algebra(t);
         if (t) t = views(t);
         if (t) t = reductions(t);
         if (t) t = shrink(s, t);
         if (t) t = fold(s, t);
+        t = settle(s, t, first);
         if (t == before) break;
     }
     return t ? unique(s, t) : NULL;

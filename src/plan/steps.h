@@ -4,12 +4,16 @@
 #ifndef PLAN_STEPS_H
 #define PLAN_STEPS_H
 
+#include <stdatomic.h>
+
 #include <soma/plan.h>
 
 #include "cpu/cpu.h"
 #include "ops/op.h"
 
 /* ---- storages: every array a plan touches ---- */
+
+typedef struct plan_rows plan_rows;
 
 typedef enum storage_kind { STORAGE_ARENA, STORAGE_VARIABLE, STORAGE_INPUT, STORAGE_CONSTANT } storage_kind;
 
@@ -20,9 +24,11 @@ typedef struct plan_storage {
     int64_t width;    /* panels of a matrix stack (rows, columns): [batch][columns/width][rows][width]; 0: row-major */
     int64_t rows, columns; /* of the matrices, when width != 0 */
     size_t bytes;
-    size_t offset;   /* arena */
-    int first, last; /* steps that use it, for the memory plan */
-    bool output;     /* read by the user after the run: never shared */
+    size_t offset;     /* arena */
+    int first, last;   /* steps that use it, for the memory plan */
+    bool output;       /* read by the user after the run: never shared */
+    bool own;          /* every thread has a copy of its own, the first one's is in the arena */
+    size_t own_offset; /* in the others' memory for such copies */
     soma_variable *variable;
     const soma_tensor *input; /* the user's tensor, for binding */
     const char *name;         /* the input's */
@@ -90,13 +96,16 @@ typedef struct tile_program {
     tile_instruction *instructions;
     int n_instructions;
     int n_registers;  /* register 0 is preset by a contraction or reduction, unused otherwise */
-    int *slots;       /* register -> slot in scratch, shared by registers that do not live together */
+    int *slots;       /* register -> slot in scratch, shared by registers that do not live together; numbers: -2 - n */
     int64_t *offsets; /* the same in bytes; 0 for register 0 */
-    int n_slots;
+    int n_slots, n_numbers;
     int n_stores; /* stores come first in `stores`, by instruction */
     int *stores;
+    int n_maps; /* of maps over whole blocks, by instruction, likewise */
+    int *maps;
+    bool plain;      /* nothing but such maps, of numbers and arrays that may be used where they lie */
+    int64_t chunk;   /* elements that a plain program takes through all its maps at a time */
     int64_t block;   /* elements of a slot */
-    bool streams;    /* reads whole panels in place: worth asking for early */
     bool whole_rows; /* has reductions: a block holds whole rows */
 } tile_program;
 
@@ -106,28 +115,57 @@ enum { STORAGE_SLACK = 15 };
 
 /* ---- steps ---- */
 
+struct plan_runner;
+
 typedef enum step_kind { STEP_MAP, STEP_CONTRACT, STEP_REDUCE, STEP_PACK, STEP_KERNEL, STEP_COPY } step_kind;
 
-/* C = A B over a stack of matrices; every finished tile goes through the epilogue's register 0. */
-typedef struct contract {
-    int64_t m, n, k, batch;
-    int batch_rank;
-    int64_t batch_shape[SOMA_MAX_RANK];
-    int a; /* storage, element (b, i, p) at a_offset + batch strides + i*a_row + p*a_col */
+/* Any strided matrix stack into panels. */
+typedef struct pack_step {
+    int source, destination;
+    int before;              /* the step that packed the same node before, in another way; -1 */
+    const soma_tensor *node; /* whose elements are packed: a variable's storage holds the old, then the new value */
     soma_dtype dtype;
-    int64_t a_offset, a_row, a_col, a_batch[SOMA_MAX_RANK];
-    int b; /* storage in panels of width, matrix of batch b at b_offset + batch strides */
-    int64_t b_offset, b_batch[SOMA_MAX_RANK];
-    bool plain_b; /* B row-major as it lies, rows b_row apart: for a row or two of C */
-    int64_t b_row;
-    int64_t width, vectors;            /* of B's panels */
-    int64_t tile_rows;                 /* rows of a register tile */
-    int64_t panels, blocks;            /* of C's columns; of block_m rows */
-    int64_t last_vectors;              /* of the last panel */
-    bool narrow;                       /* C is much narrower than a panel: tiles are closed up for the epilogue */
-    int64_t block_k, block_m, block_n; /* of the blocked form; block_k == k when not blocked */
-    bool pack_a;
-    int direct; /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
+    int64_t batch;
+    int batch_rank;
+    int64_t batch_shape[SOMA_MAX_RANK], batch_strides[SOMA_MAX_RANK];
+    int64_t offset, row_stride, column_stride, rows, columns, width;
+    int64_t segments, segment_stride; /* matrices of so many rows below each other */
+    int64_t source_width;             /* source in panels (then plain or transposed by the strides' roles) */
+    bool transposed;                  /* source panels hold the transpose */
+} pack_step;
+
+enum { CONTRACT_AXES = 16 };
+
+/* C = A B over a stack of matrices, of which some neighbours may have one B; every finished tile goes through the
+ * epilogue's register 0. k is slabs (axes) x segments x a run: the windows of an image are so. A call of a tile kernel
+ * takes a piece of it. */
+typedef struct contract {
+    soma_dtype dtype;
+    int64_t m, n, k, batch;
+    int64_t inner; /* matrices in a row that have one B */
+    int batch_rank, slab_rank;
+    int64_t batch_shape[CONTRACT_AXES], slab_shape[CONTRACT_AXES];
+    int a; /* storage, element (batch, i, slab, s, p) at a_offset + strides + i*a_row + s*a_segment + p*a_col */
+    int64_t a_offset, a_row, a_segment, a_col, a_batch[CONTRACT_AXES], a_slab[CONTRACT_AXES];
+    int64_t segments, run;
+    int b; /* storage, row r of the matrix of a batch at b_offset + strides + panel*b_panel + r*b_row */
+    int64_t b_offset, b_row, b_panel, b_batch[CONTRACT_AXES];
+    bool pack_b; /* by each thread, panel by panel, from b as `right` says */
+    pack_step right;
+    bool plain_b;                               /* a row or two of C, B row-major: no tiles */
+    int64_t width, vectors, last_vectors;       /* of a panel of B and C; vectors of the last one */
+    int64_t panels, tile_rows, tiles;           /* rows of a register tile; tiles over the rows that have one B */
+    int64_t stack;                              /* tiles that share an epilogue */
+    int64_t piece_segments, piece_run;          /* of k */
+    int64_t segment_pieces, run_pieces, pieces; /* in a slab's segments, in a run, in all */
+    bool panels_inside;                         /* every few rows through all panels, not every panel over all rows */
+    bool narrow;  /* C is much narrower than a panel: tiles are closed up for the epilogue */
+    bool blocked; /* blocks of C, through k piece by piece */
+    bool pack_a;  /* A's part of a block and piece in a form of its own */
+    int64_t block_tiles, block_panels, blocks;
+    int64_t parts; /* of k's pieces, each with a C of its own: added in order at the end */
+    int partial;   /* storage of [parts][panels][batch*m][width] when parts > 1, else -1 */
+    int direct;    /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
     tile_program epilogue;
 } contract;
 
@@ -143,23 +181,12 @@ typedef struct reduction {
     int pre_result;         /* register of pre that is reduced */
 } reduction;
 
-/* Any strided matrix stack into panels. */
-typedef struct pack_step {
-    int source, destination;
-    int before;              /* the step that packed the same node before, in another way; -1 */
-    const soma_tensor *node; /* whose elements are packed: a variable's storage holds the old, then the new value */
-    soma_dtype dtype;
-    int64_t batch;
-    int batch_rank;
-    int64_t batch_shape[SOMA_MAX_RANK], batch_strides[SOMA_MAX_RANK];
-    int64_t offset, row_stride, column_stride, rows, columns, width;
-    int64_t source_width; /* source in panels (then plain or transposed by the strides' roles) */
-    bool transposed;      /* source panels hold the transpose */
-} pack_step;
-
-/* One node by its reference kernel. */
+/* One node by its own kernel, or by the reference. */
 typedef struct kernel_step {
     const soma_tensor *node;
+    soma_status (*run)(
+        const soma_tensor *node, const op_view *inputs, op_view *output,
+        const struct plan_runner *runner); /* a thread's part of it; NULL: the reference, on one thread */
     int n_inputs;
     int *storages;
     op_view *inputs; /* data: element offset until the run adds the base */
@@ -177,6 +204,7 @@ typedef struct plan_step {
     bool parallel;       /* all threads take part; else thread 0 alone */
     bool barrier;        /* all threads meet before it */
     bool barrier_inside; /* and once within (reductions in chunks) */
+    bool everywhere;     /* parallel, but every thread does all of it, into copies of its own */
     bool row;            /* map with reductions along rows */
     const char *text;
     double flops, bytes;
@@ -208,6 +236,10 @@ struct soma_plan {
     char *scratch;
     size_t scratch_bytes; /* a thread's */
     int threads;          /* that take part, 1 when no step is parallel */
+    void **own_bases;     /* [threads - 1][n_storages]: the bases of all threads but the first, set in each run */
+    char *own;            /* their copies of storages */
+    size_t own_bytes;     /* a thread's */
+    plan_rows *rows;      /* inputs that are gathered */
 };
 
 /* ---- running (run_*.c) ---- */
@@ -217,16 +249,25 @@ typedef struct plan_runner {
     const soma_plan *plan;
     int thread, threads;
     char *scratch;
-    soma_status *status; /* shared by the team: the first failure */
+    atomic_int *status; /* shared by the team: the first failure */
 } plan_runner;
+
+/* ---- inputs gathered row by row (run_rows.c) ---- */
+
+void rows_unbind(soma_plan *plan, const soma_tensor *input);
+void rows_free(soma_plan *plan);
+/* This thread's part of it; true when all have to meet before the first step. */
+bool rows_gather(const soma_plan *plan, int thread, int threads);
+/* Sets the bases of inputs of which the thread has a copy of its own. */
+void rows_connect(const soma_plan *plan, int thread, void **bases);
+
+/* The whole plan once; times as in soma_plan_run_timed, or NULL. */
+soma_status plan_run(const soma_plan *plan, soma_plan_time *times);
 
 /* The program on the block of rows row..row+rows-1 and columns column..column+columns-1; ld is the distance of rows in
  * registers. registers[0] must be set when the program reads it; registers has PROGRAM_MAX_REGISTERS entries. */
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
                  int64_t rows, int64_t column, int64_t columns, int64_t ld);
-/* Asks the caches for what the program will read in place of a block, while something else is computed. */
-void program_prefetch(const tile_program *program, const plan_runner *runner, int64_t row, int64_t rows,
-                      int64_t column);
 /* Works out what a run needs often; once the size of blocks is settled. */
 void program_prepare(tile_program *program);
 /* Scratch a program needs. */
@@ -238,6 +279,9 @@ void map_run(const tile_program *program, const plan_runner *runner);
 void contract_run(const contract *contract, const plan_runner *runner);
 void reduction_run(const reduction *reduction, const plan_runner *runner);
 void pack_run(const pack_step *pack, const plan_runner *runner);
+/* Rows row .. row+rows-1 of one panel of a matrix; all of them where the source is in panels or in segments. */
+void pack_panel(const pack_step *pack, const cpu_real *real, char *dst, const char *matrix, int64_t panel, int64_t row,
+                int64_t rows);
 void kernel_run(const kernel_step *kernel, const plan_runner *runner);
 size_t contract_scratch(const contract *contract);
 size_t reduction_scratch(const reduction *reduction);

@@ -1,4 +1,4 @@
-/* Views as strides: what reshape, permute, expand and slice make of a source's elements.
+/* Views as strides: what reshape, permute, expand, slice and window make of a source's elements.
  * Rests on op.h's attributes. A view never moves an element; where strides cannot say it, the caller is told which
  * node has to be computed into memory first. */
 #include <string.h>
@@ -101,12 +101,28 @@ static void slice(layout *l, const soma_tensor *view) {
     }
 }
 
+/* The axis becomes two over the same elements: places stride apart, and within a window dilation apart. */
+static void window(layout *l, const soma_tensor *view) {
+    int axis = view->attributes.axis;
+    int64_t stride = l->strides[axis];
+    for (int i = l->rank++; i > axis + 1; i--) {
+        l->shape[i] = l->shape[i - 1];
+        l->strides[i] = l->strides[i - 1];
+    }
+    for (int i = axis; i < axis + 2; i++) {
+        l->shape[i] = view->shape[i];
+        l->strides[i] = l->shape[i] == 1 ? 0 : stride * view->attributes.step[i - axis];
+    }
+}
+
 bool layout_view(layout *l, const soma_tensor *view) {
     if (view->op == &op_reshape) return layout_reshape(l, view->rank, view->shape);
     if (view->op == &op_permute)
         permute(l, view);
     else if (view->op == &op_expand)
         expand(l, view);
+    else if (view->op == &op_window)
+        window(l, view);
     else
         slice(l, view);
     return true;

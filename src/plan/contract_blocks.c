@@ -1,0 +1,126 @@
+/* Blocks of a contraction: some tiles of some panels stay in L2 while k passes piece by piece.
+ * Rests on contract_frame.h. A deep product of few elements is cut along k, too: each part has a C of its own in the
+ * plan's memory, and all of them are added in order, so that the number of threads changes no bit. */
+#include "base/context_internal.h"
+#include "plan/contract_frame.h"
+
+/* Tiles first .. first+tiles-1 of the panels panel .. panel+panels-1. */
+typedef struct block {
+    int64_t part, outer, first, tiles, panel, panels;
+    int64_t row, rows; /* of all batches' rows */
+} block;
+
+/* One tile's rows of A, as its kernel reads columns. */
+static void pack_tile(const frame *f, const tile_place *p, const k_piece *k, char *to) {
+    const contract *c = f->c;
+    const int64_t panel = k->run * c->tile_rows;
+    for (int64_t s = 0; s < k->segments; s++, to += panel * f->size) {
+        const char *a = f->a + (p->a + k->a + s * c->a_segment) * f->size;
+        if (f->mode == CPU_A_ROWS)
+            f->real->pack_transposed(to, panel, c->tile_rows, a, c->a_row, p->height, k->run);
+        else
+            f->real->pack(to, panel, c->tile_rows, a, c->a_col, k->run, p->height);
+    }
+}
+
+static void pack_block(const frame *f, const block *b, const k_piece *k) {
+    tile_place p = frame_tile(f, b->outer, b->first);
+    for (int64_t t = 0; t < b->tiles; t++, frame_next(f, &p))
+        pack_tile(f, &p, k, f->packed + t * f->c->tile_rows * k->segments * k->run * f->size);
+}
+
+/* Where the sums of a block's panel are gathered: in C itself, among the parts, or in the thread's memory. */
+static char *sums(const frame *f, const block *b, int64_t panel, int64_t *c_row) {
+    const contract *c = f->c;
+    *c_row = c->width;
+    if (c->parts > 1) {
+        int64_t at = ((b->part * c->panels + panel) * c->batch * c->m + b->row) * c->width;
+        return (char *)f->runner->plan->bases[c->partial] + at * f->size;
+    }
+    char *direct = frame_direct(f, b->row, panel * c->width, c_row);
+    return direct ? direct : f->accumulators + (panel - b->panel) * b->rows * c->width * f->size;
+}
+
+static void multiply(const frame *f, const block *b, const k_piece *k, int64_t panel, bool accumulate) {
+    const contract *c = f->c;
+    const int64_t vectors = frame_vectors(c, panel), depth = k->segments * k->run;
+    const char *right = frame_b(f, b->outer, panel, k);
+    int64_t c_row;
+    char *into = sums(f, b, panel, &c_row);
+    tile_place p = frame_tile(f, b->outer, b->first);
+    for (int64_t t = 0; t < b->tiles; t++) {
+        if (c->pack_a)
+            f->real->tile[CPU_A_COLUMNS][p.height][vectors](1, depth, f->packed + t * c->tile_rows * depth * f->size, 1,
+                                                            c->tile_rows, 0, right, c->b_row, into, c_row, accumulate);
+        else
+            f->real->tile[f->mode][p.height][vectors](k->segments, k->run, f->a + (p.a + k->a) * f->size, c->a_row,
+                                                      c->a_col, c->a_segment, right, c->b_row, into, c_row, accumulate);
+        into += p.height * c_row * f->size;
+        frame_next(f, &p);
+    }
+}
+
+/* Through the epilogue, some tiles at a time. */
+static void finish(frame *f, const block *b, int64_t panel) {
+    const contract *c = f->c;
+    int64_t c_row;
+    char *values = sums(f, b, panel, &c_row);
+    if (frame_direct(f, b->row, panel * c->width, &c_row)) return;
+    for (int64_t i = 0; i < b->rows; i += c->stack * c->tile_rows)
+        frame_finish(f, values + i * c->width * f->size, b->row + i, minimum(c->stack * c->tile_rows, b->rows - i),
+                     panel * c->width);
+}
+
+static void set_rows(const frame *f, block *b) {
+    tile_place p = frame_tile(f, b->outer, b->first);
+    b->row = p.batch * f->c->m + p.i;
+    b->rows = 0;
+    for (int64_t t = 0; t < b->tiles; t++, frame_next(f, &p))
+        b->rows += p.height;
+}
+
+/* The sums of all parts, added in order, some rows of a panel at a time. */
+static void add_parts(frame *f) {
+    const contract *c = f->c;
+    const int64_t all = c->batch * c->m, each = c->stack * c->tile_rows, blocks = (all + each - 1) / each;
+    int64_t first, last;
+    runner_share(f->runner, c->panels * blocks, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        int64_t panel = u / blocks, row = u % blocks * each, rows = minimum(each, all - row);
+        const char *part = (const char *)f->runner->plan->bases[c->partial] + (panel * all + row) * c->width * f->size;
+        for (int64_t i = 1; i < c->parts; i++) {
+            const char *more = part + i * c->panels * all * c->width * f->size;
+            f->real->map[CPU_ADD][0](f->accumulators, i == 1 ? part : f->accumulators, more, NULL, rows * c->width);
+        }
+        frame_finish(f, f->accumulators, row, rows, panel * c->width);
+    }
+}
+
+void contract_run_blocks(frame *f) {
+    const contract *c = f->c;
+    const int64_t blocks = c->batch / c->inner * c->blocks;
+    int64_t first, last, packed = -1;
+    runner_share(f->runner, c->parts * blocks * c->panels, &first, &last);
+    for (int64_t u = first; u < last;) {
+        int64_t index = u / c->panels;
+        block b = {.part = index / blocks, .outer = index % blocks / c->blocks, .panel = u % c->panels};
+        b.first = index % c->blocks * c->block_tiles;
+        b.tiles = minimum(c->block_tiles, c->tiles - b.first);
+        b.panels = minimum(minimum(c->block_panels, c->panels - b.panel), last - u);
+        set_rows(f, &b);
+        const int64_t from = c->pieces * b.part / c->parts, to = c->pieces * (b.part + 1) / c->parts;
+        for (int64_t i = from; i < to; i++) {
+            k_piece k = frame_piece(c, i);
+            if (c->pack_a && (c->pieces > 1 || packed != index)) pack_block(f, &b, &k);
+            packed = index;
+            for (int64_t j = 0; j < b.panels; j++)
+                multiply(f, &b, &k, b.panel + j, i > from);
+        }
+        for (int64_t j = 0; c->parts == 1 && j < b.panels; j++)
+            finish(f, &b, b.panel + j);
+        u += b.panels;
+    }
+    if (c->parts == 1) return;
+    if (f->runner->threads > 1) team_barrier(context_team(f->runner->plan->context), f->runner->thread);
+    add_parts(f);
+}

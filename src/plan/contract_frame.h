@@ -1,0 +1,62 @@
+/* What the ways of running a contraction share: a thread's frame, where tiles and pieces of k lie, epilogues.
+ * Rests on steps.h. */
+#ifndef PLAN_CONTRACT_FRAME_H
+#define PLAN_CONTRACT_FRAME_H
+
+#include "base/base.h"
+#include "plan/steps.h"
+
+typedef struct frame {
+    const contract *c;
+    const plan_runner *runner;
+    const cpu_real *real;
+    int mode; /* of A, where it is not packed */
+    const char *a, *b;
+    /* the thread's: tiles, A's part of a block, B's panel, the epilogue's registers */
+    char *accumulators, *packed, *panel, *scratch;
+    int64_t size;
+    void **registers;
+} frame;
+
+/* A tile: its first row i in the matrix of a batch, its rows, and where A's part begins. */
+typedef struct tile_place {
+    int64_t batch, i, height, a;
+} tile_place;
+
+/* A piece of k: its extents, the row of B where it begins, and what that adds to A's place. */
+typedef struct k_piece {
+    int64_t segments, run, row, a;
+} k_piece;
+
+tile_place frame_tile(const frame *f, int64_t outer, int64_t tile);
+/* Where A's part begins, by batch and row. */
+void frame_set_batch(const frame *f, tile_place *p);
+k_piece frame_piece(const contract *c, int64_t index);
+/* A piece of a panel of the B that matrices outer*inner .. have. */
+const char *frame_b(const frame *f, int64_t outer, int64_t panel, const k_piece *k);
+/* The only store's row-major place for a tile, when whole tiles may be written there at once; else NULL. */
+char *frame_direct(const frame *f, int64_t row, int64_t column, int64_t *c_row);
+/* The epilogue on rows (of all batches) row .. row+rows-1 of a panel. */
+void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t column);
+
+/* Vectors of a panel that hold columns of C: the last panel may need fewer. */
+static inline int64_t frame_vectors(const contract *c, int64_t panel) {
+    return panel + 1 < c->panels ? c->vectors : c->last_vectors;
+}
+
+/* The place of the tile behind; its rows of C are behind, too. */
+static inline void frame_next(const frame *f, tile_place *p) {
+    const contract *c = f->c;
+    p->i += c->tile_rows;
+    p->a += c->tile_rows * c->a_row;
+    if (p->i >= c->m) {
+        p->i = 0;
+        if (++p->batch < c->batch) frame_set_batch(f, p);
+    }
+    p->height = minimum(c->tile_rows, c->m - p->i);
+}
+
+/* contract_blocks.c */
+void contract_run_blocks(frame *f);
+
+#endif

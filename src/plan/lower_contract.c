@@ -1,0 +1,414 @@
+/* Contractions: where A, B and C lie, and how the product is cut into tiles, blocks and parts, by its size alone.
+ * Rests on axes.c for operands that are views, on lower_program.c for the epilogue. An operand whose strides a kernel
+ * cannot follow is packed by a step of its own (B) or computed into memory first. */
+#include <string.h>
+
+#include "plan/passes.h"
+
+/* What both operands are, before a form is chosen for them. */
+typedef struct operands {
+    build *b;
+    const soma_tensor *node; /* the matmul */
+    chain from[2];
+    fine_axes axes[2];
+    int n_batch; /* batch axes, cut so fine that both operands have one stride for each */
+    int64_t batch_shape[CONTRACT_AXES], strides[2][CONTRACT_AXES];
+    bool shared; /* one B for all batches */
+    int b_rows, b_columns;
+    const fine_axis *b_row, *b_column;
+} operands;
+
+static soma_status block(operands *o, const soma_tensor *culprit) {
+    o->b->blocker = culprit;
+    return SOMA_UNSUPPORTED;
+}
+
+/* Batch axes as both operands need them. */
+static bool join_batch(operands *o) {
+    o->shared = true;
+    for (int i = 0; i < o->node->rank - 2; i++) {
+        const fine_axis *list[2];
+        fine_axis left[2] = {{1, 0}, {1, 0}};
+        int n[2], at[2] = {0, 0};
+        for (int s = 0; s < 2; s++)
+            n[s] = axes_of(&o->axes[s], i, &list[s]);
+        while (at[0] < n[0] || at[1] < n[1] || left[0].extent > 1) {
+            for (int s = 0; s < 2; s++)
+                if (left[s].extent == 1) left[s] = list[s][at[s]++];
+            int64_t extent = minimum(left[0].extent, left[1].extent);
+            if (o->n_batch == CONTRACT_AXES || left[0].extent % extent != 0 || left[1].extent % extent != 0)
+                return false;
+            o->batch_shape[o->n_batch] = extent;
+            for (int s = 0; s < 2; s++) {
+                left[s].extent /= extent;
+                o->strides[s][o->n_batch] = left[s].stride * left[s].extent;
+            }
+            o->shared = o->shared && o->strides[1][o->n_batch] == 0;
+            o->n_batch++;
+        }
+    }
+    return true;
+}
+
+static soma_status find_operands(operands *o) {
+    const soma_tensor *t = o->node;
+    for (int i = 0; i < 2; i++) {
+        const soma_tensor *blocker = t->inputs[i];
+        if (!chain_find(o->b, t->inputs[i], &o->from[i]) ||
+            !axes_find(&o->from[i], t->inputs[i], &o->axes[i], &blocker))
+            return block(o, blocker);
+    }
+    if (!join_batch(o)) return block(o, t->inputs[0]);
+    o->b_rows = axes_of(&o->axes[1], t->rank - 2, &o->b_row);
+    o->b_columns = axes_of(&o->axes[1], t->rank - 1, &o->b_column);
+    return SOMA_OK;
+}
+
+enum {
+    STACK_ROWS = 56 /* that share an epilogue: enough to pay for its start, few enough for L1 */,
+    DEPTH_PACKED = 1024,
+    DEPTH_LEAST = 256,
+    PIECE_ELEMENTS = 65536 /* of a piece of a product that is deeper than DEPTH_MAX, of A and B */,
+    DEPTH_MAX = 2048,
+    BLOCK_ELEMENTS = 32768 /* of C in L2 */,
+    UNITS = 16 /* that threads can share */,
+    PART_FLOPS = 2000000,
+    INSIDE_ELEMENTS = 65536 /* of B that stay in L2 while all rows of A pass */
+};
+
+/* ---- B ---- */
+
+static bool pack_equal(const pack_step *a, const pack_step *b) {
+    pack_step x = *a, y = *b;
+    x.destination = y.destination = x.before = y.before = 0;
+    return memcmp(&x, &y, sizeof x) == 0;
+}
+
+/* The packed form of a strided operand: one made in this run already, or a new step. */
+static soma_status pack_right(build *b, const pack_step *wanted, int *destination) {
+    soma_plan *plan = b->plan;
+    int *last = &b->infos[wanted->node->id].pack;
+    for (int i = *last; i >= 0; i = plan->steps[i].as.pack.before)
+        if (pack_equal(&plan->steps[i].as.pack, wanted)) {
+            *destination = plan->steps[i].as.pack.destination;
+            return SOMA_OK;
+        }
+    int64_t panels = (wanted->columns + wanted->width - 1) / wanted->width, rows = wanted->segments * wanted->rows;
+    plan_storage made = {.kind = STORAGE_ARENA,
+                         .dtype = wanted->dtype,
+                         .elements = wanted->batch * panels * rows * wanted->width,
+                         .width = wanted->width,
+                         .rows = rows,
+                         .columns = wanted->columns};
+    *destination = storage_add(b, &made);
+    plan_step *s = *destination < 0 ? NULL : step_add(b, STEP_PACK);
+    if (!s) return SOMA_NO_MEMORY;
+    memcpy(&s->as.pack, wanted, sizeof *wanted);
+    s->as.pack.destination = *destination;
+    s->as.pack.before = *last;
+    *last = plan->n_steps - 1;
+    s->bytes = (double)plan->storages[*destination].bytes * 2;
+    s->text = arena_printf(&plan->arena, "pack %s(%lld,%lld)", wanted->source_width ? "transposed " : "",
+                           (long long)rows, (long long)wanted->columns);
+    step_set_parallel(s);
+    return SOMA_OK;
+}
+
+/* The panels of one matrix after the other, or the same for all. */
+static void set_panels(contract *c, operands *o) {
+    c->b_row = c->width;
+    c->b_panel = c->k * c->width;
+    int64_t matrix = (c->n + c->width - 1) / c->width * c->b_panel;
+    for (int i = o->n_batch - 1; i >= 0; i--) {
+        o->strides[1][i] = o->shared ? 0 : matrix;
+        matrix *= o->batch_shape[i];
+    }
+}
+
+enum { PLAIN_ROWS = 2, PLAIN_WIDTH = 16 /* vectors of a unit */, PLAIN_DEPTH = 1024 };
+
+/* Few rows of C and B's rows contiguous: packing would read and write B once more than the product reads it. */
+static bool use_plain(const operands *o, const contract *c) {
+    const fine_axis *axis;
+    if (c->n == 1 || o->b_rows > 1 || o->b_columns != 1 || o->b_column->stride != 1) return false;
+    int rank = o->node->rank, simple = axes_of(&o->axes[0], rank - 1, &axis) <= 1;
+    simple = simple && axes_of(&o->axes[0], rank - 2, &axis) <= 1;
+    return simple && (o->shared ? c->m * c->batch : c->m) <= PLAIN_ROWS;
+}
+
+enum { LYING_PANELS = 4 };
+
+/* B as it lies is as good as panels if its rows are contiguous, short enough to keep their places in the caches, and
+ * followed by something that may be read: the last vector of a row may reach beyond it. */
+static bool use_lying(const operands *o, const contract *c, const plan_storage *s, const cpu_real *real) {
+    if (o->b_rows > 1 || o->b_columns > 1 || c->k == 0) return false;
+    if (o->b_columns == 1 && o->b_column->stride != 1) return false;
+    int64_t row = o->b_rows ? o->b_row->stride : c->n, most = LYING_PANELS * c->width;
+    bool owned = s->kind == STORAGE_ARENA || s->kind == STORAGE_VARIABLE;
+    return c->n <= most && row <= most && row >= 0 && (owned || c->n % real->lanes == 0);
+}
+
+enum { INSIDE_PANELS = 4, INSIDE_PANEL = 32768 /* elements, that stay in L2 */, INSIDE_SMALL = 8192 };
+
+static bool is_large(const contract *c, int64_t rows, const cpu_real *real) {
+    bool large = c->k > 1024 || rows * c->k > 200000;
+    return large && c->segments == 1 && rows > 2 * real->rows && c->n > 4 * c->width;
+}
+
+/* Each thread packs what it reads, just before: where nobody else reads it, and few others pack the same panel. */
+static bool pack_inside(const operands *o, const contract *c, const pack_step *p, const cpu_real *real) {
+    int64_t rows = o->shared ? c->m * c->batch : c->m, panels = (c->n + c->width - 1) / c->width;
+    if (o->b->uses[o->node->inputs[1]->id] != 1 || is_large(c, rows, real)) return false;
+    if (c->k > DEPTH_MAX) return p->segments == 1 && !p->source_width;
+    if (!o->shared) panels *= c->batch;
+    return c->k * c->width <= (panels >= INSIDE_PANELS ? INSIDE_PANEL : INSIDE_SMALL);
+}
+
+/* Packed by a step before, or panel by panel: a run of rows, or several. */
+static soma_status lower_packed(operands *o, contract *c, int source, const cpu_real *real) {
+    const plan_storage *s = &o->b->plan->storages[source];
+    pack_step p;
+    memset(&p, 0, sizeof p);
+    p.source = source;
+    p.node = o->from[1].source;
+    p.dtype = c->dtype;
+    p.columns = c->n;
+    p.width = c->width;
+    p.batch = p.segments = 1;
+    p.offset = o->axes[1].offset;
+    p.rows = c->k;
+    p.source_width = s->width;
+    if (!s->width) {
+        if (o->b_rows > 2 || o->b_columns > 1) return block(o, o->node->inputs[1]);
+        p.column_stride = o->b_columns ? o->b_column->stride : 1;
+        p.row_stride = o->b_rows ? o->b_row[o->b_rows - 1].stride : 1;
+        if (o->b_rows == 2) {
+            p.segments = o->b_row[0].extent;
+            p.segment_stride = o->b_row[0].stride;
+            p.rows = o->b_row[1].extent;
+        }
+        if (p.column_stride != 1 && p.row_stride != 1) return block(o, o->node->inputs[1]);
+        for (int i = 0; !o->shared && i < o->n_batch; i++) {
+            if (p.batch_rank == SOMA_MAX_RANK) return block(o, o->node->inputs[1]);
+            p.batch_shape[p.batch_rank] = o->batch_shape[i];
+            p.batch_strides[p.batch_rank++] = o->strides[1][i];
+            p.batch *= o->batch_shape[i];
+        }
+    }
+    c->right = p;
+    c->pack_b = pack_inside(o, c, &p, real);
+    if (c->pack_b) {
+        c->b_offset = p.offset;
+        c->b_row = c->width;
+        return SOMA_OK;
+    }
+    TRY(pack_right(o->b, &p, &c->b));
+    set_panels(c, o);
+    return SOMA_OK;
+}
+
+static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
+    int source = storage_of(o->b, o->from[1].source);
+    if (source < 0) return SOMA_NO_MEMORY;
+    const plan_storage *s = &o->b->plan->storages[source];
+    c->width = c->n > real->lanes ? real->lanes * real->vectors : real->lanes;
+    c->b = source;
+    if (s->width) {
+        bool straight = s->rows == c->k && s->columns == c->n && (c->n == 1 || o->b_column->stride == 1);
+        if (s->width != c->width || !straight) return lower_packed(o, c, source, real);
+        set_panels(c, o);
+        return SOMA_OK;
+    }
+    bool lying = use_lying(o, c, s, real);
+    c->plain_b = use_plain(o, c) && !(lying && c->k > PLAIN_DEPTH);
+    if (!lying && !c->plain_b) return lower_packed(o, c, source, real);
+    if (c->plain_b) c->width = PLAIN_WIDTH * real->lanes;
+    c->b_offset = o->axes[1].offset;
+    c->b_row = o->b_rows ? o->b_row->stride : 0;
+    c->b_panel = c->width;
+    return SOMA_OK;
+}
+
+/* ---- A ---- */
+
+/* Batches and rows as few axes; the last that has one B is the rows of a matrix. */
+static bool set_rows(operands *o, contract *c) {
+    const fine_axis *rows;
+    int n = 0, count = axes_of(&o->axes[0], o->node->rank - 2, &rows);
+    for (int i = 0; i < o->n_batch + count; i++) {
+        bool batch = i < o->n_batch;
+        int64_t extent = batch ? o->batch_shape[i] : rows[i - o->n_batch].extent;
+        int64_t a = batch ? o->strides[0][i] : rows[i - o->n_batch].stride, b = batch ? o->strides[1][i] : 0;
+        if (n > 0 && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent) {
+            extent *= c->batch_shape[--n];
+        } else if (n == CONTRACT_AXES)
+            return false;
+        c->batch_shape[n] = extent;
+        c->a_batch[n] = a;
+        c->b_batch[n++] = b;
+    }
+    c->m = c->inner = c->batch = 1;
+    if (n > 0 && c->b_batch[n - 1] == 0) {
+        c->m = c->batch_shape[--n];
+        c->a_row = c->a_batch[n];
+    }
+    for (int i = n - 1; i >= 0; i--) {
+        if (c->b_batch[i] == 0 && c->batch == c->inner) c->inner *= c->batch_shape[i];
+        c->batch *= c->batch_shape[i];
+    }
+    c->batch_rank = n;
+    return true;
+}
+
+/* k from the innermost axis outwards: a run, segments, slabs. */
+static void set_depth(const operands *o, contract *c) {
+    const fine_axis *list;
+    int n = axes_of(&o->axes[0], o->node->rank - 1, &list);
+    c->run = n > 0 ? list[n - 1].extent : 1;
+    c->a_col = n > 0 ? list[n - 1].stride : 1;
+    c->segments = n > 1 ? list[n - 2].extent : 1;
+    c->a_segment = n > 1 ? list[n - 2].stride : 0;
+    for (int i = 0; i < n - 2; i++) {
+        c->slab_shape[i] = list[i].extent;
+        c->a_slab[i] = list[i].stride;
+        c->slab_rank++;
+    }
+}
+
+static soma_status lower_left(operands *o, contract *c) {
+    c->a = storage_of(o->b, o->from[0].source);
+    if (c->a < 0) return SOMA_NO_MEMORY;
+    c->a_offset = o->axes[0].offset;
+    if (!set_rows(o, c)) return block(o, o->node->inputs[0]);
+    if (c->m == 1 && c->a_col != 1) c->a_row = 1;
+    return c->a_col == 1 || c->a_row == 1 ? SOMA_OK : block(o, o->node->inputs[0]);
+}
+
+/* ---- tiles, blocks, parts ---- */
+
+static int64_t parts_of(int64_t n, int64_t most) {
+    return n > most ? (n + most - 1) / most : 1;
+}
+
+static int64_t even_parts(int64_t n, int64_t most) {
+    int64_t parts = parts_of(n, most);
+    return n > 0 ? (n + parts - 1) / parts : 1;
+}
+
+/* k in pieces of about `depth`: parts of a run, or some segments. */
+static void set_pieces(contract *c, int64_t depth) {
+    c->piece_segments = c->segments;
+    c->piece_run = c->run;
+    if (c->run * c->segments > depth) c->piece_segments = c->run < depth ? even_parts(c->segments, depth / c->run) : 1;
+    if (c->piece_segments == 1) c->piece_run = even_parts(c->run, depth);
+    c->segment_pieces = parts_of(c->segments, c->piece_segments);
+    c->run_pieces = parts_of(c->run, c->piece_run);
+    c->pieces = c->segment_pieces * c->run_pieces;
+    for (int i = 0; i < c->slab_rank; i++)
+        c->pieces *= c->slab_shape[i];
+}
+
+/* Products that outgrow the caches pack A by blocks of rows. */
+static void set_packed_blocks(contract *c) {
+    c->blocked = c->pack_a = true;
+    set_pieces(c, DEPTH_PACKED);
+    c->block_tiles = even_parts(c->tiles, 8);
+    c->block_panels = minimum(c->panels, 512 / c->width);
+}
+
+/* Deep products of few elements: C in L2, k piece by piece; in parts, if there would be too few units to share. */
+static void set_deep_blocks(contract *c) {
+    c->blocked = true;
+    c->block_panels = even_parts(c->panels, 8);
+    int64_t tiles = BLOCK_ELEMENTS / (c->block_panels * c->width * c->tile_rows);
+    c->block_tiles = even_parts(c->tiles, tiles < 1 ? 1 : tiles);
+    int64_t depth = PIECE_ELEMENTS / (c->block_tiles * c->tile_rows + c->block_panels * c->width);
+    set_pieces(c, depth < DEPTH_LEAST ? DEPTH_LEAST : minimum(depth, DEPTH_PACKED));
+    int64_t units = c->batch / c->inner * c->panels * parts_of(c->tiles, c->block_tiles);
+    double flops = 2.0 * (double)(c->batch * c->m * c->n) * (double)c->k;
+    int64_t parts = minimum(parts_of(UNITS, units), c->pieces);
+    if (flops < (double)parts * PART_FLOPS) parts = (int64_t)(flops / PART_FLOPS);
+    if (parts > 1) c->parts = parts;
+}
+
+/* Tiles as tall as the kernels have them, even over m. */
+static void set_tiles(contract *c, const cpu_real *real) {
+    c->parts = 1;
+    c->panels = parts_of(c->n, c->width);
+    c->vectors = c->width / real->lanes;
+    c->last_vectors = (c->n - (c->panels - 1) * c->width + real->lanes - 1) / real->lanes;
+    if (c->plain_b) {
+        c->tile_rows = c->m;
+        c->stack = 1;
+        return;
+    }
+    int64_t rows = c->inner * c->m, outer = c->batch / c->inner;
+    c->tile_rows = even_parts(c->m, real->rows);
+    c->tiles = c->inner * parts_of(c->m, c->tile_rows);
+    int64_t all = c->tiles * c->panels * outer, most = STACK_ROWS / c->tile_rows;
+    c->stack = all >= 64 ? most : all >= 32 ? minimum(2, most) : 1;
+    c->stack = even_parts(c->tiles, c->stack);
+    c->panels_inside = c->panels > 1 && !c->pack_b && c->k * c->n <= INSIDE_ELEMENTS && rows * c->k > INSIDE_ELEMENTS;
+    set_pieces(c, INT64_MAX);
+    if (is_large(c, rows, real) && !c->pack_b)
+        set_packed_blocks(c);
+    else if (c->k > DEPTH_MAX)
+        set_deep_blocks(c);
+    c->blocks = c->blocked ? parts_of(c->tiles, c->block_tiles) : parts_of(c->tiles, c->stack);
+}
+
+static void set_epilogue(contract *c) {
+    int64_t tile = c->stack * c->tile_rows * c->width;
+    tile_program *p = &c->epilogue;
+    if (p->block < tile) p->block = tile;
+    c->direct = -1;
+    if (p->n_instructions == 1 && p->instructions[0].kind == INSTRUCTION_STORE && !c->plain_b && c->parts == 1) {
+        const tile_access *a = &p->accesses[p->instructions[0].access];
+        if (!a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
+    }
+    c->narrow = !c->plain_b && c->direct < 0 && c->dtype == SOMA_F32 && c->panels == 1 && 2 * c->n <= c->width;
+    for (int i = 0; i < p->n_accesses; i++)
+        c->narrow = c->narrow && !p->accesses[i].width;
+}
+
+static soma_status add_partial(build *b, contract *c) {
+    c->partial = -1;
+    if (c->parts == 1) return SOMA_OK;
+    plan_storage partial = {
+        .kind = STORAGE_ARENA, .dtype = c->dtype, .elements = c->parts * c->panels * c->batch * c->m * c->width};
+    c->partial = storage_add(b, &partial);
+    return c->partial < 0 ? SOMA_NO_MEMORY : SOMA_OK;
+}
+
+soma_status lower_contract(build *b, int index) {
+    const soma_tensor *t = b->groups[index].root;
+    const cpu_real *real = t->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    operands *o = arena_alloc(&b->arena, sizeof *o);
+    if (!o) return SOMA_NO_MEMORY;
+    o->b = b;
+    o->node = t;
+    contract c;
+    memset(&c, 0, sizeof c);
+    c.dtype = t->dtype;
+    c.m = t->shape[t->rank - 2];
+    c.n = t->shape[t->rank - 1];
+    c.k = t->inputs[0]->shape[t->rank - 1];
+    c.batch = shape_size(t->rank - 2, t->shape);
+    TRY(find_operands(o));
+    set_depth(o, &c);
+    TRY(lower_right(o, &c, real));
+    TRY(lower_left(o, &c));
+    set_tiles(&c, real);
+    TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c.epilogue));
+    set_epilogue(&c);
+    TRY(add_partial(b, &c));
+    plan_step *s = step_add(b, STEP_CONTRACT);
+    if (!s) return SOMA_NO_MEMORY;
+    s->as.contract = c;
+    s->flops = 2.0 * (double)(c.batch * c.m * c.n) * (double)c.k;
+    s->bytes = (double)b->plan->storages[c.a].bytes + (double)b->plan->storages[c.b].bytes;
+    step_count(b, s, &c.epilogue);
+    step_set_parallel(s);
+    s->barrier_inside = s->parallel && c.parts > 1;
+    return SOMA_OK;
+}
