@@ -1,15 +1,38 @@
 /* Constraints: what a weight must be after each step, as functions of the weight.
  * Rests on ops. constraints.def names them; formulas and defaults are Keras'.
  * They are part of the step's plan and fuse with the update. */
-#include "nn/names.h"
+#include "nn/constraints.h"
 #include "tensor/node.h"
 
 static const double epsilon = 1e-7;
 
+/* A set of axes is this and bit 8 + i for each axis i; an axis by itself is small. */
+enum { AXIS_SET = 1 << 20, NO_AXIS = -100 };
+
+int soma_axis_set(int n_axes, const int *axes) {
+    int set = AXIS_SET;
+    for (int i = 0; i < n_axes; i++) {
+        if (!axes || axes[i] < -SOMA_MAX_RANK || axes[i] >= SOMA_MAX_RANK) return NO_AXIS;
+        set |= 1 << (axes[i] + SOMA_MAX_RANK);
+    }
+    return set;
+}
+
+int constraint_axes(double axis, int axes[CONSTRAINT_AXES]) {
+    int n = 0, set = axis >= INT32_MIN && axis <= INT32_MAX ? (int)axis : NO_AXIS;
+    if (set < AXIS_SET || set >= 2 * AXIS_SET) {
+        axes[0] = set;
+        return 1;
+    }
+    for (int i = -SOMA_MAX_RANK; i < SOMA_MAX_RANK; i++)
+        if (set & 1 << (i + SOMA_MAX_RANK)) axes[n++] = i;
+    return n;
+}
+
 static soma_tensor *norms(soma_tensor *w, double axis) {
     if (!w) return NULL;
-    int along = (int)axis;
-    return soma_sqrt(soma_sum(soma_square(w), 1, &along, true));
+    int axes[CONSTRAINT_AXES], n = constraint_axes(axis, axes);
+    return soma_sqrt(soma_sum(soma_square(w), n, axes, true));
 }
 
 /* w made as long as wanted, where it is as long as norm */
@@ -53,7 +76,11 @@ soma_constraint soma_min_max_norm(double min_value, double max_value, double rat
 
 static const name_entry entries[] = {
 #define CONSTRAINT(text, fn, count, parameter_names, defaults)                                                         \
-    {.name = text, .function = (soma_function *)fn, .n = count, .parameters = parameter_names, .standard = defaults},
+    {.name = text,                                                                                                     \
+     .function = (soma_function *)fn,                                                                                  \
+     .n = count,                                                                                                       \
+     .parameters = (const char *const[])parameter_names,                                                               \
+     .standard = (const double[])defaults},
 #include "nn/constraints.def"
 #undef CONSTRAINT
 };

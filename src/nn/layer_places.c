@@ -5,14 +5,7 @@
 
 #include <soma/layers.h>
 
-#include "nn/layer.h"
-
-static int count(const int64_t *list) {
-    int n = 0;
-    while (n < SOMA_MAX_RANK && list[n] != 0)
-        n++;
-    return n;
-}
+#include "nn/resize.h"
 
 /* ---- Permute ---- */
 
@@ -25,7 +18,7 @@ static soma_tensor *permute(soma_layer *layer, soma_trace *trace, soma_tensor *c
     soma_tensor *x = inputs[0];
     int order[SOMA_MAX_RANK] = {0};
     bool used[SOMA_MAX_RANK + 1] = {true};
-    bool right = count(o->dims) == x->rank - 1;
+    bool right = places_count(o->dims) == x->rank - 1;
     for (int i = 1; right && i < x->rank; i++) {
         int64_t dim = o->dims[i - 1];
         right = dim >= 1 && dim < x->rank && !used[dim];
@@ -81,7 +74,7 @@ enum { PLACES = 3 };
 /* sizes[axis][0] before and [1] after, of a list for so many axes. */
 static soma_status borders(const soma_layer *layer, const soma_tensor *x, int axes, int64_t sizes[PLACES][2]) {
     const soma_borders_options *o = soma_layer_options(layer);
-    int n = count(o->sizes);
+    int n = places_count(o->sizes);
     RETURN_IF(layer->context, n > 1 && n != axes && n != 2 * axes, SOMA_INVALID, "[%s] %d sizes are given, not 1%s%d",
               layer->kind->name, n, axes == 1 ? " or " : ", one an axis or ", 2 * axes);
     RETURN_IF(layer->context, x->rank != axes + 2, SOMA_SHAPE, "[%s] a sample of rank %d is given, not %d",
@@ -147,10 +140,14 @@ BORDERS(cropping_3d, "Cropping3D", crop, cropping_fields, 3)
 
 /* ---- UpSampling ---- */
 
-static const soma_field up_fields[] = {
-    {.name = "size", .kind = SOMA_FIELD_SHAPE, .offset = offsetof(soma_up_sampling_options, size)}, {.name = NULL}};
+#define UP_FIELDS                                                                                                      \
+    PLACES_LIST_FIELD(soma_up_sampling_options, size), PLACES_STRING_FIELD(soma_up_sampling_options, data_format)
+static const soma_field up_fields[] = {UP_FIELDS, {.name = NULL}};
+static const soma_field up_fields_2d[] = {
+    UP_FIELDS, PLACES_STRING_FIELD(soma_up_sampling_options, interpolation), {.name = NULL}};
 
-/* (.., n, ..) -> (.., n, 1, ..) -> (.., n, size, ..) -> (.., n size, ..), one axis after the other. */
+/* (.., n, ..) -> (.., n, 1, ..) -> (.., n, size, ..) -> (.., n size, ..), one axis after the other; the product fits.
+ */
 static soma_tensor *repeat_axis(soma_tensor *x, int axis, int64_t size) {
     soma_tensor *y = soma_expand_dims(x, axis + 1);
     if (!y || size == 1) return x;
@@ -159,43 +156,41 @@ static soma_tensor *repeat_axis(soma_tensor *x, int axis, int64_t size) {
         shape[i] = i == axis + 1 ? size : y->shape[i];
     for (int i = 0; i < x->rank; i++)
         merged[i] = x->shape[i];
-    RETURN_NULL_IF(x->graph->context, !int64_mul_checked(x->shape[axis], size, &merged[axis]), SOMA_SHAPE,
-                   "[UpSampling] the result would be too large");
+    merged[axis] = x->shape[axis] * size;
     return soma_reshape(soma_expand(y, y->rank, shape), x->rank, merged);
 }
 
-static soma_tensor *up_sample(soma_layer *layer, soma_tensor *const *inputs, int axes) {
+static soma_tensor *up_sample(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)trace, (void)n;
     const soma_up_sampling_options *o = soma_layer_options(layer);
-    int n = count(o->size);
-    RETURN_NULL_IF(layer->context, n > 1 && n != axes, SOMA_INVALID, "[%s] %d sizes are given, not 1 or %d",
-                   layer->kind->name, n, axes);
-    RETURN_NULL_IF(layer->context, inputs[0]->rank != axes + 2, SOMA_SHAPE, "[%s] a sample of rank %d is given, not %d",
-                   layer->kind->name, inputs[0]->rank - 1, axes + 1);
-    soma_tensor *y = inputs[0];
+    int64_t size[MOST_PLACES];
+    bool first, bilinear = false;
+    int axes = places_of(layer);
+    if (places_format(layer, inputs[0], o->data_format, &first) != SOMA_OK ||
+        places_list(layer, "size", o->size, axes, 2, size) != SOMA_OK ||
+        (o->interpolation && resize_interpolation(layer, o->interpolation, &bilinear) != SOMA_OK))
+        return NULL;
+    soma_tensor *y = places_last(bilinear ? layer_float(layer, inputs[0]) : inputs[0], first);
     for (int i = 0; y && i < axes; i++) {
-        int64_t size = n == 0 ? 2 : o->size[n == 1 ? 0 : i];
-        RETURN_NULL_IF(layer->context, size < 1, SOMA_INVALID, "[%s] a size is %lld", layer->kind->name,
-                       (long long)size);
-        y = repeat_axis(y, i + 1, size);
+        int64_t wanted;
+        RETURN_NULL_IF(layer->context, !int64_mul_checked(y->shape[i + 1], size[i], &wanted), SOMA_SHAPE,
+                       "[%s] the result would be too large", layer->kind->name);
+        y = bilinear ? resize_axis(y, i + 1, wanted, true) : repeat_axis(y, i + 1, size[i]);
     }
-    return y;
+    return places_first(y, first);
 }
 
-#define UP_SAMPLING(word, class_name, axes)                                                                            \
-    static soma_tensor *word(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {                \
-        (void)trace, (void)n;                                                                                          \
-        return up_sample(layer, inputs, axes);                                                                         \
-    }                                                                                                                  \
+#define UP_SAMPLING(word, class_name, field_list)                                                                      \
     const soma_layer_class layer_##word = {.name = class_name,                                                         \
                                            .size = sizeof(soma_up_sampling_options),                                   \
-                                           .fields = up_fields,                                                        \
+                                           .fields = field_list,                                                       \
                                            .min_inputs = 1,                                                            \
                                            .max_inputs = 1,                                                            \
-                                           .call = word};                                                              \
+                                           .call = up_sample};                                                         \
     soma_layer *soma_##word##_create(const soma_up_sampling_options *options) {                                        \
         return soma_layer_create(&layer_##word, options);                                                              \
     }
-UP_SAMPLING(up_sampling_1d, "UpSampling1D", 1)
-UP_SAMPLING(up_sampling_2d, "UpSampling2D", 2)
-UP_SAMPLING(up_sampling_3d, "UpSampling3D", 3)
+UP_SAMPLING(up_sampling_1d, "UpSampling1D", up_fields)
+UP_SAMPLING(up_sampling_2d, "UpSampling2D", up_fields_2d)
+UP_SAMPLING(up_sampling_3d, "UpSampling3D", up_fields)
 #undef UP_SAMPLING
