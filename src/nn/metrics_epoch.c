@@ -1,21 +1,17 @@
-/* Metrics of a whole epoch: those that are no average of the samples' own values.
- * Rests on ops and losses.h. Each gives statistics along its last axis, which are summed over samples and batches, and
+/* Metrics of a whole epoch that count decisions: precision, recall, F, intersection over union, and the counts.
+ * Rests on ops and metric.h. Each gives statistics along its last axis, which are summed over samples and batches, and
  * has a finish, a plain function, that makes the value of the sums. Nothing else is kept, so the size of a batch, and
  * where an epoch is cut into batches, does not show.
  * Formulas are Keras'; what was never seen counts 0. */
-#include "nn/metrics_epoch.h"
-
 #include <math.h>
 
 #include "nn/losses.h"
+#include "nn/metric.h"
 #include "ops/op.h"
-
-enum { THRESHOLDS = 200 }; /* of the AUC, as Keras */
 
 /* ---- what is compared ---- */
 
-/* Both in the shape of y_pred; class indices become one-hot. */
-static soma_tensor *labels(const char *name, soma_tensor *y_true, soma_tensor *y_pred) {
+soma_tensor *metric_labels(const char *name, soma_tensor *y_true, soma_tensor *y_pred) {
     if (!y_true || !y_pred) return NULL;
     int64_t classes = y_pred->rank > 0 ? y_pred->shape[y_pred->rank - 1] : 1;
     bool indices = y_true->rank < y_pred->rank || y_true->shape[y_true->rank - 1] == 1;
@@ -24,164 +20,201 @@ static soma_tensor *labels(const char *name, soma_tensor *y_true, soma_tensor *y
     return y ? soma_one_hot(y, classes, y_pred->dtype) : NULL;
 }
 
-/* 1 where a probability is above a half */
-static soma_tensor *positives(soma_tensor *y_pred) {
-    return y_pred ? soma_cast(soma_greater(y_pred, soma_scalar(y_pred->graph, y_pred->dtype, 0.5)), SOMA_F32) : NULL;
+static soma_tensor *compared(soma_tensor *x, double limit, soma_tensor *(*how)(soma_tensor *, soma_tensor *)) {
+    return x ? soma_cast(how(x, soma_scalar(x->graph, x->dtype, limit)), SOMA_F32) : NULL;
+}
+
+static soma_tensor *inverse(soma_tensor *x) {
+    return soma_add_scalar(soma_neg(x), 1);
+}
+
+soma_tensor *metric_rows(soma_tensor *x) {
+    return x ? soma_reshape(x, SOMA_DIMS(-1, x->rank > 0 ? soma_dim(x, -1) : 1)) : NULL;
+}
+soma_tensor *metric_column(soma_tensor *x) {
+    return x ? soma_reshape(x, SOMA_DIMS(-1, 1)) : NULL;
+}
+
+soma_tensor *metric_beside(soma_tensor *a, soma_tensor *b) {
+    soma_tensor *both[] = {a, b};
+    return a && b ? soma_concat(both, 2, -1) : NULL;
+}
+
+double metric_ratio(double a, double b) {
+    return b > 0 ? a / b : 0;
+}
+
+/* One class of the last axis, or all: class_id -1. */
+static soma_tensor *class_of(const char *name, soma_tensor *x, double class_id) {
+    if (!x || class_id < 0) return x;
+    int64_t at = (int64_t)class_id, classes = x->rank > 0 ? soma_dim(x, -1) : 1;
+    RETURN_NULL_IF(x->graph->context, class_id >= (double)classes, SOMA_INVALID,
+                   "[%s] class_id %g: there are %lld classes, from 0", name, class_id, (long long)classes);
+    return soma_slice_axis(x, -1, at, at + 1, 1);
+}
+
+/* ---- elements said and there, at a threshold: precision, recall, counts ---- */
+
+/* 1 for the k highest along the last axis, of ties the first. */
+static soma_tensor *highest(soma_tensor *x, int64_t k) {
+    if (!x) return NULL;
+    int64_t n = soma_dim(x, -1);
+    if (k >= n) return soma_ones(x->graph, SOMA_F32, x->rank, x->shape);
+    soma_tensor *at = soma_arange(x->graph, SOMA_I64, 0, (double)n, 1);
+    soma_tensor *before = soma_less(at, soma_expand_dims(at, -1));
+    soma_tensor *mine = soma_expand_dims(x, -1), *others = soma_expand_dims(x, -2);
+    soma_tensor *ahead =
+        soma_logical_or(soma_greater(others, mine), soma_logical_and(soma_equal(others, mine), before));
+    soma_tensor *rank = soma_sum(soma_cast(ahead, SOMA_F32), SOMA_AXES(-1), false);
+    return compared(rank, (double)k, soma_less);
+}
+
+/* What is above the threshold, by itself 0.5, and among the k highest of a sample, where this is asked for. */
+static soma_tensor *said_by(soma_tensor *y_pred, double threshold, double top_k) {
+    soma_tensor *among = top_k > 0 ? highest(y_pred, (int64_t)top_k) : NULL;
+    if (top_k > 0 && isnan(threshold)) return among;
+    soma_tensor *above = compared(y_pred, isnan(threshold) ? 0.5 : threshold, soma_greater);
+    return top_k > 0 ? soma_mul(above, among) : above;
+}
+
+/* numbers: threshold, class_id, top_k. Statistics: hits, false alarms, missed, rightly not said. */
+soma_tensor *metric_confusion(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
+    soma_tensor *y = metric_labels("confusion", y_true, y_pred);
+    soma_tensor *said = said_by(y_pred, numbers[0], numbers[2]);
+    y = metric_column(class_of("confusion", soma_cast(y, SOMA_F32), numbers[1]));
+    said = metric_column(class_of("confusion", said, numbers[1]));
+    return metric_beside(metric_beside(soma_mul(y, said), soma_mul(inverse(y), said)),
+                         metric_beside(soma_mul(y, inverse(said)), soma_mul(inverse(y), inverse(said))));
+}
+
+double finish_true_positives(const double *sums, int64_t n, const double *numbers) {
+    (void)n, (void)numbers;
+    return sums[0];
+}
+double finish_false_positives(const double *sums, int64_t n, const double *numbers) {
+    (void)n, (void)numbers;
+    return sums[1];
+}
+double finish_false_negatives(const double *sums, int64_t n, const double *numbers) {
+    (void)n, (void)numbers;
+    return sums[2];
+}
+double finish_true_negatives(const double *sums, int64_t n, const double *numbers) {
+    (void)n, (void)numbers;
+    return sums[3];
+}
+double finish_precision(const double *sums, int64_t n, const double *numbers) {
+    (void)n, (void)numbers;
+    return metric_ratio(sums[0], sums[0] + sums[1]);
+}
+double finish_recall(const double *sums, int64_t n, const double *numbers) {
+    (void)n, (void)numbers;
+    return metric_ratio(sums[0], sums[0] + sums[2]);
+}
+
+static const double at_half[] = {0.5, -1, 0};
+soma_tensor *soma_precision(soma_tensor *y_true, soma_tensor *y_pred) {
+    return metric_confusion(y_true, y_pred, at_half);
+}
+soma_tensor *soma_recall(soma_tensor *y_true, soma_tensor *y_pred) {
+    return metric_confusion(y_true, y_pred, at_half);
+}
+soma_tensor *soma_true_positives(soma_tensor *y_true, soma_tensor *y_pred) {
+    return metric_confusion(y_true, y_pred, at_half);
+}
+soma_tensor *soma_false_positives(soma_tensor *y_true, soma_tensor *y_pred) {
+    return metric_confusion(y_true, y_pred, at_half);
+}
+soma_tensor *soma_true_negatives(soma_tensor *y_true, soma_tensor *y_pred) {
+    return metric_confusion(y_true, y_pred, at_half);
+}
+soma_tensor *soma_false_negatives(soma_tensor *y_true, soma_tensor *y_pred) {
+    return metric_confusion(y_true, y_pred, at_half);
+}
+
+/* ---- F, intersection over union: class by class, by the decisions ---- */
+
+/* Hits, truths, decisions of each class. */
+static soma_tensor *overlaps(soma_tensor *y, soma_tensor *decided) {
+    return metric_beside(metric_rows(soma_mul(y, decided)), metric_beside(metric_rows(y), metric_rows(decided)));
 }
 
 /* One-hot decisions: the class with the highest score, or of one score whether it is above a half. */
 static soma_tensor *decisions(soma_tensor *y_pred) {
     if (!y_pred) return NULL;
     int64_t classes = soma_dim(y_pred, -1);
-    return classes > 1 ? soma_one_hot(soma_argmax(y_pred, -1, false), classes, SOMA_F32) : positives(y_pred);
+    return classes > 1 ? soma_one_hot(soma_argmax(y_pred, -1, false), classes, SOMA_F32)
+                       : compared(y_pred, 0.5, soma_greater);
 }
 
-/* Elements as rows of the last axis. */
-static soma_tensor *rows(soma_tensor *x) {
-    return x ? soma_reshape(x, SOMA_DIMS(-1, soma_dim(x, -1))) : NULL;
-}
-static soma_tensor *column(soma_tensor *x) {
-    return x ? soma_reshape(x, SOMA_DIMS(-1, 1)) : NULL;
-}
-
-static soma_tensor *beside(soma_tensor *a, soma_tensor *b, soma_tensor *c) {
-    soma_tensor *all[] = {a, b, c};
-    if (!a || !b) return NULL;
-    return soma_concat(all, c ? 3 : 2, -1);
-}
-
-static double ratio(double a, double b) {
-    return b > 0 ? a / b : 0;
-}
-
-/* ---- precision, recall: element by element, at a half ---- */
-
-soma_tensor *soma_precision(soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *y = soma_cast(labels("precision", y_true, y_pred), SOMA_F32), *p = positives(y_pred);
-    return beside(column(soma_mul(y, p)), column(p), NULL);
-}
-
-soma_tensor *soma_recall(soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *y = soma_cast(labels("recall", y_true, y_pred), SOMA_F32), *p = positives(y_pred);
-    return beside(column(soma_mul(y, p)), column(y), NULL);
-}
-
-double finish_ratio(const double *sums, int64_t n) {
-    (void)n;
-    return ratio(sums[0], sums[1]);
-}
-
-/* ---- F1, intersection over union: class by class, by the decisions ---- */
-
-/* Hits, truths, decisions of each class. */
-static soma_tensor *overlaps(const char *name, soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *y = soma_cast(labels(name, y_true, y_pred), SOMA_F32), *d = decisions(y_pred);
-    return beside(rows(soma_mul(y, d)), rows(y), rows(d));
+/* numbers: average, threshold (NaN: the highest class), class_id. */
+soma_tensor *metric_overlaps(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
+    soma_tensor *y = soma_cast(metric_labels("f_score", y_true, y_pred), SOMA_F32);
+    soma_tensor *decided = isnan(numbers[1]) ? decisions(y_pred) : compared(y_pred, numbers[1], soma_greater);
+    return overlaps(class_of("f_score", y, numbers[2]), class_of("f_score", decided, numbers[2]));
 }
 
 soma_tensor *soma_f1_score(soma_tensor *y_true, soma_tensor *y_pred) {
-    return overlaps("f1_score", y_true, y_pred);
+    return metric_overlaps(y_true, y_pred, (const double[]){SOMA_MACRO, (double)NAN, -1});
 }
 
-double finish_f1(const double *sums, int64_t n) {
-    int64_t classes = n / 3;
-    double total = 0;
-    for (int64_t i = 0; i < classes; i++)
-        total += ratio(2 * sums[i], sums[classes + i] + sums[2 * classes + i]);
-    return total / (double)classes;
-}
-
-/* With one output the background is a class too. */
-soma_tensor *soma_mean_iou(soma_tensor *y_true, soma_tensor *y_pred) {
-    if (!y_pred || soma_dim(y_pred, -1) != 1) return overlaps("mean_iou", y_true, y_pred);
-    soma_tensor *y = column(soma_cast(labels("mean_iou", y_true, y_pred), SOMA_F32)), *d = column(positives(y_pred));
-    soma_tensor *not_y = soma_add_scalar(soma_neg(y), 1), *not_d = soma_add_scalar(soma_neg(d), 1);
-    soma_tensor *both = beside(y, not_y, NULL), *decided = beside(d, not_d, NULL);
-    return beside(soma_mul(both, decided), both, decided);
-}
-
-/* The mean over the classes that there are. */
-double finish_iou(const double *sums, int64_t n) {
-    int64_t classes = n / 3, seen = 0;
-    double total = 0;
+static double f_beta(const double *sums, int64_t n, soma_average average, double beta) {
+    const int64_t classes = n / 3;
+    const double more = 1 + beta * beta, *hits = sums, *truths = hits + classes, *said = truths + classes;
+    double total = 0, weights = 0, all[3] = {0};
     for (int64_t i = 0; i < classes; i++) {
-        double all = sums[classes + i] + sums[2 * classes + i] - sums[i];
-        total += ratio(sums[i], all);
+        const double weight = average == SOMA_WEIGHTED ? truths[i] : 1;
+        total += weight * metric_ratio(more * hits[i], beta * beta * truths[i] + said[i]);
+        weights += weight;
+        all[0] += hits[i], all[1] += truths[i], all[2] += said[i];
+    }
+    if (average == SOMA_MICRO) return metric_ratio(more * all[0], beta * beta * all[1] + all[2]);
+    return metric_ratio(total, weights);
+}
+
+double finish_f1(const double *sums, int64_t n, const double *numbers) {
+    return f_beta(sums, n, numbers ? (soma_average)(int)numbers[0] : SOMA_MACRO, 1);
+}
+double finish_f_beta(const double *sums, int64_t n, const double *numbers) {
+    return f_beta(sums, n, (soma_average)(int)numbers[0], numbers[3]);
+}
+
+/* Of one output, class 0 is the background and class 1 the thing. */
+static soma_tensor *both_sides(soma_tensor *x) {
+    x = metric_column(x);
+    return metric_beside(inverse(x), x);
+}
+
+/* numbers: how many target classes, 0 for all, then they. */
+soma_tensor *metric_iou(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
+    (void)numbers;
+    soma_tensor *y = soma_cast(metric_labels("iou", y_true, y_pred), SOMA_F32), *decided = decisions(y_pred);
+    if (y_pred && soma_dim(y_pred, -1) > 1) return overlaps(y, decided);
+    return overlaps(both_sides(y), both_sides(decided));
+}
+
+soma_tensor *soma_mean_iou(soma_tensor *y_true, soma_tensor *y_pred) {
+    return metric_iou(y_true, y_pred, NULL);
+}
+
+/* numbers: threshold, class_id (-1: both). What is not asked for is left out of the statistics. */
+soma_tensor *metric_binary_iou(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
+    soma_tensor *y = both_sides(soma_cast(metric_labels("binary_iou", y_true, y_pred), SOMA_F32));
+    soma_tensor *decided = both_sides(compared(y_pred, numbers[0], soma_greater_equal));
+    return overlaps(class_of("binary_iou", y, numbers[1]), class_of("binary_iou", decided, numbers[1]));
+}
+
+/* The mean over those of the classes asked for that there are. numbers: see metric_iou; NULL: all. */
+double finish_iou(const double *sums, int64_t n, const double *numbers) {
+    const int64_t classes = n / 3;
+    const int asked = numbers ? (int)numbers[0] : 0;
+    double total = 0, seen = 0;
+    for (int64_t k = 0; k < (asked ? asked : classes); k++) {
+        const int64_t i = asked ? (int64_t)numbers[1 + k] : k;
+        if (i < 0 || i >= classes) return (double)NAN;
+        const double all = sums[classes + i] + sums[2 * classes + i] - sums[i];
+        total += metric_ratio(sums[i], all);
         seen += all > 0;
     }
-    return ratio(total, (double)seen);
-}
-
-/* ---- area under the curve of true and false positives ---- */
-
-/* True positives, then false ones, above each threshold: one product of labels and comparisons. */
-soma_tensor *soma_auc(soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *y = column(soma_cast(labels("auc", y_true, y_pred), SOMA_F32));
-    if (!y) return NULL;
-    double limits[THRESHOLDS];
-    limits[0] = -1e-7;
-    for (int i = 1; i < THRESHOLDS - 1; i++)
-        limits[i] = i / (THRESHOLDS - 1.0);
-    limits[THRESHOLDS - 1] = 1 + 1e-7;
-    soma_tensor *at = soma_cast(soma_array(y->graph, SOMA_F64, SOMA_DIMS(THRESHOLDS), limits), y_pred->dtype);
-    soma_tensor *above = soma_cast(soma_greater(column(y_pred), at), SOMA_F32);
-    soma_tensor *kinds = beside(y, soma_add_scalar(soma_neg(y), 1), NULL);
-    return soma_reshape(soma_matmul(soma_transpose(kinds, NULL), above), SOMA_DIMS(2 * THRESHOLDS));
-}
-
-/* Trapezoids; above the first threshold is everything. */
-double finish_auc(const double *sums, int64_t n) {
-    const double *hits = sums, *false_alarms = sums + n / 2;
-    double area = 0;
-    for (int64_t i = 0; i + 1 < n / 2; i++) {
-        double width = ratio(false_alarms[i], false_alarms[0]) - ratio(false_alarms[i + 1], false_alarms[0]);
-        area += width * (ratio(hits[i], hits[0]) + ratio(hits[i + 1], hits[0])) / 2;
-    }
-    return area;
-}
-
-/* ---- numbers ---- */
-
-static soma_tensor *ones_like(soma_tensor *x) {
-    return x ? soma_ones(x->graph, x->dtype, x->rank, x->shape) : NULL;
-}
-
-soma_tensor *soma_root_mean_squared_error(soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *squares = column(soma_mean_squared_error(y_true, y_pred));
-    return beside(squares, ones_like(squares), NULL);
-}
-
-double finish_root_of_mean(const double *sums, int64_t n) {
-    (void)n;
-    return sqrt(ratio(sums[0], sums[1]));
-}
-
-/* Of each output the count, the sum and the squares of the truths, and the squares of the errors, in double: the
- * variance is a difference of large numbers. */
-soma_tensor *soma_r2_score(soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *y = soma_cast(loss_align("r2_score", y_true, y_pred), SOMA_F64), *p = soma_cast(y_pred, SOMA_F64);
-    y = rows(y);
-    soma_tensor *errors = soma_square(soma_sub(y, rows(p)));
-    return beside(beside(ones_like(y), y, NULL), soma_square(y), errors);
-}
-
-double finish_r2(const double *sums, int64_t n) {
-    int64_t outputs = n / 4;
-    const double *count = sums, *sum = sums + outputs, *squares = sum + outputs, *errors = squares + outputs;
-    double total = 0;
-    for (int64_t i = 0; i < outputs; i++)
-        total += 1 - errors[i] / (squares[i] - sum[i] * sum[i] / count[i]);
-    return total / (double)outputs;
-}
-
-/* ---- perplexity: e to the mean cross-entropy ---- */
-
-soma_tensor *soma_perplexity(soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *losses = column(metric_crossentropy(y_true, y_pred));
-    return beside(losses, ones_like(losses), NULL);
-}
-
-double finish_exp_of_mean(const double *sums, int64_t n) {
-    (void)n;
-    return exp(ratio(sums[0], sums[1]));
+    return metric_ratio(total, seen);
 }

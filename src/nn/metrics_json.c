@@ -1,0 +1,139 @@
+/* Metrics in files: "accuracy", {"precision": {"class_id": 2, "name": "cats"}}, Keras' {"class_name", "config"}.
+ * Rests on metric.h. Losses are metrics too, those with numbers as well; a user's own goes by the name that he gives
+ * it, with a list of numbers where it takes some. */
+#include "nn/metric.h"
+
+#include <string.h>
+
+/* Ours: the entry of a plain metric, or of one with numbers. */
+static const name_entry *entry_of(const soma_metric *m) {
+    if (m->plain) {
+        const name_entry *entry = name_of(&metric_names, (soma_function *)m->plain);
+        return entry ? entry : name_of(&loss_names, (soma_function *)m->plain);
+    }
+    for (int i = 0; i < metric_names.n; i++) {
+        const name_entry *entry = &metric_names.entries[i];
+        if (entry->with == (soma_function *)m->build && entry->finish == m->finish) return entry;
+    }
+    return name_of(&loss_with_names, (soma_function *)m->build);
+}
+
+static const soma_custom *custom_of(const soma_metric *m, const soma_custom *custom) {
+    soma_function *function = m->plain ? (soma_function *)m->plain : (soma_function *)m->build;
+    for (int i = 0; custom && i < SOMA_MAX_CUSTOM && custom[i].name; i++) {
+        if (custom[i].function == function) return &custom[i];
+    }
+    return NULL;
+}
+
+const char *metric_own_name(const soma_metric *metric, const soma_custom *custom) {
+    const soma_custom *own = custom_of(metric, custom);
+    if (own) return own->name;
+    const name_entry *entry = entry_of(metric);
+    return entry ? entry->name : NULL;
+}
+
+soma_finish_fn *metric_finish_of(const soma_metric *metric, const soma_custom *custom) {
+    const soma_custom *own = custom_of(metric, custom);
+    if (own) return own->finish;
+    const name_entry *entry = entry_of(metric);
+    return entry ? entry->finish : NULL;
+}
+
+/* ---- writing ---- */
+
+soma_status metric_write_json(text *out, const field_names *names, const soma_metric *m) {
+    const soma_custom *own = custom_of(m, names->custom);
+    const name_entry *entry = own ? NULL : entry_of(m);
+    const char *name = metric_own_name(m, names->custom);
+    RETURN_IF(names->context, !name, SOMA_INVALID,
+              "[save] the metric %s has no name: give it one by .custom = {{\"name\", (soma_function *)function}}",
+              m->name);
+    const bool shown = strcmp(m->name, name) == 0, numbered = entry && m->build;
+    if (m->plain && shown) {
+        json_write_string(out, name);
+        return SOMA_OK;
+    }
+    text_append(out, "{");
+    json_write_string(out, name);
+    text_append(out, ": {");
+    if (numbered) fields_write_numbers(out, entry, m->numbers);
+    if (own && m->build) {
+        text_append(out, "\"numbers\": [");
+        for (int i = 0; i < SOMA_METRIC_NUMBERS; i++) {
+            if (i) text_append(out, ", ");
+            json_write_number(out, m->numbers[i]);
+        }
+        text_append(out, "]");
+    }
+    if (!shown) {
+        text_append(out, m->build ? ", \"name\": " : "\"name\": ");
+        json_write_string(out, m->name);
+    }
+    text_append(out, "}}");
+    return SOMA_OK;
+}
+
+/* ---- reading ---- */
+
+/* A metric of the user's own; with "numbers", one that takes them. */
+static soma_status read_own(const field_names *names, const soma_custom *own, const json_node *config,
+                            soma_metric *out) {
+    const json_node *list = json_node_find(config, "numbers");
+    out->finish = own->finish;
+    if (!list) {
+        out->plain = (soma_loss_fn *)own->function;
+        return SOMA_OK;
+    }
+    out->build = (soma_metric_with_fn *)own->function;
+    const int64_t n = json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : -1;
+    RETURN_IF(names->context, n < 0 || n > SOMA_METRIC_NUMBERS, SOMA_INVALID,
+              "[compile] %s: numbers must be a list of at most %d", own->name, SOMA_METRIC_NUMBERS);
+    for (int i = 0; i < (int)n; i++)
+        (void)json_node_number(json_node_at(list, i), &out->numbers[i]);
+    return SOMA_OK;
+}
+
+/* Whether more is said of it than its name. */
+static bool has_numbers(const json_node *config) {
+    if (json_node_kind(config) != JSON_IS_OBJECT) return json_node_kind(config) != JSON_IS_NULL;
+    return json_node_count(config) > (json_node_find(config, "name") != NULL);
+}
+
+static soma_status read_ours(const field_names *names, const char *name, const json_node *config, soma_metric *out) {
+    const bool numbered = config && has_numbers(config);
+    const name_entry *entry = name_find(&metric_names, name);
+    if (!entry && numbered) entry = name_find(&loss_with_names, name);
+    if (!entry) entry = name_find(&loss_names, name);
+    if (!entry) return name_unknown(names->context, metric_names.what, name, metric_names.names);
+    out->finish = entry->finish;
+    if (entry->function && !numbered) {
+        out->plain = (soma_loss_fn *)entry->function;
+        return SOMA_OK;
+    }
+    RETURN_IF(names->context, entry->n == 0, SOMA_INVALID, "[compile] %s takes no numbers", entry->name);
+    soma_function *build = entry->with ? entry->with : entry->function;
+    out->build = (soma_metric_with_fn *)build;
+    return fields_read_numbers(names, "compile", entry, config, out->numbers, SOMA_METRIC_NUMBERS);
+}
+
+soma_status metric_read_json(const field_names *names, const json_node *node, soma_metric *out) {
+    const char *name = json_node_string(node);
+    const json_node *config = NULL;
+    *out = (soma_metric){.name = name};
+    if (!name && json_node_find(node, "class_name")) {
+        name = json_node_string(json_node_find(node, "class_name"));
+        config = json_node_find(node, "config");
+    } else if (!name && json_node_kind(node) == JSON_IS_OBJECT && json_node_count(node) == 1) {
+        void *cursor = NULL;
+        (void)json_node_next(node, &cursor, &name, &config);
+    }
+    RETURN_IF(names->context, !name, SOMA_INVALID, "[compile] a metric must be a name, or a name with its numbers");
+    const json_node *shown = config ? json_node_find(config, "name") : NULL;
+    if (shown) out->name = json_node_string(shown);
+    for (int i = 0; names->custom && i < SOMA_MAX_CUSTOM && names->custom[i].name; i++) {
+        const soma_custom *own = &names->custom[i];
+        if (own->function && strcmp(own->name, name) == 0) return read_own(names, own, config, out);
+    }
+    return read_ours(names, name, config, out);
+}
