@@ -134,6 +134,29 @@ def adafactor(decay=-0.8, eps1=1e-30, eps2=1e-3, clip=1.0, relative=True):
     return rule
 
 
+def adam(b1=0.9, b2=0.999, eps=1e-7):
+    def rule(w, g, t, lr, s):
+        m, v = moments(s, g, b1, b2)
+        return w - lr * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps)
+
+    return rule
+
+
+def muon(momentum=0.95, steps=5, nesterov=True, rate=0.2, a=3.4445, b=-4.7750, c=2.0315):
+    def rule(w, g, t, lr, s):
+        s["m"] = momentum * slot(s, "m") + g
+        d = g + momentum * s["m"] if nesterov else s["m"]
+        x = d.T if d.shape[0] > d.shape[1] else d
+        x = x / (norm(x) + 1e-7)
+        for _ in range(steps):
+            square = x @ x.T
+            x = a * x + (b * square + c * square @ square) @ x
+        d = x.T if d.shape[0] > d.shape[1] else x
+        return w - lr * d * (math.sqrt(max(d.shape)) * rate if rate else 1)
+
+    return rule
+
+
 def check(name, make, ours):
     w = torch.tensor(w0, requires_grad=True)
     optimizer = make([w])
@@ -178,6 +201,30 @@ emit("ftrl_options_path", run(ftrl(-0.7, 0.2, 0.3, 0.2, 0.01, 0.5), 0.05))
 emit("lion_options_path", run(lion(0.8, 0.9), 0.01))
 emit("lamb_options_path", run(lamb(0.8, 0.9, 1e-3), 0.01))
 emit("adafactor_options_path", run(adafactor(-0.5, 1e-10, 0.5, 0.5, False), 2.0))
+emit("muon_path", run(muon(), decay=0.004))
+emit("muon_options_path", run(muon(0.8, 2, False, None, 2.0, -1.5, 0.5), 0.01))
+emit("muon_adam_path", run(adam(0.8, 0.9, 1e-3), 0.02, decay=0.1))
+
+
+def averaged(rule, lr, momentum, every=0, decay=0.0):
+    # the weights and their averages after each step; every: how often the weights become the average
+    w, average, s, path, averages = w0.copy(), None, {}, [], []
+    for t, g in enumerate(grads, 1):
+        w = rule(w - w * decay * lr, g, t, lr, s)
+        average = w.copy() if t == 1 else momentum * average + (1 - momentum) * w
+        if every and t % every == 0:
+            w = average.copy()
+        path.append(w.copy())
+        averages.append(average.copy())
+    return path, averages
+
+
+path, averages = averaged(adam(), 0.1, 0.9)
+emit("ema_path", path)
+emit("ema_averages", averages)
+path, averages = averaged(adam(), 0.1, 0.9, every=2)
+emit("ema_overwritten_path", path)
+emit("ema_overwritten_averages", averages)
 print("#define OPTIMIZER_CASES(X) \\\n    " + " \\\n    ".join(f"X({name})" for name in rules) + "\n")
 
 # ---- schedules, at these steps ----

@@ -351,6 +351,58 @@ static void logs_agree(void **state) {
     soma_model_destroy(net);
 }
 
+/* From JSON, as a configuration gives them; and the board after every second batch, with a rate that falls. */
+static void by_name(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    char json[1024], folder[600];
+    float x[64];
+    for (int i = 0; i < 64; i++)
+        x[i] = (float)sin(i);
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(64, 1), x},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(64, 1), x}, true);
+    soma_model *net = soma_sequential(soma_dense(1, .input_shape = {1}));
+    assert_int_equal(soma_compile(net, .loss = soma_mean_squared_error,
+                                  .optimizer = soma_sgd(.schedule = soma_exponential_decay(0.1, 8, 0.5))),
+                     SOMA_OK);
+    snprintf(json, sizeof json, "{\"TensorBoard\": {\"log_dir\": \"%s\", \"update_freq\": 2}}", scratch_path("named"));
+    soma_callback *board = soma_callback_from_json(NULL, json);
+    soma_callback *stop = soma_callback_from_json(
+        NULL, "{\"class_name\": \"EarlyStopping\", \"config\": {\"monitor\": \"loss\", \"mode\": \"min\", "
+              "\"patience\": 1, \"min_delta\": 1e9, \"verbose\": 0}}");
+    if (!board || !stop) fail_msg("%s", soma_last_error(NULL));
+    assert_int_equal(soma_fit(net, data, .epochs = 9, .batch_size = 8, .callbacks = {board, stop}), SOMA_OK);
+    assert_int_equal(soma_history_epochs(net), 2);
+    snprintf(folder, sizeof folder, "%s/train", scratch_path("named"));
+    int records;
+    for (int epoch = 0; epoch < 2; epoch++) {
+        const float rate = scalar_of(folder, "epoch_learning_rate", epoch, &records);
+        assert_true(fabsf(rate - 0.1f * (epoch ? 0.25f : 0.5f)) < 1e-8f);
+        assert_true(scalar_of(folder, "epoch_loss", epoch, &records) == (float)soma_history_get(net, "loss", epoch));
+    }
+    assert_int_equal(records, 1 + 2 * 2 + 16 / 2); /* the version; loss and rate of the epochs; losses of batches */
+    for (int step = 0; step < 16; step++)
+        assert_int_equal(isnan(scalar_of(folder, "batch_loss", step, &records)), step % 2 == 0);
+    static const struct {
+        const char *json, *error;
+    } wrong[] = {
+        {"\"early_stoping\"", "unknown callback 'early_stoping'; did you mean 'early_stopping'?"},
+        {"{\"early_stopping\": {\"patients\": 1}}",
+         "[early_stopping] unknown option 'patients'; did you mean 'patience'?"},
+        {"{\"early_stopping\": {\"mode\": \"mx\"}}", "[early_stopping] mode must be one of its words"},
+        {"\"csv_logger\"", "[logger] no path given"},
+        {"\"learning_rate_scheduler\"", "[learning_rate_scheduler] no schedule given"},
+        {"[]", "[callback] it must be a name, or a name with its options"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        soma_clear_error(NULL);
+        assert_null(soma_callback_from_json(NULL, wrong[i].json));
+        assert_string_equal(soma_last_error(NULL), wrong[i].error);
+    }
+    soma_dataset_destroy(data);
+    soma_model_destroy(net);
+}
+
 /* ---- trainings that are killed ---- */
 
 enum { SAMPLES = 300, FEATURES = 6 };
@@ -444,10 +496,15 @@ static void killed_trainings_end_alike(void **state) {
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
-        TEST(early_stopping_stops),       TEST(direction_must_be_clear),
-        TEST(plateaus_lower_the_rate),    TEST(rates_follow_a_function_of_the_epoch),
-        TEST(checkpoints_are_saved),      TEST(no_number_ends_it),
-        TEST(records_are_tensorboards),   TEST(logs_agree),
+        TEST(early_stopping_stops),
+        TEST(direction_must_be_clear),
+        TEST(plateaus_lower_the_rate),
+        TEST(rates_follow_a_function_of_the_epoch),
+        TEST(checkpoints_are_saved),
+        TEST(no_number_ends_it),
+        TEST(records_are_tensorboards),
+        TEST(logs_agree),
+        TEST(by_name),
         TEST(killed_trainings_end_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

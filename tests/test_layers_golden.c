@@ -1,6 +1,6 @@
-/* Layers against PyTorch: every case of golden/layers.txt made from JSON, given its weights, run and differentiated in
- * float64, shown in the summary, saved, loaded and run again, bit for bit.
- * Rests on cmocka, the scratch folder and layers.txt, which golden/layers.py writes. Needs: jansson */
+/* Layers against PyTorch: every case of golden/layers.txt and convolution.txt made from JSON, given its weights, run
+ * and differentiated in float64, shown in the summary, saved, loaded and run again, bit for bit.
+ * Rests on cmocka and the scratch folder; the scripts beside these files write them. Needs: jansson */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,7 +126,10 @@ static soma_model *model_of(const golden *g) {
                    g->input.n, g->input.n);
     for (int i = 0; i < g->input.n; i++)
         at += snprintf(at, (size_t)(end - at), "%s%d", i ? "," : "", i);
-    at += snprintf(at, (size_t)(end - at), "]}], \"outputs\": [%d]}", g->input.n);
+    at += snprintf(at, (size_t)(end - at), "]}], \"outputs\": [%d", g->input.n);
+    for (int i = 1; i < g->output.n; i++)
+        at += snprintf(at, (size_t)(end - at), ",%d", g->input.n + i);
+    at += snprintf(at, (size_t)(end - at), "]}");
     assert_true(at < end);
     soma_model *net = soma_model_from_json(NULL, json);
     if (!net) fail_msg("%s: %s\n%s", g->name, soma_last_error(NULL), json);
@@ -141,13 +144,11 @@ static soma_tensor *tensor_of(const array *a) {
     return soma_array(NULL, a->dtype, a->rank, a->shape, a->data);
 }
 
-static soma_tensor *run(const golden *g, soma_model *net, soma_tensor **inputs) {
-    soma_tensor *y = NULL;
+static void run(const golden *g, soma_model *net, soma_tensor **inputs, soma_tensor **y) {
     for (int i = 0; i < g->input.n; i++)
         inputs[i] = tensor_of(&g->input.items[i]);
-    if (soma_model_apply(net, inputs, g->input.n, g->training, &y) != SOMA_OK)
+    if (soma_model_apply(net, inputs, g->input.n, g->training, y) != SOMA_OK)
         fail_msg("%s: %s", g->name, soma_last_error(NULL));
-    return y;
 }
 
 static void compare(const golden *g, const char *what, int number, soma_tensor *x, const array *expected) {
@@ -181,7 +182,13 @@ static void set_weights(const golden *g, soma_model *net) {
     }
 }
 
-static void check_gradients(const golden *g, soma_model *net, soma_tensor **inputs, soma_tensor *y) {
+/* sum(cos(0, 1, ...) y) */
+static soma_tensor *weighted(soma_tensor *y) {
+    soma_tensor *c = soma_reshape(soma_cos(soma_arange(NULL, SOMA_F64, 0, (double)soma_size(y), 1)), y->rank, y->shape);
+    return soma_sum(soma_mul(y, c), SOMA_ALL_AXES, false);
+}
+
+static void check_gradients(const golden *g, soma_model *net, soma_tensor **inputs, soma_tensor **y) {
     soma_tensor *wrt[2 * MOST], *dx[2 * MOST];
     int n = 0, inputs_wrt;
     for (int i = 0; i < g->input.n; i++)
@@ -190,9 +197,10 @@ static void check_gradients(const golden *g, soma_model *net, soma_tensor **inpu
     for (int i = 0; i < g->weight.n; i++)
         wrt[n++] = soma_weight(NULL, soma_layer_get_weight(layer_of(g, net), i));
     if (n == 0) return;
-    soma_tensor *c = soma_reshape(soma_cos(soma_arange(NULL, SOMA_F64, 0, (double)soma_size(y), 1)), y->rank, y->shape);
-    if (soma_grad(soma_sum(soma_mul(y, c), SOMA_ALL_AXES, false), wrt, n, dx) != SOMA_OK)
-        fail_msg("%s: %s", g->name, soma_last_error(NULL));
+    soma_tensor *sum = weighted(y[0]);
+    for (int i = 1; i < g->output.n; i++)
+        sum = soma_add(sum, weighted(y[i]));
+    if (soma_grad(sum, wrt, n, dx) != SOMA_OK) fail_msg("%s: %s", g->name, soma_last_error(NULL));
     assert_int_equal(inputs_wrt, g->dinput.n);
     for (int i = 0; i < inputs_wrt; i++)
         compare(g, "gradient of input", i, dx[i], &g->dinput.items[i]);
@@ -201,15 +209,18 @@ static void check_gradients(const golden *g, soma_model *net, soma_tensor **inpu
 }
 
 /* Saved, loaded, and the same again to the last bit; and seen in the summary. */
-static void check_file(const golden *g, soma_model *net, soma_tensor *y) {
+static void check_file(const golden *g, soma_model *net, soma_tensor **y) {
     const char *path = scratch_path("layer.soma");
     if (soma_save(net, path) != SOMA_OK) fail_msg("%s: %s", g->name, soma_last_error(NULL));
     soma_model *again = soma_load(NULL, path);
     if (!again) fail_msg("%s: %s", g->name, soma_last_error(NULL));
-    soma_tensor *inputs[MOST], *same = run(g, again, inputs);
-    const void *a = soma_data(y), *b = soma_data(same);
-    if (!a || !b || memcmp(a, b, (size_t)soma_size(y) * soma_dtype_size(y->dtype)) != 0)
-        fail_msg("%s: another result after loading", g->name);
+    soma_tensor *inputs[MOST], *same[MOST];
+    run(g, again, inputs, same);
+    for (int i = 0; i < g->output.n; i++) {
+        const void *a = soma_data(y[i]), *b = soma_data(same[i]);
+        if (!a || !b || memcmp(a, b, (size_t)soma_size(y[i]) * soma_dtype_size(y[i]->dtype)) != 0)
+            fail_msg("%s: another result after loading", g->name);
+    }
     char *first = soma_model_to_json(net), *second = soma_model_to_json(again);
     assert_string_equal(first, second);
     soma_string_free(first);
@@ -226,19 +237,21 @@ static void check(const golden *g) {
     soma_graph_reset(NULL);
     soma_model *net = model_of(g);
     set_weights(g, net);
-    soma_tensor *inputs[MOST], *y = run(g, net, inputs);
+    soma_tensor *inputs[MOST], *y[MOST];
+    run(g, net, inputs, y);
     check_gradients(g, net, inputs, y);
-    compare(g, "result", 0, y, &g->output.items[0]);
+    for (int i = 0; i < g->output.n; i++)
+        compare(g, "result", i, y[i], &g->output.items[i]);
     check_file(g, net, y);
     soma_model_destroy(net);
     soma_graph_reset(NULL);
 }
 
-static void layers_are_pytorchs(void **state) {
-    (void)state;
+/* Every case of a golden file, and that there are so many. */
+static void check_file_of(const char *path, int least) {
     const char *only = getenv("CASE"); /* one of them, for looking closer */
     size_t size;
-    char *file = scratch_read("tests/golden/layers.txt", &size), *at = file;
+    char *file = scratch_read(path, &size), *at = file;
     assert_non_null(file);
     golden g;
     int count = 0;
@@ -249,12 +262,29 @@ static void layers_are_pytorchs(void **state) {
     }
     forget(&g);
     free(file);
-    assert_true(count >= 89);
+    assert_true(count >= least);
+}
+
+static void layers_are_pytorchs(void **state) {
+    (void)state;
+    check_file_of("tests/golden/layers.txt", 89);
+}
+
+static void windows_are_pytorchs(void **state) {
+    (void)state;
+    check_file_of("tests/golden/convolution.txt", 49);
+}
+
+static void sequences_are_pytorchs(void **state) {
+    (void)state;
+    check_file_of("tests/golden/sequences.txt", 30);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_are_pytorchs),
+        cmocka_unit_test(windows_are_pytorchs),
+        cmocka_unit_test(sequences_are_pytorchs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

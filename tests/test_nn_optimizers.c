@@ -144,6 +144,16 @@ static void options_have_their_effect(void **state) {
                soma_adafactor(.learning_rate = 2, .beta_2_decay = -0.5, .epsilon_1 = 1e-10, .epsilon_2 = 0.5,
                               .clip_threshold = 0.5, .no_relative_step = true),
                d, adafactor_options_path);
+    check_path("muon", soma_muon(), d, muon_path);
+    check_path("muon", soma_muon(), SOMA_F32, muon_path);
+    check_path("muon",
+               soma_muon(.learning_rate = 0.01, .weight_decay = SOMA_ZERO, .momentum = 0.8, .ns_steps = 2,
+                         .no_nesterov = true, .rms_rate = SOMA_ZERO, .muon_a = 2, .muon_b = -1.5, .muon_c = 0.5),
+               d, muon_options_path);
+    check_path("muon by adam",
+               soma_muon(.learning_rate = 0.02, .adam_weight_decay = 0.1, .adam_beta_1 = 0.8, .adam_beta_2 = 0.9,
+                         .epsilon = 1e-3, .exclude_layers = "dense, hold/w"),
+               d, muon_adam_path);
 }
 
 /* Weights that stay where they are when there is nothing to learn: no gradient, no step, not a number neither. */
@@ -158,7 +168,7 @@ static void no_gradient_no_step(void **state) {
         soma_tensor *none = soma_zeros(NULL, SOMA_F64, SOMA_DIMS(1, 3, 2));
         soma_scores s = soma_train_on_batch(net, soma_zeros(NULL, SOMA_F32, SOMA_DIMS(1, 1, 1)), none);
         assert_int_equal(s.status, SOMA_OK);
-        double decay = strcmp(*name, "adamw") == 0 ? 0.004 * 0.001 : 0;
+        double decay = strcmp(*name, "adamw") == 0 || strcmp(*name, "muon") == 0 ? 0.004 * 0.001 : 0;
         for (int i = 0; i < SIZE; i++) {
             double w = soma_item(soma_read(NULL, weight_of(net)), i);
             if (!(fabs(w - start[i] * (1 - decay)) < 1e-14)) fail_msg("%s: %.17g became %.17g", *name, start[i], w);

@@ -87,28 +87,49 @@ SOMA_API soma_callback *soma_json_logger_create(const soma_json_logger_options *
  *  epoch_accuracy, epoch_learning_rate, and batch_loss, ... when batches are asked for. */
 typedef struct soma_tensorboard_options {
     const char *log_dir; /* "logs" */
-    bool batches;        /* also after every batch; Keras: update_freq = "batch" */
+    int64_t update_freq; /* 0: after every epoch; n: also after every n batches. In files also "epoch" and "batch" */
     soma_context *context;
     char nothing;
 } soma_tensorboard_options;
 #define soma_tensorboard(...) soma_tensorboard_create(&(soma_tensorboard_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_callback *soma_tensorboard_create(const soma_tensorboard_options *options);
 
+/** With an optimizer that has .use_ema: evaluations, validations and predictions are those of the weights' moving
+ *  averages. swap_on_epoch: the model also has them from the end of an epoch to the begin of the next, so that a
+ *  checkpoint after this callback saves them. */
+typedef struct soma_swap_ema_weights_options {
+    bool swap_on_epoch;
+    soma_context *context;
+    char nothing;
+} soma_swap_ema_weights_options;
+#define soma_swap_ema_weights(...)                                                                                     \
+    soma_swap_ema_weights_create(&(soma_swap_ema_weights_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_callback *soma_swap_ema_weights_create(const soma_swap_ema_weights_options *options);
+
 /** Stops when the loss of a batch is no number, and says so. */
 SOMA_API soma_callback *soma_terminate_on_nan(void);
 
-/** A training that can be killed: after every epoch the model, its optimizer, the history and the state of all
- * callbacks beside this one go to the file, and a fit that finds the file goes on from there, to the same end. The file
- * is gone once fit is done. To be the last of the callbacks. */
+/** A training that can be killed: after every epoch (or every save_freq batches) the model, its optimizer, the history
+ * and the state of all callbacks beside this one go to the file, and a fit that finds the file goes on from there, to
+ * the same end. The file is gone once fit is done. To be the last of the callbacks. */
 typedef struct soma_backup_and_restore_options {
     const char *path;
     soma_custom custom[SOMA_MAX_CUSTOM]; /* as for soma_save */
     bool keep_checkpoint;                /* Keras: delete_checkpoint = False */
+    int64_t save_freq;                   /* 0: after every epoch; else also after every so many batches */
     soma_context *context;
 } soma_backup_and_restore_options;
 #define soma_backup_and_restore(...)                                                                                   \
     soma_backup_and_restore_create(&(soma_backup_and_restore_options){.path = __VA_ARGS__})
 SOMA_API soma_callback *soma_backup_and_restore_create(const soma_backup_and_restore_options *options);
+
+/** A callback by name: "terminate_on_nan", {"early_stopping": {"patience": 3}}, {"csv_logger": "log.csv"} (the first
+ *  option), with the names that its options have above, and those that Keras has for them (filepath, filename,
+ *  backup_dir, delete_checkpoint). The learning_rate_scheduler follows a schedule whose steps are epochs:
+ *  {"learning_rate_scheduler": {"cosine_decay": {...}}}. NULL after an error. */
+SOMA_API soma_callback *soma_callback_from_json(soma_context *context, const char *json);
+/** The names of callbacks, in order, ending with NULL. */
+SOMA_API const char *const *soma_callback_names(void);
 
 /** Frees a callback that no fit took. */
 SOMA_API void soma_callback_destroy(soma_callback *callback);

@@ -49,7 +49,7 @@ SOMA_API void soma_dataset_destroy(soma_dataset *dataset);
 
 /* ---- what a dataset is (of NULL: no samples, no arrays, no names) ---- */
 
-SOMA_API int64_t soma_dataset_samples(const soma_dataset *dataset);
+SOMA_API int64_t soma_dataset_samples(const soma_dataset *dataset); /**< how many */
 /** The arrays, borrowed: valid as long as the dataset. y.data is NULL where there are no labels. */
 SOMA_API soma_array_data soma_dataset_x(const soma_dataset *dataset);
 SOMA_API soma_array_data soma_dataset_y(const soma_dataset *dataset);

@@ -180,11 +180,14 @@ SOMA_API soma_layer *soma_cropping_1d_create(const soma_borders_options *options
 SOMA_API soma_layer *soma_cropping_2d_create(const soma_borders_options *options);
 SOMA_API soma_layer *soma_cropping_3d_create(const soma_borders_options *options);
 
-/** Each place repeated size times along each axis but the batch and the channels, which come last: size {n} for all of
- *  them, or one for each; default {2}. Keras UpSampling1D/2D/3D with interpolation nearest. */
+/** Each place repeated size times along each axis of places: size {n} for all of them, or one for each; default {2}.
+ *  x (batch, places..., channels), or (batch, channels, places...) with data_format "channels_first". Of images
+ *  interpolation may be "bilinear": as soma_resizing to size times as many places. Keras UpSampling1D/2D/3D. */
 typedef struct soma_up_sampling_options {
     SOMA_LAYER_OPTIONS
     int64_t size[SOMA_MAX_RANK];
+    const char *data_format;   /* "channels_last" */
+    const char *interpolation; /* "nearest"; 2D only */
 } soma_up_sampling_options;
 #define soma_up_sampling_1d(...) soma_up_sampling_1d_create(&(soma_up_sampling_options){.nothing = 0, __VA_ARGS__})
 #define soma_up_sampling_2d(...) soma_up_sampling_2d_create(&(soma_up_sampling_options){.nothing = 0, __VA_ARGS__})
@@ -284,11 +287,13 @@ SOMA_API soma_layer *soma_spatial_dropout_3d_create(const soma_dropout_options *
 
 /* ---- global pooling: one value a channel, over all places ---- */
 
-/** (batch, ..., channels) -> (batch, channels); the average over steps leaves out those that a mask takes away.
+/** (batch, ..., channels) -> (batch, channels); the average over steps leaves out those that a mask takes away. With
+ *  data_format "channels_first" x is (batch, channels, ...).
  *  Keras GlobalAveragePooling1D/2D/3D, GlobalMaxPooling1D/2D/3D. */
 typedef struct soma_global_pooling_options {
     SOMA_LAYER_OPTIONS
     bool keepdims;
+    const char *data_format; /* "channels_last" */
 } soma_global_pooling_options;
 #define soma_global_average_pooling_1d(...)                                                                            \
     soma_global_average_pooling_1d_create(&(soma_global_pooling_options){.nothing = 0, __VA_ARGS__})
@@ -315,18 +320,29 @@ SOMA_API soma_layer *soma_global_max_pooling_3d_create(const soma_global_pooling
  * the kernel, then one small product a step. Weights: kernel (features, gates units), recurrent_kernel (units, gates
  * units), bias (gates units). Dropout draws one mask a sequence, for all its steps. */
 
-#define SOMA_RECURRENT_OPTIONS                                                                                         \
+/** What all that walk over steps have. */
+#define SOMA_STEPS_OPTIONS                                                                                             \
     SOMA_LAYER_OPTIONS                                                                                                 \
-    int64_t units;                                                                                                     \
-    soma_activation_fn *activation;         /* tanh */                                                                 \
-    bool no_bias;                           /* Keras: use_bias = False */                                              \
-    bool return_sequences;                  /* every state instead of the last */                                      \
-    bool go_backwards;                      /* from the last step to the first; so do the results */                   \
-    double dropout, recurrent_dropout;      /* of the inputs, of the state */                                          \
-    soma_initializer kernel_initializer;    /* glorot_uniform */                                                       \
-    soma_initializer recurrent_initializer; /* orthogonal */                                                           \
-    soma_initializer bias_initializer;      /* zeros */                                                                \
+    bool return_sequences; /* every result instead of the last */                                                      \
+    bool return_state;     /* the states after the last step as further results: soma_symbol_output(y, 1), ... */      \
+    bool go_backwards;     /* from the last step to the first; so do the results */                                    \
+    bool stateful;         /* a batch begins with the states that the one before it ended with: soma_reset_states */   \
+    int64_t batch_size;    /* of all batches; stateful layers need it */
+
+/** Of those with gates. */
+#define SOMA_GATE_OPTIONS                                                                                              \
+    soma_activation_fn *activation;                                               /* tanh */                           \
+    bool no_bias;                                                                 /* Keras: use_bias = False */        \
+    double dropout, recurrent_dropout;                                            /* of the inputs, of the state */    \
+    soma_initializer kernel_initializer;                                          /* glorot_uniform */                 \
+    soma_initializer recurrent_initializer;                                       /* orthogonal */                     \
+    soma_initializer bias_initializer;                                            /* zeros */                          \
     soma_regularizer kernel_regularizer, recurrent_regularizer, bias_regularizer; /* none */
+
+#define SOMA_RECURRENT_OPTIONS                                                                                         \
+    SOMA_STEPS_OPTIONS                                                                                                 \
+    int64_t units;                                                                                                     \
+    SOMA_GATE_OPTIONS
 
 /** h' = activation(x W + h U + b). Keras SimpleRNN, ONNX RNN-14. */
 typedef struct soma_simple_rnn_options {
@@ -356,9 +372,64 @@ typedef struct soma_gru_options {
 #define soma_gru(...) soma_gru_create(&(soma_gru_options){.units = __VA_ARGS__})
 SOMA_API soma_layer *soma_gru_create(const soma_gru_options *options);
 
+/** One step of each as a layer: x (batch, features) and, by soma_call_many, the states -> h, and as further results the
+ *  states after the step. Keras SimpleRNNCell, LSTMCell, GRUCell. */
+#define soma_simple_rnn_cell(...) soma_simple_rnn_cell_create(&(soma_simple_rnn_options){.units = __VA_ARGS__})
+#define soma_lstm_cell(...) soma_lstm_cell_create(&(soma_lstm_options){.units = __VA_ARGS__})
+#define soma_gru_cell(...) soma_gru_cell_create(&(soma_gru_options){.units = __VA_ARGS__})
+SOMA_API soma_layer *soma_simple_rnn_cell_create(const soma_simple_rnn_options *options);
+SOMA_API soma_layer *soma_lstm_cell_create(const soma_lstm_options *options);
+SOMA_API soma_layer *soma_gru_cell_create(const soma_gru_options *options);
+
+/** LSTM whose products are convolutions: x (batch, steps, places..., channels) -> (batch, places'..., filters), or with
+ *  all steps. i, f, o = recurrent_activation(x * W + h * U + b), and so on; strides, padding and dilation are of x * W,
+ *  while h * U keeps the places. Weights: kernel (kernel_size..., channels, 4 filters), recurrent_kernel
+ *  (kernel_size..., filters, 4 filters), bias (4 filters). Lists have one number for all axes of places or one for
+ * each. Shi 2015, Keras ConvLSTM1D/2D/3D. */
+typedef struct soma_conv_lstm_options {
+    SOMA_STEPS_OPTIONS
+    int64_t filters;
+    int64_t kernel_size[SOMA_MAX_RANK];
+    int64_t strides[SOMA_MAX_RANK];       /* 1 */
+    const char *padding;                  /* "valid"; or "same" */
+    int64_t dilation_rate[SOMA_MAX_RANK]; /* 1 */
+    SOMA_GATE_OPTIONS
+    soma_activation_fn *recurrent_activation; /* sigmoid */
+    bool no_unit_forget_bias;                 /* unless set, and without a bias_initializer, f's bias starts at 1 */
+} soma_conv_lstm_options;
+#define soma_conv_lstm_1d(...) soma_conv_lstm_1d_create(&(soma_conv_lstm_options){.filters = __VA_ARGS__})
+#define soma_conv_lstm_2d(...) soma_conv_lstm_2d_create(&(soma_conv_lstm_options){.filters = __VA_ARGS__})
+#define soma_conv_lstm_3d(...) soma_conv_lstm_3d_create(&(soma_conv_lstm_options){.filters = __VA_ARGS__})
+SOMA_API soma_layer *soma_conv_lstm_1d_create(const soma_conv_lstm_options *options);
+SOMA_API soma_layer *soma_conv_lstm_2d_create(const soma_conv_lstm_options *options);
+SOMA_API soma_layer *soma_conv_lstm_3d_create(const soma_conv_lstm_options *options);
+
+/** The walk over steps with a cell of any kind, which may be your own: a layer that is called on x (batch, ...) alone
+ *  while its states are zero, or on x and its states, and that gives the states after the step by
+ *  soma_trace_set_outputs, always as many. x (batch, steps, ...) -> as the layers above. Keras RNN. */
+typedef struct soma_rnn_options {
+    SOMA_STEPS_OPTIONS
+    soma_layer *cell;
+} soma_rnn_options;
+#define soma_rnn(...) soma_rnn_create(&(soma_rnn_options){.cell = __VA_ARGS__})
+SOMA_API soma_layer *soma_rnn_create(const soma_rnn_options *options);
+
+/** Cells as one cell, each on the result of the one before: soma_rnn(soma_stacked_rnn_cells({soma_lstm_cell(8),
+ *  soma_gru_cell(4)})). Their states follow each other. In files they are cell_0, cell_1, ... Keras StackedRNNCells. */
+enum { SOMA_MAX_CELLS = 8 };
+typedef struct soma_stacked_rnn_cells_options {
+    SOMA_LAYER_OPTIONS
+    soma_layer *cells[SOMA_MAX_CELLS];
+    int n_states[SOMA_MAX_CELLS]; /* found out when the weights are made */
+} soma_stacked_rnn_cells_options;
+#define soma_stacked_rnn_cells(...)                                                                                    \
+    soma_stacked_rnn_cells_create(&(soma_stacked_rnn_cells_options){.cells = __VA_ARGS__})
+SOMA_API soma_layer *soma_stacked_rnn_cells_create(const soma_stacked_rnn_cells_options *options);
+
 /** A recurrent layer and its copy that goes the other way, merged: soma_bidirectional(soma_lstm(64)).
  *  (batch, steps, features) -> (batch, 2 units), or (batch, steps, 2 units) in the order of the steps.
- *  merge_mode: "concat" (default), "sum", "mul" or "ave". Keras Bidirectional. */
+ *  merge_mode: "concat" (default), "sum", "mul" or "ave". States, given or returned, are those of the layer, then those
+ *  of the copy. Keras Bidirectional. */
 typedef struct soma_bidirectional_options {
     SOMA_LAYER_OPTIONS
     soma_layer *layer;
@@ -400,21 +471,43 @@ SOMA_API soma_layer *soma_additive_attention_create(const soma_attention_options
 /** Heads side by side, each softmax(q k' / sqrt(key_dim)) v of its own projections, then one more projection:
  *  -> (batch, T, output_dim). Weights: query_kernel (d, heads, key_dim), query_bias (heads, key_dim), key_*, value_*,
  *  output_kernel (heads, value_dim, output_dim), output_bias. Vaswani 2017, Keras MultiHeadAttention. */
+#define SOMA_HEADS_OPTIONS                                                                                             \
+    SOMA_LAYER_OPTIONS                                                                                                 \
+    bool no_bias;                                          /* Keras: use_bias = False */                               \
+    bool causal;                                           /* step i looks at steps 0..i only */                       \
+    bool rotary;                                           /* queries and keys are turned by soma_rotary */            \
+    double max_wavelength;                                 /* of that; 10000 */                                        \
+    double dropout;                                        /* 0; of the weights that sum to 1 */                       \
+    soma_initializer kernel_initializer, bias_initializer; /* glorot_uniform, zeros */                                 \
+    soma_regularizer kernel_regularizer, bias_regularizer; /* none */
 typedef struct soma_multi_head_attention_options {
-    SOMA_LAYER_OPTIONS
+    SOMA_HEADS_OPTIONS
     int64_t num_heads;
     int64_t key_dim;
-    int64_t value_dim;                                     /* key_dim */
-    int64_t output_dim;                                    /* the query's d */
-    bool no_bias;                                          /* Keras: use_bias = False */
-    bool causal;                                           /* step i looks at steps 0..i only */
-    double dropout;                                        /* 0; of the weights that sum to 1 */
-    soma_initializer kernel_initializer, bias_initializer; /* glorot_uniform, zeros */
-    soma_regularizer kernel_regularizer, bias_regularizer; /* none */
+    int64_t value_dim;  /* key_dim */
+    int64_t output_dim; /* the query's d */
 } soma_multi_head_attention_options;
 #define soma_multi_head_attention(...)                                                                                 \
     soma_multi_head_attention_create(&(soma_multi_head_attention_options){.num_heads = __VA_ARGS__})
 SOMA_API soma_layer *soma_multi_head_attention_create(const soma_multi_head_attention_options *options);
+
+/** As multi-head attention, but several query heads look at the same key and value: with num_query_heads / g keys head
+ * h looks at key h / g. Weights as there, key_* and value_* of num_key_value_heads. soma_group_query_attention(16,
+ *  .num_query_heads = 8, .num_key_value_heads = 2). Ainslie 2023, Keras GroupQueryAttention. */
+typedef struct soma_group_query_attention_options {
+    SOMA_HEADS_OPTIONS
+    int64_t head_dim;
+    int64_t num_query_heads;
+    int64_t num_key_value_heads;
+} soma_group_query_attention_options;
+#define soma_group_query_attention(...)                                                                                \
+    soma_group_query_attention_create(&(soma_group_query_attention_options){.head_dim = __VA_ARGS__})
+SOMA_API soma_layer *soma_group_query_attention_create(const soma_group_query_attention_options *options);
+
+/** Rotary positions: features i and i + d/2 of step t are turned as a pair by the angle t / max_wavelength^(2i / d).
+ *  x (..., steps, d), d even -> same; positions (steps) integers, or NULL for 0, 1, ... The product of two rows so
+ * turned depends on the distance of their steps only. Su 2021. */
+SOMA_API soma_tensor *soma_rotary(soma_tensor *x, soma_tensor *positions, double max_wavelength);
 
 /** x + p with p[t, 2i] = sin(t / max_wavelength^(2i / d)) and p[t, 2i + 1] the cosine: x (batch, steps, d) -> same.
  *  Vaswani 2017. */

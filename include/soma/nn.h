@@ -109,11 +109,14 @@ SOMA_API soma_regularizer soma_orthogonal_regularizer(double factor, bool column
 /* ---- constraints: what a weight is made to fulfil after every training step ---- */
 
 typedef soma_tensor *soma_constraint_fn(soma_tensor *w, const double *parameters);
-/** .kernel_constraint = soma_max_norm(3, 0), or {my_function}. Norms are taken along one axis: 0 for a dense kernel. */
+/** .kernel_constraint = soma_max_norm(3, 0), or {my_function}. Norms are taken along one axis, 0 for a dense kernel, or
+ *  several: soma_max_norm(3, soma_axis_set(SOMA_AXES(0, 1, 2))) for the kernel of a 2D convolution. */
 typedef struct soma_constraint {
     soma_constraint_fn *apply; /* NULL: none */
     double parameters[4];
 } soma_constraint;
+/** Several axes, -8 to 7, as one number that constraints take for an axis; in files they are a list. */
+SOMA_API int soma_axis_set(int n_axes, const int *axes);
 SOMA_API soma_constraint soma_max_norm(double max_value, int axis); /**< norms at most this; Keras: 2, 0 */
 SOMA_API soma_constraint soma_non_neg(void);                        /**< negative elements become 0 */
 SOMA_API soma_constraint soma_unit_norm(int axis);                  /**< norms 1 */
@@ -123,8 +126,10 @@ SOMA_API soma_constraint soma_min_max_norm(double min_value, double max_value, d
 /* ---- losses: (y_true, y_pred) -> a value per sample, whose mean is minimized ---- */
 
 typedef soma_tensor *soma_loss_fn(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_mean_squared_error(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_mean_absolute_error(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_mean_squared_error(soma_tensor *y_true,
+                                              soma_tensor *y_pred); /**< mean of (y_pred - y_true)^2 */
+SOMA_API soma_tensor *soma_mean_absolute_error(soma_tensor *y_true,
+                                               soma_tensor *y_pred); /**< mean of |y_pred - y_true| */
 /** From probabilities. Where y_pred is the result of a sigmoid or softmax, the stable form from its input is built. */
 SOMA_API soma_tensor *soma_binary_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred); /**< y_true one-hot */
@@ -159,6 +164,23 @@ SOMA_API soma_tensor *soma_categorical_focal_crossentropy(soma_tensor *y_true, s
 SOMA_API soma_tensor *soma_dice(soma_tensor *y_true, soma_tensor *y_pred);
 /** 1 - i / (i + (a + b) / 2): i the overlap, a what is wrongly in, b what is wrongly out. */
 SOMA_API soma_tensor *soma_tversky(soma_tensor *y_true, soma_tensor *y_pred);
+/** (1 - p^q) / q, p what the right class was given, q 0.5: between cross-entropy and absolute error; labels may be
+ *  wrong here and there. y_true are indices. */
+SOMA_API soma_tensor *soma_categorical_generalized_cross_entropy(soma_tensor *y_true, soma_tensor *y_pred);
+/** Labels that come in order but at unknown steps: y_true (batch, n) indices, filled up by 0, which is the blank;
+ *  y_pred (batch, steps, classes) logits. See soma_ctc_loss. */
+SOMA_API soma_tensor *soma_ctc(soma_tensor *y_true, soma_tensor *y_pred);
+/** y_pred are distances of pairs, y_true 1 where they belong together: y d^2 + (1 - y) max(1 - d, 0)^2. */
+SOMA_API soma_tensor *soma_contrastive(soma_tensor *y_true, soma_tensor *y_pred);
+/** y_true (batch) classes, y_pred (batch, n) embeddings: max(1 + the farthest of the sample's class - the nearest of
+ *  another, 0). */
+SOMA_API soma_tensor *soma_triplet_hard(soma_tensor *y_true, soma_tensor *y_pred);
+/** The same for each pair of one class, with the nearest of another class that is farther away than the pair. */
+SOMA_API soma_tensor *soma_triplet_semi_hard(soma_tensor *y_true, soma_tensor *y_pred);
+/** Circle loss (Sun et al. 2020) of classes (batch) and embeddings (batch, n) of length 1, gamma 80, margin 0.4. */
+SOMA_API soma_tensor *soma_circle(soma_tensor *y_true, soma_tensor *y_pred);
+/** max(|anchor - same| - |anchor - other| + margin, 0), embeddings along the last axis; PyTorch TripletMarginLoss. */
+SOMA_API soma_tensor *soma_triplet_margin(soma_tensor *anchor, soma_tensor *same, soma_tensor *other, double margin);
 
 /** A loss with numbers of its own. */
 typedef soma_tensor *soma_loss_with_fn(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters);
@@ -177,36 +199,39 @@ SOMA_API soma_loss soma_categorical_crossentropy_loss(double label_smoothing);
 SOMA_API soma_loss soma_binary_focal_loss(double gamma, double alpha, bool balance, double label_smoothing);
 SOMA_API soma_loss soma_categorical_focal_loss(double gamma, double alpha, double label_smoothing);
 SOMA_API soma_loss soma_tversky_loss(double alpha, double beta); /**< Keras: 0.5, 0.5 */
+/** Samples of this class count nothing. Keras: SparseCategoricalCrossentropy(ignore_class = ...), often -1 or 255. */
+SOMA_API soma_loss soma_sparse_categorical_crossentropy_loss(int64_t ignore_class);
+SOMA_API soma_loss soma_contrastive_loss(double margin);          /**< 1 */
+SOMA_API soma_loss soma_triplet_hard_loss(double margin);         /**< 1 */
+SOMA_API soma_loss soma_triplet_semi_hard_loss(double margin);    /**< 1 */
+SOMA_API soma_loss soma_circle_loss(double gamma, double margin); /**< Keras: 80, 0.4 */
+SOMA_API soma_loss soma_generalized_cross_entropy_loss(double q); /**< between 0 and 1; Keras: 0.5 */
 
-/* ---- metrics: as losses, shown but not minimized; any loss is a metric too ---- */
+/* ---- sequences whose labels come at unknown steps ---- */
 
-/** Binary, categorical or sparse categorical accuracy, by the shapes as Keras' "accuracy". */
-SOMA_API soma_tensor *soma_accuracy(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_binary_accuracy(soma_tensor *y_true, soma_tensor *y_pred); /**< threshold 0.5 */
-SOMA_API soma_tensor *soma_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_sparse_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_top_k_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred);        /**< k = 5 */
-SOMA_API soma_tensor *soma_sparse_top_k_categorical_accuracy(soma_tensor *y_true, soma_tensor *y_pred); /**< k = 5 */
-
-/* Metrics of a whole epoch, which no average of batches would give. Such a function returns statistics, (..., n): they
- * are summed over all other axes and over the epoch, and a finish makes the metric of the n sums. For one of your own,
- * give the finish to soma_compile, and to soma_save and soma_load beside its name. */
-
-typedef double soma_finish_fn(const double *sums, int64_t n);
-/** Of what was said to be there (above a half), how much was; element by element. */
-SOMA_API soma_tensor *soma_precision(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_recall(soma_tensor *y_true,
-                                  soma_tensor *y_pred); /**< of what was there, how much was said */
-/** 2 hits / (truths + decisions) for each class, averaged over the classes (Keras: average = "macro"). */
-SOMA_API soma_tensor *soma_f1_score(soma_tensor *y_true, soma_tensor *y_pred);
-/** hits / (truths + decisions - hits), averaged over the classes; with one output those are thing and background. */
-SOMA_API soma_tensor *soma_mean_iou(soma_tensor *y_true, soma_tensor *y_pred);
-/** Area under the curve of true against false positives, from 200 thresholds. */
-SOMA_API soma_tensor *soma_auc(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_root_mean_squared_error(soma_tensor *y_true, soma_tensor *y_pred);
-/** 1 - squared errors / squared deviations from the mean, averaged over the outputs. */
-SOMA_API soma_tensor *soma_r2_score(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_perplexity(soma_tensor *y_true, soma_tensor *y_pred); /**< e^(mean cross-entropy) */
+/** Connectionist temporal classification (Graves et al. 2006): -log of the probability of all ways to spell the labels
+ *  over the steps, blanks between them and each label any number of times. labels (batch, n) class indices, logits
+ *  (batch, steps, classes) -> (batch); infinite, with slope 0, where the steps don't suffice. label_lengths and
+ *  input_lengths (batch) integers, NULL: all n, all steps; blank: its class. As PyTorch's ctc_loss without reduction.
+ */
+SOMA_API soma_tensor *soma_ctc_loss(soma_tensor *labels, soma_tensor *logits, soma_tensor *label_lengths,
+                                    soma_tensor *input_lengths, int64_t blank);
+/** The likeliest class of each step; equal ones in a row are one, blanks none. logits (batch, steps, classes) float
+ * with elements; lengths a number a sequence, NULL: all steps. labels: batch x steps, filled up by -1;
+ * log_probabilities: batch, of that way to spell them, or NULL. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_ctc_greedy_decode(soma_tensor *logits, const int64_t *lengths, int64_t blank,
+                                                            int64_t *labels, double *log_probabilities);
+typedef struct soma_ctc_beam_options {
+    int64_t beam_width; /* 100: prefixes that are looked at together */
+    int64_t top_paths;  /* 1: results, the best first */
+    int64_t blank;      /* 0 */
+} soma_ctc_beam_options;
+/** The likeliest labels, all ways to spell them counted, by a search over prefixes. labels: batch x top_paths x steps,
+ *  filled up by -1; log_probabilities: batch x top_paths, -infinity where there are fewer paths, or NULL. Exact when
+ *  the beam has room for all prefixes. options NULL: defaults. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_ctc_beam_decode(soma_tensor *logits, const int64_t *lengths,
+                                                          const soma_ctc_beam_options *options, int64_t *labels,
+                                                          double *log_probabilities);
 
 /* ---- learning rates that change with the steps ---- */
 
@@ -278,7 +303,10 @@ SOMA_API soma_schedule soma_piecewise_constant_decay(int n, const double *bounda
 
 /* ---- optimizers ---- */
 
-/* Every optimizer's own: of the three clippings the first that is set applies; the decay is w -= w * decay * rate. */
+/* Every optimizer's own: of the three clippings the first that is set applies; the decay is w -= w * decay * rate.
+ * use_ema: beside each weight its moving average, average = ema_momentum average + (1 - ema_momentum) w, which the
+ * weight becomes at the end of fit. gradient_accumulation_steps n: a step in n changes the weights, by the mean of n
+ * gradients, so n small batches do what one large batch does; learning-rate schedules count all steps. */
 #define SOMA_OPTIMIZER_OPTIONS                                                                                         \
     double learning_rate;                                                                                              \
     soma_schedule schedule; /* when set, the learning rate of every step comes from it */                              \
@@ -286,6 +314,11 @@ SOMA_API soma_schedule soma_piecewise_constant_decay(int n, const double *bounda
     double clipnorm;        /* norm of each gradient at most this */                                                   \
     double global_clipnorm; /* norm of all gradients together at most this */                                          \
     double clipvalue;       /* each element within +-this */                                                           \
+    bool use_ema;                                                                                                      \
+    double ema_momentum;                 /* 0.99 */                                                                    \
+    int64_t ema_overwrite_frequency;     /* 0: never; else the weights become the average every so many updates */     \
+    double loss_scale_factor;            /* 0: none; else gradients are those of loss times this, divided by it */     \
+    int64_t gradient_accumulation_steps; /* 0: none */                                                                 \
     soma_context *context;                                                                                             \
     char nothing; /* makes soma_sgd() without options valid C */
 
@@ -376,6 +409,27 @@ typedef struct soma_adafactor_options {
     double clip_threshold;   /* 1 */
     bool no_relative_step;   /* true: the rate as it is, not at most 1 / sqrt(t) */
 } soma_adafactor_options;
+/** For matrices: m += g - (1 - momentum) m; d = g + momentum m (nesterov) made nearly orthogonal by ns_steps of Newton
+ *  and Schulz, x = a x + (b x x' + c (x x')^2) x from x = d / |d|; w -= rate sqrt(max(rows, columns)) rms_rate d.
+ *  Other weights, and those with "embedding" in their name, are trained by AdamW: rate times adam_lr_ratio,
+ *  adam_weight_decay. Give the output layer's name to exclude it too. */
+typedef struct soma_muon_options {
+    SOMA_OPTIMIZER_OPTIONS      /* learning_rate 0.001; weight_decay 0.004 */
+        double adam_beta_1;     /* 0.9 */
+    double adam_beta_2;         /* 0.999 */
+    double adam_weight_decay;   /* 0.004 */
+    double epsilon;             /* 1e-7 */
+    const char *exclude_layers; /* weights with one of these words in their name: "logits dense_3" */
+    bool no_exclude_embeddings; /* Keras: exclude_embeddings = False */
+    double muon_a;              /* 3.4445 */
+    double muon_b;              /* -4.7750 */
+    double muon_c;              /* 2.0315 */
+    double adam_lr_ratio;       /* 1 */
+    double momentum;            /* 0.95 */
+    int64_t ns_steps;           /* 5 */
+    bool no_nesterov;           /* true: d = m */
+    double rms_rate;            /* 0.2; SOMA_ZERO: the rate as it is */
+} soma_muon_options;
 
 #define soma_sgd(...) soma_sgd_create(&(soma_sgd_options){.nothing = 0, __VA_ARGS__})
 #define soma_rmsprop(...) soma_rmsprop_create(&(soma_rmsprop_options){.nothing = 0, __VA_ARGS__})
@@ -389,6 +443,7 @@ typedef struct soma_adafactor_options {
 #define soma_lion(...) soma_lion_create(&(soma_lion_options){.nothing = 0, __VA_ARGS__})
 #define soma_lamb(...) soma_lamb_create(&(soma_lamb_options){.nothing = 0, __VA_ARGS__})
 #define soma_adafactor(...) soma_adafactor_create(&(soma_adafactor_options){.nothing = 0, __VA_ARGS__})
+#define soma_muon(...) soma_muon_create(&(soma_muon_options){.nothing = 0, __VA_ARGS__})
 /** Never NULL: soma_compile takes the optimizer over, and says what is wrong with it. */
 SOMA_API soma_optimizer *soma_sgd_create(const soma_sgd_options *options);
 SOMA_API soma_optimizer *soma_rmsprop_create(const soma_rmsprop_options *options);
@@ -402,6 +457,7 @@ SOMA_API soma_optimizer *soma_ftrl_create(const soma_ftrl_options *options);
 SOMA_API soma_optimizer *soma_lion_create(const soma_lion_options *options);
 SOMA_API soma_optimizer *soma_lamb_create(const soma_lamb_options *options);
 SOMA_API soma_optimizer *soma_adafactor_create(const soma_adafactor_options *options);
+SOMA_API soma_optimizer *soma_muon_create(const soma_muon_options *options);
 /** Only for an optimizer that no model took. */
 SOMA_API void soma_optimizer_destroy(soma_optimizer *optimizer);
 
@@ -515,15 +571,18 @@ SOMA_API soma_model *soma_sequential_create(soma_context *context, soma_layer *c
 SOMA_API soma_symbol *soma_symbol_create(soma_context *context, int rank, const int64_t *shape, const char *name);
 SOMA_API soma_symbol *soma_call(soma_layer *layer, soma_symbol *x);
 SOMA_API soma_symbol *soma_call_many(soma_layer *layer, soma_symbol *const *xs, int n);
+/** Result i of the call that gave y, of layers that give several (.return_state); 0 is y itself. */
+SOMA_API soma_symbol *soma_symbol_output(soma_symbol *y, int i);
 /** Shape of one sample. */
 SOMA_API int soma_symbol_ndim(const soma_symbol *symbol);
 SOMA_API const int64_t *soma_symbol_shape(const soma_symbol *symbol);
 SOMA_API soma_model *soma_model_create(soma_symbol *const *inputs, int n, soma_symbol *const *outputs, int m);
 
-SOMA_API void soma_model_destroy(soma_model *model);
-SOMA_API soma_context *soma_model_context(const soma_model *model);
-SOMA_API const char *soma_model_name(const soma_model *model);
-SOMA_API SOMA_MUST_CHECK soma_status soma_model_set_name(soma_model *model, const char *name);
+SOMA_API void soma_model_destroy(soma_model *model); /**< with its layers and weights; NULL does nothing */
+SOMA_API soma_context *soma_model_context(const soma_model *model); /**< that it was made in */
+SOMA_API const char *soma_model_name(const soma_model *model);      /**< "sequential" unless it was named */
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_set_name(soma_model *model,
+                                                         const char *name); /**< for summaries and files */
 
 /** Makes the weights of a sequential model for samples of this shape; nothing when they are there. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_model_build(soma_model *model, int rank, const int64_t *sample_shape);
@@ -535,6 +594,8 @@ SOMA_API const char *soma_layer_class_name(const soma_layer *layer);
 /** A layer's weights, "kernel" before "bias". */
 SOMA_API int soma_layer_weights(const soma_layer *layer);
 SOMA_API soma_variable *soma_layer_get_weight(const soma_layer *layer, int i);
+/** Makes zero what stateful layers carry from batch to batch. Keras reset_states. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_reset_states(soma_model *model);
 /** Number of a model's weights; -1 before it is built. Keras count_params. */
 SOMA_API int64_t soma_count_params(const soma_model *model);
 /** Shapes of one sample of the first input and output; rank -1 before the model is built. */
@@ -547,6 +608,17 @@ SOMA_API int soma_model_output_shape(const soma_model *model, int64_t shape[SOMA
 SOMA_API SOMA_MUST_CHECK soma_status soma_model_apply(soma_model *model, soma_tensor *const *inputs, int n,
                                                       bool training, soma_tensor **outputs);
 SOMA_API soma_tensor *soma_weight(soma_graph *graph, soma_variable *variable);
+/** The same with what a training step needs besides. updates: assignments of statistics (BatchNormalization's), to be
+ *  among the plan's targets; in the graph's memory. */
+typedef struct soma_pass {
+    bool training;
+    soma_tensor *step;      /* rank 0 int64, other in every run: for dropout; NULL: 0 */
+    soma_tensor *penalties; /* out: sum of regularizers, rank 0; NULL: none */
+    soma_tensor **updates;  /* out */
+    int n_updates;          /* out */
+} soma_pass;
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_forward(soma_model *model, soma_tensor *const *inputs, int n,
+                                                        soma_pass *pass, soma_tensor **outputs);
 
 typedef struct soma_summary_options {
     int width;           /* columns; default 80 */
@@ -560,12 +632,12 @@ SOMA_API char *soma_summary(const soma_model *model, const soma_summary_options 
 /* ---- by name: for files, commands and other languages. Unknown names are errors that name the nearest known one. ----
  */
 
-SOMA_API soma_activation_fn *soma_activation_by_name(soma_context *context, const char *name);
-SOMA_API soma_loss_fn *soma_loss_by_name(soma_context *context, const char *name);
-SOMA_API soma_loss_fn *soma_metric_by_name(soma_context *context, const char *name);
+SOMA_API soma_activation_fn *soma_activation_by_name(soma_context *context, const char *name); /**< "relu" */
+SOMA_API soma_loss_fn *soma_loss_by_name(soma_context *context, const char *name);             /**< "mse" */
+SOMA_API soma_loss_fn *soma_metric_by_name(soma_context *context, const char *name); /**< "accuracy"; losses too */
 SOMA_API soma_initializer soma_initializer_by_name(soma_context *context, const char *name); /**< build NULL: error */
-SOMA_API soma_regularizer soma_regularizer_by_name(soma_context *context, const char *name);
-SOMA_API soma_optimizer *soma_optimizer_by_name(soma_context *context, const char *name); /**< NULL after an error */
+SOMA_API soma_regularizer soma_regularizer_by_name(soma_context *context, const char *name); /**< penalty NULL: error */
+SOMA_API soma_optimizer *soma_optimizer_by_name(soma_context *context, const char *name);    /**< NULL after an error */
 /** The names themselves, in order, ending with NULL. list: "activations", "losses", "metrics", "initializers",
  *  "regularizers", "constraints", "optimizers", "schedules", "layers". NULL for another list. */
 SOMA_API const char *const *soma_names(const char *list);
@@ -596,6 +668,7 @@ typedef enum soma_field_kind {
     SOMA_FIELD_LOSS,        /* soma_loss */
     SOMA_FIELD_SCHEDULE,    /* soma_schedule */
     SOMA_FIELD_REGULARIZER, /* soma_regularizer */
+    SOMA_FIELD_WORD,        /* an enum, a word in files: "mode" is "auto", "min" or "max" */
     SOMA_FIELD_LAYER        /* soma_layer *, taken over: its weights become this layer's */
 } soma_field_kind;
 
@@ -619,6 +692,7 @@ typedef struct soma_layer_class {
     /** The layer's function, as tensors; inputs and result have the batch as first axis. */
     soma_tensor *(*call)(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n);
     bool passes_mask; /* the result has a step for each of the first input's, and the same ones count */
+    bool by_steps;    /* it needs no other steps than the one that it is called on */
 } soma_layer_class;
 
 /** A layer of a class, with a copy of the options. */
@@ -634,6 +708,7 @@ typedef struct soma_weight_options {
     soma_regularizer regularizer;
     soma_constraint constraint;
     bool not_trainable; /* statistics and counters: no gradient, changed by soma_trace_update */
+    bool state;         /* not trainable either: carried from batch to batch, until soma_reset_states makes it 0 */
 } soma_weight_options;
 /** In build: the next weight, number 0, 1, ... */
 SOMA_API SOMA_MUST_CHECK soma_status soma_layer_add_weight(soma_layer *layer, const soma_weight_options *options);
@@ -649,6 +724,12 @@ SOMA_API soma_graph *soma_trace_graph(const soma_trace *trace);
 SOMA_API void soma_trace_add_loss(soma_trace *trace, soma_tensor *penalty);
 /** When training: the weight's value after this step. */
 SOMA_API void soma_trace_update(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value);
+/** In call: results beside the one that is returned, each with the batch as first axis; the array must live as long as
+ *  the graph. */
+enum { SOMA_MAX_OUTPUTS = 17 }; /* with the first */
+SOMA_API void soma_trace_set_outputs(soma_trace *trace, soma_layer *layer, soma_tensor *const *more, int n);
+/** After soma_trace_call: how many results beside the first there were, and where they are, until the next call. */
+SOMA_API int soma_trace_outputs(const soma_trace *trace, soma_tensor *const **more);
 /** Which steps of an input count, bool (batch, steps); NULL when all do. */
 SOMA_API soma_tensor *soma_trace_mask(const soma_trace *trace, const soma_tensor *x);
 /** The same for the result of a call, where it is not what passes_mask says; NULL: all do. */
@@ -666,6 +747,7 @@ enum { SOMA_MAX_SLOTS = 4 };
 /** What an update may use: rank-0 tensors in the weight's dtype. */
 typedef struct soma_update {
     soma_graph *graph;
+    const soma_variable *variable; /* of the weight, for its name and shape */
     soma_tensor *learning_rate;
     soma_tensor *t;                     /* 1 in the first step */
     soma_tensor *w, *g;                 /* the weight and its gradient, clipped; decay has been taken from w */
@@ -689,8 +771,11 @@ typedef struct soma_optimizer_class {
     int (*slots)(const void *options, const soma_variable *weight, soma_slot slots[SOMA_MAX_SLOTS]);
     /** The weight after the step; slots likewise. */
     soma_tensor *(*update)(const void *options, soma_update *update);
+    /** The decay of this weight; NULL: the option weight_decay of all. */
+    double (*decay)(const void *options, const soma_variable *weight);
 } soma_optimizer_class;
-SOMA_API soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind, const void *options);
+SOMA_API soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind,
+                                               const void *options); /**< with a copy of the options */
 
 #ifdef __cplusplus
 }

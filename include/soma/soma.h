@@ -26,16 +26,20 @@
 #ifndef SOMA_SOMA_H
 #define SOMA_SOMA_H
 
-#include <soma/callbacks.h> /* early stopping, checkpoints, logs */
-#include <soma/context.h>   /* threads, seed, allocator, log, last error */
-#include <soma/data.h>      /* datasets, readers */
-#include <soma/formats.h>   /* files of other programs: NPY */
-#include <soma/layers.h>    /* layers beyond the basic ones */
-#include <soma/nn.h>        /* layers, losses, optimizers, models */
-#include <soma/ops.h>       /* functions of tensors */
-#include <soma/plan.h>      /* gradients, assignments, compiled plans */
-#include <soma/status.h>    /* status codes */
-#include <soma/tensor.h>    /* tensors, graphs, variables, printing */
-#include <soma/train.h>     /* compile, fit, evaluate, predict, save, load */
+#include <soma/callbacks.h>   /* early stopping, checkpoints, logs */
+#include <soma/context.h>     /* threads, seed, allocator, log, last error */
+#include <soma/convolution.h> /* convolution, pooling */
+#include <soma/data.h>        /* datasets, readers */
+#include <soma/formats.h>     /* files of other programs: NPY */
+#include <soma/generate.h>    /* models run a step at a time, tokens made with them */
+#include <soma/layers.h>      /* layers beyond the basic ones */
+#include <soma/metrics.h>     /* what is measured: of tensors, of texts and labels */
+#include <soma/neuron.h>      /* one neuron: McCulloch and Pitts', Rosenblatt's */
+#include <soma/nn.h>          /* layers, losses, optimizers, models */
+#include <soma/ops.h>         /* functions of tensors */
+#include <soma/plan.h>        /* gradients, assignments, compiled plans */
+#include <soma/status.h>      /* status codes */
+#include <soma/tensor.h>      /* tensors, graphs, variables, printing */
+#include <soma/train.h>       /* compile, fit, evaluate, predict, save, load */
 
 #endif

@@ -54,8 +54,8 @@ typedef struct soma_variable soma_variable;
 
 /* ---- graphs ---- */
 
-SOMA_API soma_graph *soma_graph_create(soma_context *context);
-SOMA_API void soma_graph_destroy(soma_graph *graph);
+SOMA_API soma_graph *soma_graph_create(soma_context *context); /**< NULL after an error */
+SOMA_API void soma_graph_destroy(soma_graph *graph);           /**< with all its tensors; NULL does nothing */
 /** The context a graph was made with. */
 SOMA_API soma_context *soma_graph_context(const soma_graph *graph);
 /** The default context's own graph, which NULL stands for. soma_graph_reset forgets all its tensors. */
@@ -64,12 +64,12 @@ SOMA_API void soma_graph_reset(soma_graph *graph);
 
 /* ---- what a tensor is ---- */
 
-SOMA_API soma_graph *soma_tensor_graph(const soma_tensor *tensor);
-SOMA_API int soma_ndim(const soma_tensor *tensor);
-SOMA_API const int64_t *soma_shape(const soma_tensor *tensor);
-SOMA_API int64_t soma_dim(const soma_tensor *tensor, int axis); /* negative axes count from the end */
-SOMA_API int64_t soma_size(const soma_tensor *tensor);          /* number of elements */
-SOMA_API soma_dtype soma_tensor_dtype(const soma_tensor *tensor);
+SOMA_API soma_graph *soma_tensor_graph(const soma_tensor *tensor); /**< that it belongs to */
+SOMA_API int soma_ndim(const soma_tensor *tensor);                 /**< its rank, from 0 */
+SOMA_API const int64_t *soma_shape(const soma_tensor *tensor);     /**< soma_ndim extents */
+SOMA_API int64_t soma_dim(const soma_tensor *tensor, int axis);    /* negative axes count from the end */
+SOMA_API int64_t soma_size(const soma_tensor *tensor);             /* number of elements */
+SOMA_API soma_dtype soma_tensor_dtype(const soma_tensor *tensor);  /**< of its elements */
 
 /* ---- where tensors come from ---- */
 

@@ -4,6 +4,7 @@
 #ifndef SOMA_TRAIN_H
 #define SOMA_TRAIN_H
 
+#include <soma/metrics.h>
 #include <soma/nn.h>
 #include <soma/plan.h>
 
@@ -17,18 +18,34 @@ enum { SOMA_MAX_METRICS = 8, SOMA_MAX_CALLBACKS = 8 };
 
 /* ---- compile ---- */
 
+/** What a training step is made of, for an objective: tensors of one graph. */
+typedef struct soma_objective {
+    soma_model *model;
+    soma_tensor *x;      /* the batch as the first layer sees it */
+    soma_tensor *y_true; /* its labels */
+    soma_tensor *y_pred; /* the model's output for x */
+    soma_tensor *step;   /* training steps done, rank 0 int64: for soma_pass and random numbers */
+    bool training;       /* else measured only */
+} soma_objective;
+/** What is minimized, a value per sample or one, where labels and output alone can't say it: a penalty on gradients,
+ *  the model called again on other samples (soma_model_forward). fit does the rest. Keras: compute_loss. */
+typedef soma_tensor *soma_objective_fn(const soma_objective *objective);
+
 typedef struct soma_compile_options {
     soma_optimizer *optimizer; /* default soma_rmsprop(); taken over, also after an error */
     soma_loss_fn *loss;
     soma_loss loss_with;                      /* instead: a loss with numbers, soma_huber_loss(0.5) */
+    soma_objective_fn *objective;             /* or a function of the whole step */
     soma_loss_fn *metrics[SOMA_MAX_METRICS];  /* {soma_accuracy} */
     soma_finish_fn *finish[SOMA_MAX_METRICS]; /* for metrics of your own that give statistics */
+    soma_metric
+        metrics_with[SOMA_MAX_METRICS]; /* after them: metrics with numbers, {soma_precision_metric(0.7, -1, 0)} */
 } soma_compile_options;
 /** What fit minimizes, by which steps, and what it shows: soma_compile(net, .loss = soma_mean_squared_error). */
 #define soma_compile(model, ...) soma_model_compile(model, &(soma_compile_options){__VA_ARGS__})
 SOMA_API soma_status soma_model_compile(soma_model *model, const soma_compile_options *options);
 /** The same by names: {"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"]}; an optimizer with options is
- *  {"adam": {"learning_rate": 0.01}}. */
+ *  {"adam": {"learning_rate": 0.01}}, a loss or a metric with numbers {"precision": {"class_id": 2}}. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_model_compile_json(soma_model *model, const char *json);
 
 /* ---- fit ---- */
@@ -91,6 +108,8 @@ typedef struct soma_fit_options {
     soma_dataset *validation_data; /* instead of a share */
     bool no_shuffle;               /* Keras: shuffle = False */
     int64_t initial_epoch;         /* 0; when not, the history goes on */
+    bool resume; /* go on where the last fit of this model, or of the file it comes from, was interrupted: with the next
+                    batch of the epoch, or after the last epoch of the history; to the same bits as without */
     int64_t steps_per_epoch;       /* 0: all batches */
     int64_t validation_batch_size; /* batch_size */
     int64_t validation_freq;       /* 1: after every epoch */
@@ -110,8 +129,47 @@ SOMA_API soma_status soma_model_fit(soma_model *model, const soma_fit_options *o
 
 /** From a callback: no further batch. fit then returns SOMA_OK. */
 SOMA_API void soma_model_stop_training(soma_model *model);
-/** From a signal handler or another thread: fit finishes its batch and returns SOMA_INTERRUPTED. */
+/** From a signal handler or another thread: fit finishes its batch and returns SOMA_INTERRUPTED. The model then knows
+ *  its place in the epoch, and a file it is saved to: a fit with .resume goes on from there. */
 SOMA_API void soma_model_request_stop(soma_model *model);
+
+/* ---- training steps of your own ---- */
+
+/** An optimizer with the weights it moves and the state it keeps beside them. A program that builds its own training
+ *  steps has one for each part that is trained by itself, such as the two networks of examples/gan.c:
+ *    soma_minimizer *m = soma_minimizer_create(soma_adam(), net);
+ *    soma_tensor *targets[MANY];                             at least soma_minimizer_targets(m)
+ *    soma_minimize(m, loss, targets);                        in the graph of the loss
+ *    soma_plan *step = soma_plan_create(targets, soma_minimizer_targets(m), NULL);
+ *  Layers are called by soma_model_forward. Example: examples/custom_training.c */
+typedef struct soma_minimizer soma_minimizer;
+/** For all trainable weights of a model, with their constraints. Takes the optimizer over, also after an error; NULL:
+ *  soma_rmsprop(). */
+SOMA_API soma_minimizer *soma_minimizer_create(soma_optimizer *optimizer, soma_model *model);
+/** For these variables. */
+SOMA_API soma_minimizer *soma_minimizer_create_for(soma_optimizer *optimizer, soma_variable *const *variables, int n);
+/** Before the models or variables. NULL: does nothing. */
+SOMA_API void soma_minimizer_destroy(soma_minimizer *minimizer);
+/** How many nodes soma_minimize writes. */
+SOMA_API int soma_minimizer_targets(const soma_minimizer *minimizer);
+/** The assignments of a training step that makes loss (a float, summed if it is not of rank 0) smaller, into targets.
+ *  Errors: SOMA_UNSUPPORTED, naming the op, where the path goes through an op without a gradient. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_minimize(soma_minimizer *minimizer, soma_tensor *loss, soma_tensor **targets);
+/** The same by gradients of your own, one for each weight, in order. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_minimize_by(soma_minimizer *minimizer, soma_tensor *const *gradients,
+                                                      soma_tensor **targets);
+/** Steps done, rank 0 int64: for the .step of soma_model_forward, so that dropout differs from step to step. */
+SOMA_API soma_tensor *soma_minimizer_step_number(soma_minimizer *minimizer, soma_graph *graph);
+/** Before each run of a plan: sets the learning rate of the step where it follows a schedule. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_minimizer_follow_schedule(soma_minimizer *minimizer);
+/** The state, to be saved or looked at: steps done, the learning rate, then what stands beside each weight; NULL beyond
+ *  the last. */
+SOMA_API soma_variable *soma_minimizer_variable(const soma_minimizer *minimizer, int i);
+
+/** Whether a layer's weights are trained; layer NULL: those of all layers. A frozen BatchNormalization also uses its
+ *  moving statistics and leaves them as they are. Holds from the next step on, without compiling again (Keras wants
+ *  that); what the optimizer keeps beside weights that go on being trained stays. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_set_trainable(soma_model *model, soma_layer *layer, bool trainable);
 
 /* ---- history: what fit measured, epoch by epoch ---- */
 
@@ -121,7 +179,7 @@ SOMA_API int64_t soma_history_epochs(const soma_model *model);
 SOMA_API const char *soma_history_name(const soma_model *model, int i);
 /** The value of a name after an epoch (0, 1, ..., or -1 for the last); NaN where none was measured. */
 SOMA_API double soma_history_get(const soma_model *model, const char *name, int64_t epoch);
-/** Training steps that the weights have seen. */
+/** Training steps that the weights have seen; where gradients are gathered, updates. */
 SOMA_API int64_t soma_updates(const soma_model *model);
 /** The learning rate of the next step, and a new one from then on (an error where the rate follows a schedule). */
 SOMA_API double soma_learning_rate(const soma_model *model);
@@ -186,13 +244,14 @@ SOMA_API const char *soma_model_label(const soma_model *model, int i);
 
 /* ---- files ---- */
 
-/** A function or a layer class of the user's own, by a name for files: {"swish2", (soma_function *)my_swish}. */
+/** A function or a class of the user's own, by a name for files: {"swish2", (soma_function *)my_swish}. */
 typedef void soma_function(void);
 typedef struct soma_custom {
     const char *name;
-    soma_function *function;       /* an activation, loss, metric, initializer or regularizer */
-    const soma_layer_class *layer; /* or a layer class; its name is its own */
-    soma_finish_fn *finish;        /* of a metric that gives statistics */
+    soma_function *function;               /* an activation, loss, metric, initializer or regularizer */
+    const soma_layer_class *layer;         /* or a layer class; its name is its own */
+    soma_finish_fn *finish;                /* of a metric that gives statistics */
+    const soma_optimizer_class *optimizer; /* or an optimizer's class; its name is its own */
 } soma_custom;
 enum { SOMA_MAX_CUSTOM = 16 };
 

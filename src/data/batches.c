@@ -1,34 +1,14 @@
-/* Batches: gathered row by row into one of two buffers, or pointed at where they lie.
+/* Batches: pieces of a dataset, as a list of rows when they are shuffled.
  * Rests on dataset.h for the rows and philox.h for their order.
- * The rows ahead are prefetched: a shuffled epoch reads memory at random, and waiting for it would be most of the time.
- */
+ * The rows stay where they are: the plan that reads them gathers them on all threads. */
 #include "data/batches.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/philox.h"
 #include "data/dataset.h"
-
-enum { AHEAD = 8, LINE = 64 };
-
-/* Rows of a full batch, never more than there are samples. Only for what batches_init has checked. */
-static size_t buffer_bytes(const batches *b, size_t row) {
-    return (size_t)b->size * row;
-}
-
-static soma_status allocate(batches *b) {
-    b->order = mem_alloc(b->context, (size_t)b->samples * sizeof *b->order);
-    if (!b->order) return SOMA_NO_MEMORY;
-    for (int i = 0; i < 2; i++) {
-        b->x_buffer[i] = mem_alloc(b->context, buffer_bytes(b, b->x_row));
-        b->y_buffer[i] = b->y ? mem_alloc(b->context, buffer_bytes(b, b->y_row)) : NULL;
-        if (!b->x_buffer[i] || (b->y && !b->y_buffer[i])) return SOMA_NO_MEMORY;
-    }
-    return SOMA_OK;
-}
 
 soma_status batches_init(batches *b, const soma_dataset *dataset, int64_t batch_size, bool shuffle, uint64_t seed) {
     soma_context *context = soma_dataset_context(dataset);
@@ -44,20 +24,16 @@ soma_status batches_init(batches *b, const soma_dataset *dataset, int64_t batch_
     b->y_row = dataset_y_bytes(dataset);
     b->x = soma_dataset_x(dataset).data;
     b->y = soma_dataset_y(dataset).data;
-    const soma_status status = shuffle ? allocate(b) : SOMA_OK;
-    if (status != SOMA_OK)
-        batches_deinit(b);
-    else
-        batches_epoch(b, 0);
-    return status;
+    if (shuffle) {
+        b->order = mem_alloc(context, (size_t)samples * sizeof *b->order);
+        if (!b->order) return SOMA_NO_MEMORY;
+    }
+    batches_epoch(b, 0);
+    return SOMA_OK;
 }
 
 void batches_deinit(batches *b) {
     mem_free(b->context, b->order, (size_t)b->samples * sizeof *b->order);
-    for (int i = 0; i < 2; i++) {
-        mem_free(b->context, b->x_buffer[i], buffer_bytes(b, b->x_row));
-        mem_free(b->context, b->y_buffer[i], buffer_bytes(b, b->y_row));
-    }
     *b = (batches){.context = b->context};
 }
 
@@ -76,33 +52,16 @@ void batches_seek(batches *b, int64_t batch) {
     b->next = batch;
 }
 
-static void prefetch(const char *row, size_t bytes) {
-    for (size_t i = 0; i < bytes && i < 16 * LINE; i += LINE)
-        __builtin_prefetch(row + i);
-}
-
-/* Copies n rows in the given order. */
-static void gather(char *to, const char *from, const int64_t *order, int64_t n, size_t row) {
-    for (int64_t i = 0; i < n; i++) {
-        if (i + AHEAD < n) prefetch(from + (size_t)order[i + AHEAD] * row, row);
-        memcpy(to + (size_t)i * row, from + (size_t)order[i] * row, row);
-    }
-}
-
-bool batches_next(batches *b, const void **x, const void **y, int64_t *count) {
+bool batches_next(batches *b, batch_rows *next) {
     if (b->next >= batches_count(b)) return false;
-    const int64_t first = b->next * b->size, left = b->samples - first, n = left < b->size ? left : b->size;
-    const int turn = (int)(b->next & 1);
+    const int64_t first = b->next * b->size, left = b->samples - first;
     b->next++;
-    *count = n;
-    if (!b->shuffle) {
-        *x = b->x + (size_t)first * b->x_row;
-        *y = b->y ? b->y + (size_t)first * b->y_row : NULL;
-        return true;
+    *next = (batch_rows){.x = b->x, .y = b->y, .count = left < b->size ? left : b->size};
+    if (b->shuffle) {
+        next->order = b->order + first;
+    } else {
+        next->x = b->x + (size_t)first * b->x_row;
+        if (b->y) next->y = b->y + (size_t)first * b->y_row;
     }
-    gather(b->x_buffer[turn], b->x, b->order + first, n, b->x_row);
-    if (b->y) gather(b->y_buffer[turn], b->y, b->order + first, n, b->y_row);
-    *x = b->x_buffer[turn];
-    *y = b->y_buffer[turn];
     return true;
 }

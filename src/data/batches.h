@@ -1,6 +1,6 @@
 /* Batches: a dataset cut into pieces, in order or in a new random order each epoch.
  * Rests on dataset.h and Philox: the order is a function of (seed, epoch), so (epoch, batch) is all a resume needs.
- * Two buffers in turn: a batch stays valid until the one after the next is asked for. */
+ * Nothing is copied here: who runs a plan on a batch gathers its rows, on all threads. */
 #ifndef DATA_BATCHES_H
 #define DATA_BATCHES_H
 
@@ -19,8 +19,15 @@ typedef struct batches {
     int64_t *order;      /* samples in the order of this epoch; NULL without shuffle */
     size_t x_row, y_row; /* bytes of a sample */
     const char *x, *y;   /* the dataset's elements */
-    char *x_buffer[2], *y_buffer[2];
 } batches;
+
+/* The samples of one batch: count rows from x and y on, or, when order is given, the rows order[0..count-1] of them.
+ * y is NULL without labels. Valid until the next epoch begins. */
+typedef struct batch_rows {
+    const void *x, *y;
+    const int64_t *order;
+    int64_t count;
+} batch_rows;
 
 /* The first epoch is 0 and begins at once. batch_size >= 1. The last batch of an epoch may be smaller. */
 SOMA_MUST_CHECK soma_status batches_init(batches *b, const soma_dataset *dataset, int64_t batch_size, bool shuffle,
@@ -32,8 +39,7 @@ int64_t batches_count(const batches *b);
 void batches_epoch(batches *b, int64_t epoch);
 /* Makes batch the one that batches_next gives next; for resuming. */
 void batches_seek(batches *b, int64_t batch);
-/* The next batch, 64-byte aligned when shuffled, else where it lies in the dataset. y is NULL without labels.
- * False at the end of the epoch. Allocates nothing. */
-bool batches_next(batches *b, const void **x, const void **y, int64_t *count);
+/* The next batch. False at the end of the epoch. Allocates nothing and moves no sample. */
+bool batches_next(batches *b, batch_rows *next);
 
 #endif

@@ -16,9 +16,13 @@ typedef struct attend_inputs {
 /* In the layer's dtype, checked; false after an error. */
 bool attend_inputs_of(const soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n,
                       attend_inputs *out);
-/* softmax over the last axis of scores (batch, ..., T, S) where mask and causality allow, with dropout, times value
- * (batch, ..., S, d). */
+/* softmax over the last axis of scores (batch, ..., T, S) where mask, (batch or 1, S), and causality allow, with
+ * dropout. */
+soma_tensor *attend_weights(soma_trace *trace, soma_tensor *scores, soma_tensor *mask, bool causal, double dropout);
+/* The same times value (batch, ..., S, d). */
 soma_tensor *attend(soma_trace *trace, soma_tensor *scores, soma_tensor *value, soma_tensor *mask, bool causal,
                     double dropout);
+/* The last two axes of x, the other way round. */
+soma_tensor *attend_swap_last(soma_tensor *x);
 
 #endif

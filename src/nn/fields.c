@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "nn/constraints.h"
 #include "nn/schedules.h"
 
 static void *at(void *options, const soma_field *f) {
@@ -56,6 +57,37 @@ soma_status fields_complete(soma_context *context, const char *who, const soma_f
 
 /* ---- writing ---- */
 
+/* The axis of a constraint, or the list of its axes. */
+static void write_axes(text *out, double axis) {
+    int axes[CONSTRAINT_AXES], n = constraint_axes(axis, axes);
+    if (n == 1) {
+        json_write_number(out, axes[0]);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        text_printf(out, "%s%d", i ? ", " : "[", axes[i]);
+    text_append(out, n ? "]" : "[]");
+}
+
+void fields_write_numbers(text *out, const name_entry *entry, const double *numbers) {
+    for (int i = 0; i < entry->n; i++) {
+        text_printf(out, "%s\"%s\": ", i ? ", " : "", entry->parameters[i]);
+        if (strcmp(entry->parameters[i], "axis") == 0) {
+            write_axes(out, numbers[i]);
+            continue;
+        }
+        if (!entry->list || i + 1 < entry->n) {
+            json_write_number(out, numbers[i]);
+            continue;
+        }
+        for (int k = 1; k <= (int)numbers[i]; k++) {
+            text_append(out, k == 1 ? "[" : ", ");
+            json_write_number(out, numbers[i + k]);
+        }
+        text_append(out, numbers[i] > 0 ? "]" : "[]");
+    }
+}
+
 /* A function by its name, "zeros", or with its numbers, {"constant": {"value": 2}}. */
 static soma_status write_function(text *out, const field_names *names, const char *who, const char *option,
                                   const name_table *table, soma_function *function, const double *parameters) {
@@ -71,10 +103,7 @@ static soma_status write_function(text *out, const field_names *names, const cha
     text_append(out, "{");
     json_write_string(out, name);
     text_append(out, ": {");
-    for (int i = 0; i < entry->n; i++) {
-        text_printf(out, "%s\"%s\": ", i ? ", " : "", entry->parameters[i]);
-        json_write_number(out, parameters[i]);
-    }
+    fields_write_numbers(out, entry, parameters);
     text_append(out, "}}");
     return SOMA_OK;
 }
@@ -123,6 +152,9 @@ static soma_status write_value(text *out, const field_names *names, const char *
         return SOMA_OK;
     case SOMA_FIELD_INT:
         text_printf(out, "%lld", (long long)*(const int64_t *)value);
+        return SOMA_OK;
+    case SOMA_FIELD_WORD:
+        text_printf(out, "%d", *(const int *)value);
         return SOMA_OK;
     case SOMA_FIELD_NUMBER:
         json_write_number(out, *(const double *)value);
@@ -185,7 +217,7 @@ static soma_status wrong(const field_names *names, const char *who, const soma_f
     return error_set(names->context, SOMA_INVALID, "[%s] %s must be %s", who, f->name, expected);
 }
 
-/* Numbers that have names in files: those of variance scaling and of the orthogonal regularizer. */
+/* Numbers that have names in files: those of variance scaling, the orthogonal regularizer, metrics and callbacks. */
 static bool read_word(const char *key, const char *word, double *out) {
     static const struct {
         const char *key, *word;
@@ -193,11 +225,27 @@ static bool read_word(const char *key, const char *word, double *out) {
     } words[] = {{"mode", "fan_in", SOMA_FAN_IN},
                  {"mode", "fan_out", SOMA_FAN_OUT},
                  {"mode", "fan_avg", SOMA_FAN_AVG},
+                 {"mode", "auto", 0},
+                 {"mode", "min", 1},
+                 {"mode", "max", 2},
+                 {"save_freq", "epoch", 0},
+                 {"update_freq", "epoch", 0},
+                 {"update_freq", "batch", 1},
                  {"mode", "rows", 0},
                  {"mode", "columns", 1},
                  {"distribution", "truncated_normal", SOMA_TRUNCATED_NORMAL},
                  {"distribution", "untruncated_normal", SOMA_UNTRUNCATED_NORMAL},
-                 {"distribution", "uniform", SOMA_UNIFORM}};
+                 {"distribution", "uniform", SOMA_UNIFORM},
+                 {"curve", "roc", SOMA_ROC},
+                 {"curve", "pr", SOMA_PR},
+                 {"summation_method", "interpolation", SOMA_INTERPOLATION},
+                 {"summation_method", "minoring", SOMA_MINORING},
+                 {"summation_method", "majoring", SOMA_MAJORING},
+                 {"average", "macro", SOMA_MACRO},
+                 {"average", "micro", SOMA_MICRO},
+                 {"average", "weighted", SOMA_WEIGHTED},
+                 {"class_aggregation", "uniform_average", SOMA_UNIFORM_AVERAGE},
+                 {"class_aggregation", "variance_weighted_average", SOMA_VARIANCE_WEIGHTED}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcmp(words[i].key, key) != 0 || !name_matches(words[i].word, word)) continue;
         *out = words[i].value;
@@ -206,11 +254,54 @@ static bool read_word(const char *key, const char *word, double *out) {
     return false;
 }
 
-/* The numbers of a function, from {"value": 2} or from a lone number, which is the first. */
-static soma_status read_parameters(const field_names *names, const char *who, const name_entry *entry,
-                                   const json_node *node, double *parameters) {
+/* [1, 2] as how many, then they themselves. */
+static soma_status read_list(const field_names *names, const char *who, const char *key, const json_node *list,
+                             double *numbers, int most) {
+    int64_t n = json_node_count(list);
+    RETURN_IF(names->context, n >= most, SOMA_INVALID, "[%s] %s has %lld numbers: %d are possible", who, key,
+              (long long)n, most - 1);
+    numbers[0] = (double)n;
+    for (int i = 0; i < (int)n; i++)
+        RETURN_IF(names->context, !json_node_number(json_node_at(list, i), &numbers[i + 1]), SOMA_INVALID,
+                  "[%s] %s must be a list of numbers", who, key);
+    return SOMA_OK;
+}
+
+/* [0, 1, 2] as one number. */
+static soma_status read_axes(const field_names *names, const char *who, const json_node *list, double *out) {
+    int axes[CONSTRAINT_AXES];
+    int64_t n = json_node_count(list), axis;
+    bool right = n <= CONSTRAINT_AXES;
+    for (int64_t i = 0; right && i < n; i++) {
+        right = json_node_integer(json_node_at(list, i), &axis) && axis >= -SOMA_MAX_RANK && axis < SOMA_MAX_RANK;
+        axes[i] = right ? (int)axis : 0;
+    }
+    RETURN_IF(names->context, !right, SOMA_INVALID, "[%s] axis must be a list of axes, -8 to 7", who);
+    *out = soma_axis_set((int)n, axes);
+    return SOMA_OK;
+}
+
+/* A number, true or false, or one of the words that stand for numbers. */
+static soma_status read_one(const field_names *names, const char *who, const name_entry *entry, const char *key,
+                            const json_node *value, double *out) {
+    bool flag;
+    if (json_node_kind(value) == JSON_IS_NULL) return SOMA_OK; /* the default */
+    if (json_node_bool(value, &flag)) {
+        *out = flag;
+        return SOMA_OK;
+    }
+    if (json_node_kind(value) == JSON_IS_ARRAY && strcmp(key, "axis") == 0) return read_axes(names, who, value, out);
+    if (json_node_string(value) && read_word(key, json_node_string(value), out)) return SOMA_OK;
+    RETURN_IF(names->context, !json_node_number(value, out), SOMA_INVALID, "[%s] %s: %s must be a number", who,
+              entry->name, key);
+    return SOMA_OK;
+}
+
+soma_status fields_read_numbers(const field_names *names, const char *who, const name_entry *entry,
+                                const json_node *node, double *parameters, int most) {
+    if (entry->n > 0) memcpy(parameters, entry->standard, (size_t)entry->n * sizeof *parameters);
     if (!node || json_node_kind(node) == JSON_IS_NULL) return SOMA_OK;
-    if (json_node_number(node, &parameters[0]) && entry->n > 0) return SOMA_OK;
+    if (entry->n > 0 && json_node_number(node, &parameters[0])) return SOMA_OK;
     RETURN_IF(names->context, json_node_kind(node) != JSON_IS_OBJECT, SOMA_INVALID,
               "[%s] %s: its numbers must be given by name", who, entry->name);
     void *cursor = NULL;
@@ -220,16 +311,17 @@ static soma_status read_parameters(const field_names *names, const char *who, co
         int i = 0;
         while (i < entry->n && strcmp(entry->parameters[i], key) != 0)
             i++;
-        if (i == entry->n && strcmp(key, "seed") == 0) continue; /* ours is the context's */
-        RETURN_IF(names->context, i == entry->n, SOMA_INVALID, "[%s] %s has no number '%s'", who, entry->name, key);
-        bool flag;
-        if (json_node_bool(value, &flag)) {
-            parameters[i] = flag;
-            continue;
+        if (i == entry->n && (strcmp(key, "seed") == 0 || strcmp(key, "name") == 0)) continue; /* not numbers */
+        if (i == entry->n) {
+            const char *nearest = text_nearest(key, entry->parameters, entry->n);
+            return error_set(names->context, SOMA_INVALID, "[%s] %s has no number '%s'%s%s%s", who, entry->name, key,
+                             nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
         }
-        if (json_node_string(value) && read_word(key, json_node_string(value), &parameters[i])) continue;
-        RETURN_IF(names->context, !json_node_number(value, &parameters[i]), SOMA_INVALID,
-                  "[%s] %s: %s must be a number", who, entry->name, key);
+        if (entry->list && i + 1 == entry->n && json_node_kind(value) == JSON_IS_ARRAY) {
+            TRY(read_list(names, who, key, value, &parameters[i], most - i));
+        } else {
+            TRY(read_one(names, who, entry, key, value, &parameters[i]));
+        }
     }
     return SOMA_OK;
 }
@@ -253,8 +345,7 @@ static soma_status read_function(const field_names *names, const char *who, cons
     if (!found) return SOMA_NOT_FOUND;
     *function = found;
     if (!parameters || !entry) return SOMA_OK;
-    memcpy(parameters, entry->standard, (size_t)entry->n * sizeof *parameters);
-    return read_parameters(names, who, entry, numbers, parameters);
+    return fields_read_numbers(names, who, entry, numbers, parameters, entry->n);
 }
 
 static soma_status read_shape(const field_names *names, const char *who, const soma_field *f, const json_node *node,
@@ -293,14 +384,28 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
                               void *options) {
     void *value = at(options, f);
     bool flag;
+    double number;
     switch (f->kind) {
     case SOMA_FIELD_BOOL:
     case SOMA_FIELD_NOT:
-        if (!json_node_bool(node, &flag)) return wrong(names, who, f, "true or false");
+        if (strcmp(f->name, "verbose") == 0 && json_node_number(node, &number)) {
+            flag = number != 0; /* Keras' is a number */
+        } else if (!json_node_bool(node, &flag)) {
+            return wrong(names, who, f, "true or false");
+        }
         *(bool *)value = f->kind == SOMA_FIELD_BOOL ? flag : !flag;
         return SOMA_OK;
     case SOMA_FIELD_INT:
+        if (json_node_string(node) && read_word(f->name, json_node_string(node), &number)) {
+            *(int64_t *)value = (int64_t)number;
+            return SOMA_OK;
+        }
         return json_node_integer(node, value) ? SOMA_OK : wrong(names, who, f, "a whole number");
+    case SOMA_FIELD_WORD:
+        if (!json_node_string(node) || !read_word(f->name, json_node_string(node), &number))
+            return wrong(names, who, f, "one of its words");
+        *(int *)value = (int)number;
+        return SOMA_OK;
     case SOMA_FIELD_NUMBER:
         return read_number(names, who, f, node, value);
     case SOMA_FIELD_STRING:

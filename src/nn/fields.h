@@ -27,6 +27,12 @@ soma_status fields_write(text *out, const field_names *names, const char *who, c
  * borrowed from the document. */
 soma_status fields_read(const field_names *names, const char *who, const soma_field *const tables[FIELD_TABLES],
                         const json_node *object, void *options);
+/* The numbers of a named function, {"delta": 0.5}, or a lone one, the first; most: how many there is room for. What is
+ * not said has its default. */
+soma_status fields_read_numbers(const field_names *names, const char *who, const name_entry *entry,
+                                const json_node *node, double *numbers, int most);
+/* "delta": 0.5, ... */
+void fields_write_numbers(text *out, const name_entry *entry, const double *numbers);
 /* One value, for the short form {"dense": 10}. */
 soma_status fields_read_value(const field_names *names, const char *who, const soma_field *field,
                               const json_node *value, void *options);

@@ -144,7 +144,11 @@ soma_initializer soma_constant(double value) {
 
 static const name_entry entries[] = {
 #define INITIALIZER(text, fn, count, parameter_names, defaults)                                                        \
-    {.name = text, .function = (soma_function *)fn, .n = count, .parameters = parameter_names, .standard = defaults},
+    {.name = text,                                                                                                     \
+     .function = (soma_function *)fn,                                                                                  \
+     .n = count,                                                                                                       \
+     .parameters = (const char *const[])parameter_names,                                                               \
+     .standard = (const double[])defaults},
 #include "nn/initializers.def"
 #undef INITIALIZER
 };

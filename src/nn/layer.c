@@ -88,6 +88,22 @@ static void set_dtype(soma_layer *layer, soma_dtype dtype) {
     }
 }
 
+bool layer_trains(const soma_layer *layer, int i) {
+    const layer_weight *w = &layer->weights[i];
+    return !w->spec.not_trainable && !w->spec.state && !w->frozen && !layer->options->frozen;
+}
+
+void layer_set_frozen(soma_layer *layer, bool frozen) {
+    layer->options->frozen = frozen;
+    for (const soma_field *f = fields_of(layer->kind); f->name; f++) {
+        if (own_inner(layer, f)) layer_set_frozen(own_inner(layer, f), frozen);
+    }
+    for (int i = 0; i < layer->n_weights; i++) {
+        layer->weights[i].frozen = frozen;
+        if (layer->weights[i].variable) layer->weights[i].variable->trainable = layer_trains(layer, i);
+    }
+}
+
 soma_status layer_adopt(soma_layer *layer, soma_layer *inner) {
     RETURN_IF(layer->context, inner->owner || inner->references > 0 || inner->n_symbols > 0, SOMA_INVALID,
               "[%s] the %s given to it belongs to a model or another layer", layer->kind->name, inner->kind->name);
@@ -170,7 +186,7 @@ void layer_retain(soma_layer *layer) {
     layer->references++;
 }
 
-static void free_symbol(soma_layer *layer, soma_symbol *symbol) {
+void layer_free_symbol(soma_layer *layer, soma_symbol *symbol) {
     mem_free(layer->context, symbol->inputs, (size_t)symbol->n_inputs * sizeof *symbol->inputs);
     mem_free(layer->context, symbol, sizeof *symbol);
 }
@@ -183,7 +199,7 @@ void layer_release(soma_layer *layer) {
     }
     mem_free(layer->context, layer->weights, (size_t)layer->n_weights * sizeof *layer->weights);
     for (int i = 0; i < layer->n_symbols; i++)
-        free_symbol(layer, layer->symbols[i]);
+        layer_free_symbol(layer, layer->symbols[i]);
     mem_free(layer->context, layer->symbols, (size_t)layer->n_symbols * sizeof *layer->symbols);
     free_string(layer->context, layer->name);
     free_options(layer);
@@ -240,14 +256,19 @@ soma_variable *soma_layer_get_weight(const soma_layer *layer, int i) {
 /* The weights of a layer that is an option are its owner's, one after the other. */
 static soma_status add_to_owner(soma_layer *layer, const soma_weight_options *options) {
     soma_weight_options weight = *options;
-    if (layer->options->frozen) weight.not_trainable = true;
     text name;
     text_init(&name, layer->context);
     text_printf(&name, "%s%s", layer->prefix ? layer->prefix : "", options->name);
     weight.name = text_string(&name);
     if (layer->n_inner == 0) layer->first = layer->owner->owner ? layer->owner->n_inner : layer->owner->n_weights;
     soma_status status = name.failed ? SOMA_NO_MEMORY : soma_layer_add_weight(layer->owner, &weight);
-    if (status == SOMA_OK) layer->n_inner++;
+    if (status == SOMA_OK) {
+        const soma_layer *root = layer->owner;
+        while (root->owner)
+            root = root->owner;
+        if (layer->options->frozen) root->weights[root->n_weights - 1].frozen = true;
+        layer->n_inner++;
+    }
     text_deinit(&name);
     return status;
 }

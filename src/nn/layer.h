@@ -18,6 +18,7 @@ typedef struct layer_options {
 typedef struct layer_weight {
     soma_weight_options spec;
     soma_variable *variable; /* NULL until the layer is in a model */
+    bool frozen;             /* the layer within this one that made it is frozen */
 } layer_weight;
 
 struct soma_layer {
@@ -29,8 +30,8 @@ struct soma_layer {
     bool built;
     layer_weight *weights;
     int n_weights;
-    soma_symbol **symbols;
-    int n_symbols;
+    soma_symbol **symbols; /* of each call all results, one after the other */
+    int n_symbols, n_calls;
     soma_layer *owner;  /* whose option this layer is, and in whose list its weights are; NULL: none */
     int first, n_inner; /* there: its first weight, and how many are its */
     const char *prefix; /* of their names */
@@ -38,7 +39,9 @@ struct soma_layer {
 
 struct soma_symbol {
     soma_layer *layer;
-    int call; /* number of the call of its layer */
+    int call;      /* number of the call of its layer */
+    int first;     /* index of the call's first result among the layer's symbols */
+    int n_results; /* of the call */
     soma_symbol **inputs;
     int n_inputs;
     int rank;
@@ -58,10 +61,14 @@ extern const soma_field *const layer_input_shape_field; /* one of them */
 const soma_layer_class *layer_class_find(const soma_custom *custom, const char *name);
 
 void layer_retain(soma_layer *layer);
+void layer_free_symbol(soma_layer *layer, soma_symbol *symbol);
 void layer_release(soma_layer *layer);
 /* Makes inner one of layer's own. */
 soma_status layer_adopt(soma_layer *layer, soma_layer *inner);
 soma_status layer_set_name(soma_layer *layer, const char *name);
+/* Whether a weight is trained, and whether all of a layer and of the layers within it are. */
+bool layer_trains(const soma_layer *layer, int i);
+void layer_set_frozen(soma_layer *layer, bool frozen);
 /* "Dense" -> "dense", "MaxPooling2D" -> "max_pooling2d"; freed with text_free. */
 char *layer_snake_name(soma_context *context, const char *class_name);
 /* Destroys the layers among options that no layer was made of. */
@@ -90,6 +97,16 @@ typedef struct trace_mask {
     soma_tensor *mask; /* NULL: every step counts */
 } trace_mask;
 
+/* What the layers of a model that is taken a step at a time remember of the steps before: variables, in the order in
+ * which the walk through the layers asks for them. */
+typedef struct trace_memory {
+    soma_context *context;
+    soma_variable *position; /* of the step, rank 0 int64 */
+    int64_t length;          /* at most so many steps */
+    soma_variable **variables;
+    int n;
+} trace_memory;
+
 /* One walk through layers that builds tensors in a graph. Its arrays live in the graph's arena. */
 struct soma_trace {
     soma_graph *graph;
@@ -101,12 +118,25 @@ struct soma_trace {
     int n_reads, n_updates;
     trace_mask *masks;
     int n_masks;
-    soma_tensor *losses; /* sum of the penalties; NULL: none */
+    soma_tensor *losses;         /* sum of the penalties; NULL: none */
+    struct trace_memory *memory; /* a step at a time; NULL: whole sequences */
+    const soma_layer *more_of;   /* whose results beside the first are in more; NULL: nobody's */
+    soma_tensor *const *more;
+    int n_more;
     bool failed;
 };
 
-/* Builds the weights' list if need be and calls; NULL after an error. The batch axis must come out as it went in. */
+/* Builds the weights' list if need be and calls; NULL after an error. The batch axis must come out as it went in. What
+ * there is beside the result is in trace->more until the next call. */
 soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n);
+/* A step at a time: which step this is, rank 0 int64; a new memory of zeros as it was before the step, in *variable the
+ * place for what it shall be after it. */
+soma_tensor *trace_position(soma_trace *trace);
+soma_tensor *trace_recall(soma_trace *trace, soma_dtype dtype, int rank, const int64_t *shape,
+                          soma_variable **variable);
+void trace_remember(soma_trace *trace, soma_variable *variable, soma_tensor *value);
+/* As soma_trace_update, but whether training or not. */
+void trace_carry(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value);
 /* Adds the weights' penalties. */
 void layer_add_penalties(soma_layer *layer, soma_trace *trace);
 /* The value of a variable, read once a trace. */

@@ -41,44 +41,46 @@ static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
                                                                .not_trainable = true});
 }
 
-/* The batch's statistics, (channels) each, and the moving ones after it. */
-static void measure(soma_layer *layer, soma_trace *trace, soma_tensor *x, int axis, soma_tensor **mean,
-                    soma_tensor **variance) {
+/* What standardizes x: y = (x - mean) / sqrt(variance + epsilon), mean and variance (channels). */
+typedef struct statistics {
+    soma_tensor *x, *mean, *variance;
+} statistics;
+
+/* The batch's statistics, and the moving ones after it. x is given less c, which is the value of its mean as a
+ * constant: with m the mean, variance = mean((x - c)^2) - (m - c)^2 and y goes by (x - c) and (m - c) for any c. So
+ * written, the gradients of m are sums that those of gamma and beta need too; one through x - m is a pass over x more.
+ */
+static statistics measure(soma_layer *layer, soma_trace *trace, soma_tensor *x, int axis) {
     const soma_batch_normalization_options *o = soma_layer_options(layer);
     int axes[SOMA_MAX_RANK], n = 0, moving = first_moving(o);
     for (int i = 0; i < x->rank; i++)
         if (i != axis) axes[n++] = i;
-    *mean = soma_mean(x, n, axes, false);
-    soma_tensor *centered = soma_sub(x, normalize_along(*mean, x->rank, axis));
-    *variance = soma_mean(soma_square(centered), n, axes, false);
-    soma_tensor *const batch[] = {*mean, *variance};
+    soma_tensor *mean = soma_mean(x, n, axes, false), *c = soma_stop_gradient(mean);
+    statistics s = {.x = soma_sub(x, normalize_along(c, x->rank, axis)), .mean = soma_sub(mean, c)};
+    s.variance = soma_sub(soma_mean(soma_square(s.x), n, axes, false), soma_square(s.mean));
+    soma_tensor *const batch[] = {mean, s.variance};
     for (int i = 0; i < 2; i++) {
         soma_tensor *before = soma_mul_scalar(soma_trace_weight(trace, layer, moving + i), o->momentum);
         soma_trace_update(trace, layer, moving + i, soma_add(before, soma_mul_scalar(batch[i], 1 - o->momentum)));
     }
+    return s;
 }
 
 static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     (void)n;
     const soma_batch_normalization_options *o = soma_layer_options(layer);
-    const normalize_affine affine = affine_of(o);
-    soma_tensor *x = layer_cast(layer, inputs[0]), *mean, *variance;
+    soma_tensor *x = layer_cast(layer, inputs[0]);
     int axis, moving = first_moving(o);
     if (!x || !normalize_axis(layer, x, o->axis, &axis)) return NULL;
-    if (soma_trace_training(trace) && !layer->options->frozen) {
-        measure(layer, trace, x, axis, &mean, &variance);
-        soma_tensor *centered = soma_sub(x, normalize_along(mean, x->rank, axis));
-        soma_tensor *factor = soma_rsqrt(soma_add_scalar(variance, o->epsilon));
-        soma_tensor *y = soma_mul(centered, normalize_along(factor, x->rank, axis));
-        return normalize_affine_of(layer, trace, y, axis, &affine);
-    }
-    mean = soma_trace_weight(trace, layer, moving);
-    variance = soma_trace_weight(trace, layer, moving + 1);
-    soma_tensor *factor = soma_rsqrt(soma_add_scalar(variance, o->epsilon));
+    bool measured = soma_trace_training(trace) && !layer->options->frozen;
+    statistics s = measured ? measure(layer, trace, x, axis)
+                            : (statistics){x, soma_trace_weight(trace, layer, moving),
+                                           soma_trace_weight(trace, layer, moving + 1)};
+    soma_tensor *factor = soma_rsqrt(soma_add_scalar(s.variance, o->epsilon));
     if (!o->no_scale) factor = soma_mul(factor, soma_trace_weight(trace, layer, 0));
-    soma_tensor *offset = soma_neg(soma_mul(mean, factor));
+    soma_tensor *offset = soma_neg(soma_mul(s.mean, factor));
     if (!o->no_center) offset = soma_add(offset, soma_trace_weight(trace, layer, o->no_scale ? 0 : 1));
-    return soma_add(soma_mul(x, normalize_along(factor, x->rank, axis)), normalize_along(offset, x->rank, axis));
+    return soma_add(soma_mul(s.x, normalize_along(factor, x->rank, axis)), normalize_along(offset, x->rank, axis));
 }
 
 const soma_layer_class layer_batch_normalization = {.name = "BatchNormalization",

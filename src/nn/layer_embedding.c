@@ -46,7 +46,8 @@ const soma_layer_class layer_embedding = {.name = "Embedding",
                                           .min_inputs = 1,
                                           .max_inputs = 1,
                                           .build = build,
-                                          .call = embed};
+                                          .call = embed,
+                                          .by_steps = true};
 
 soma_layer *soma_embedding_create(const soma_embedding_options *options) {
     return soma_layer_create(&layer_embedding, options);

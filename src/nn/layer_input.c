@@ -8,8 +8,12 @@ static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *cons
     return inputs[0];
 }
 
-const soma_layer_class layer_input = {
-    .name = "InputLayer", .size = sizeof(soma_input_layer_options), .min_inputs = 1, .max_inputs = 1, .call = call};
+const soma_layer_class layer_input = {.name = "InputLayer",
+                                      .size = sizeof(soma_input_layer_options),
+                                      .min_inputs = 1,
+                                      .max_inputs = 1,
+                                      .call = call,
+                                      .by_steps = true};
 
 soma_layer *soma_input_layer_create(const soma_input_layer_options *options) {
     return soma_layer_create(&layer_input, options);

@@ -18,9 +18,17 @@ static const soma_field encoding_fields[] = {{.name = "max_wavelength",
                                               .high = 1e300},
                                              {.name = NULL}};
 
+/* Which steps x (batch, steps, ...) has: (steps). */
+static soma_tensor *places(soma_trace *trace, const soma_tensor *x) {
+    if (trace->memory) return soma_expand_dims(trace_position(trace), 0);
+    return soma_arange(x->graph, SOMA_I64, 0, (double)x->shape[1], 1);
+}
+
 /* (steps, d), in double: constants, so they are computed once. */
-static soma_tensor *waves(soma_graph *graph, int64_t steps, int64_t d, double longest) {
-    soma_tensor *t = soma_expand_dims(soma_arange(graph, SOMA_F64, 0, (double)steps, 1), 1);
+static soma_tensor *waves(soma_tensor *steps, int64_t d, double longest) {
+    soma_tensor *t = soma_expand_dims(soma_cast(steps, SOMA_F64), 1);
+    if (!t) return NULL;
+    soma_graph *graph = t->graph;
     soma_tensor *i = soma_arange(graph, SOMA_F64, 0, (double)d, 1);
     soma_tensor *pair = soma_floor(soma_mul_scalar(i, 0.5));
     soma_tensor *rate = soma_exp(soma_mul_scalar(pair, -2 * log(longest) / (double)d));
@@ -30,11 +38,11 @@ static soma_tensor *waves(soma_graph *graph, int64_t steps, int64_t d, double lo
 }
 
 static soma_tensor *encode(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)trace, (void)n;
+    (void)n;
     const soma_positional_encoding_options *o = soma_layer_options(layer);
     soma_tensor *x = layer_float(layer, inputs[0]);
     RETURN_NULL_IF(layer->context, x && x->rank != 3, SOMA_SHAPE, "[PositionalEncoding] a sample must be (steps, d)");
-    return x ? soma_add(x, soma_cast(waves(x->graph, x->shape[1], x->shape[2], o->max_wavelength), x->dtype)) : NULL;
+    return x ? soma_add(x, soma_cast(waves(places(trace, x), x->shape[2], o->max_wavelength), x->dtype)) : NULL;
 }
 
 const soma_layer_class layer_positional_encoding = {.name = "PositionalEncoding",
@@ -75,10 +83,14 @@ static soma_tensor *embed(soma_layer *layer, soma_trace *trace, soma_tensor *con
     (void)n;
     const soma_position_embedding_options *o = soma_layer_options(layer);
     soma_tensor *x = layer_cast(layer, inputs[0]);
-    RETURN_NULL_IF(layer->context, x && (x->rank != 3 || x->shape[1] > o->sequence_length), SOMA_SHAPE,
+    int64_t steps = trace->memory ? trace->memory->length : x && x->rank == 3 ? x->shape[1] : 0;
+    RETURN_NULL_IF(layer->context, x && (x->rank != 3 || steps > o->sequence_length), SOMA_SHAPE,
                    "[PositionEmbedding] a sample must be (steps, d) with at most %lld steps",
                    (long long)o->sequence_length);
-    return x ? soma_add(x, soma_slice_axis(soma_trace_weight(trace, layer, 0), 0, 0, x->shape[1], 1)) : NULL;
+    soma_tensor *table = soma_trace_weight(trace, layer, 0);
+    if (!x || !table) return NULL;
+    return soma_add(x, trace->memory ? soma_gather(table, places(trace, x), 0)
+                                     : soma_slice_axis(table, 0, 0, x->shape[1], 1));
 }
 
 const soma_layer_class layer_position_embedding = {.name = "PositionEmbedding",

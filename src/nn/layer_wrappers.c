@@ -18,12 +18,34 @@ static const soma_field bidirectional_fields[] = {
     {.name = "backward_layer", .kind = SOMA_FIELD_LAYER, .offset = FIELD(backward_layer)},
     {.name = NULL}};
 
-/* A layer's go_backwards; NULL when it has no such option. */
-static bool *direction(const soma_layer *layer) {
+/* A layer's option that is true or false, "go_backwards"; NULL when it has no such one. */
+static bool *flag(const soma_layer *layer, const char *name) {
     for (const soma_field *f = layer->kind->fields; f && f->name; f++) {
-        if (strcmp(f->name, "go_backwards") == 0) return (bool *)(void *)((char *)layer->options + f->offset);
+        if (strcmp(f->name, name) == 0) return (bool *)(void *)((char *)layer->options + f->offset);
     }
     return NULL;
+}
+
+static bool *direction(const soma_layer *layer) {
+    return flag(layer, "go_backwards");
+}
+
+/* A layer of the same options, and of copies of the layers among them. */
+static soma_layer *copy_of(const soma_layer *layer) {
+    void *options = mem_alloc(layer->context, layer->kind->size);
+    if (!options) return NULL;
+    memcpy(options, layer->options, layer->kind->size);
+    bool whole = true;
+    for (const soma_field *f = layer->kind->fields; f && f->name; f++) {
+        soma_layer **inner = (soma_layer **)(void *)((char *)options + f->offset);
+        if (f->kind != SOMA_FIELD_LAYER || !*inner) continue;
+        *inner = whole ? copy_of(*inner) : NULL;
+        whole = whole && *inner;
+    }
+    soma_layer *copy = whole ? soma_layer_create(layer->kind, options) : NULL;
+    if (!whole) layer_options_abandon(layer->kind, options);
+    mem_free(layer->context, options, layer->kind->size);
+    return copy;
 }
 
 static soma_status make_backward(soma_layer *layer) {
@@ -31,7 +53,7 @@ static soma_status make_backward(soma_layer *layer) {
     RETURN_IF(layer->context, !o->layer || !direction(o->layer), SOMA_INVALID,
               "[Bidirectional] %s is no recurrent layer", o->layer ? o->layer->kind->name : "nothing");
     if (!o->backward_layer) {
-        soma_layer *copy = soma_layer_create(o->layer->kind, o->layer->options);
+        soma_layer *copy = copy_of(o->layer);
         if (!copy) return SOMA_NO_MEMORY;
         *direction(copy) = !*direction(copy);
         soma_status status = layer_adopt(layer, copy);
@@ -47,22 +69,31 @@ static soma_status make_backward(soma_layer *layer) {
 }
 
 static soma_status bidirectional_build(soma_layer *layer, soma_tensor *const *inputs, int n) {
+    (void)n;
     const soma_bidirectional_options *o = soma_layer_options(layer);
     TRY(make_backward(layer));
-    TRY(soma_layer_build_inner(layer, o->layer, "forward_", inputs, n));
-    return soma_layer_build_inner(layer, o->backward_layer, "backward_", inputs, n);
+    TRY(soma_layer_build_inner(layer, o->layer, "forward_", inputs, 1));
+    return soma_layer_build_inner(layer, o->backward_layer, "backward_", inputs, 1);
 }
 
-/* In the order of the steps, if there are steps. */
-static soma_tensor *in_order(const soma_layer *layer, soma_tensor *y) {
-    return y && y->rank == 3 && *direction(layer) ? soma_slice_axis(y, 1, -1, SOMA_END, -1) : y;
+/* One of the two on the first input and its half of the states, in the order of the steps; its states are added. */
+static soma_tensor *one_way(soma_layer *inner, soma_trace *trace, soma_tensor *x, soma_tensor *const *states, int n,
+                            soma_tensor **after, int *n_after) {
+    soma_tensor *inputs[SOMA_MAX_OUTPUTS] = {x}, *const * more;
+    if (n > 0) memcpy(inputs + 1, states, (size_t)n * sizeof *inputs);
+    soma_tensor *y = soma_trace_call(trace, inner, inputs, 1 + n);
+    int count = soma_trace_outputs(trace, &more);
+    if (y && *n_after + count < SOMA_MAX_OUTPUTS) {
+        for (int i = 0; i < count; i++)
+            after[(*n_after)++] = more[i];
+    }
+    const bool *steps = flag(inner, "return_sequences");
+    return y && steps && *steps && *direction(inner) ? soma_slice_axis(y, 1, -1, SOMA_END, -1) : y;
 }
 
-static soma_tensor *bidirectional_call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+static soma_tensor *merge(soma_layer *layer, soma_tensor *a, soma_tensor *b) {
     const soma_bidirectional_options *o = soma_layer_options(layer);
     const char *mode = o->merge_mode ? o->merge_mode : "concat";
-    soma_tensor *a = in_order(o->layer, soma_trace_call(trace, o->layer, inputs, n));
-    soma_tensor *b = in_order(o->backward_layer, soma_trace_call(trace, o->backward_layer, inputs, n));
     if (strcmp(mode, "concat") == 0) return soma_concat((soma_tensor *[]){a, b}, 2, -1);
     if (strcmp(mode, "sum") == 0) return soma_add(a, b);
     if (strcmp(mode, "mul") == 0) return soma_mul(a, b);
@@ -72,10 +103,19 @@ static soma_tensor *bidirectional_call(soma_layer *layer, soma_trace *trace, som
     return NULL;
 }
 
-/* A mask goes with the steps, which a last state has none of. */
 static soma_tensor *bidirectional(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    soma_tensor *y = bidirectional_call(layer, trace, inputs, n);
-    if (y && y->rank == 3) soma_trace_set_mask(trace, y, soma_trace_mask(trace, inputs[0]));
+    const soma_bidirectional_options *o = soma_layer_options(layer);
+    RETURN_NULL_IF(layer->context, n % 2 == 0, SOMA_INVALID, "[Bidirectional] %d states are given: as many each way",
+                   n - 1);
+    soma_tensor **after = arena_alloc(&trace->graph->arena, SOMA_MAX_OUTPUTS * sizeof *after);
+    if (!after) return NULL;
+    int half = (n - 1) / 2, count = 0;
+    soma_tensor *a = one_way(o->layer, trace, inputs[0], inputs + 1, half, after, &count);
+    soma_tensor *b = a ? one_way(o->backward_layer, trace, inputs[0], inputs + 1 + half, half, after, &count) : NULL;
+    soma_tensor *y = b ? merge(layer, a, b) : NULL;
+    const bool *steps = flag(o->layer, "return_sequences"); /* a mask goes with the steps */
+    if (y && steps && *steps) soma_trace_set_mask(trace, y, soma_trace_mask(trace, inputs[0]));
+    if (y && count > 0) soma_trace_set_outputs(trace, layer, after, count);
     return y;
 }
 
@@ -83,7 +123,7 @@ const soma_layer_class layer_bidirectional = {.name = "Bidirectional",
                                               .size = sizeof(soma_bidirectional_options),
                                               .fields = bidirectional_fields,
                                               .min_inputs = 1,
-                                              .max_inputs = 1,
+                                              .max_inputs = SOMA_MAX_OUTPUTS,
                                               .build = bidirectional_build,
                                               .call = bidirectional};
 

@@ -81,13 +81,12 @@ soma_tensor *soma_categorical_crossentropy_from_logits(soma_tensor *y_true, soma
     return soma_neg(last_sum(soma_mul(y, soma_log_softmax(logits, -1))));
 }
 
-/* Whether the values are a softmax along the last axis, whose logits stand for them. */
-static bool is_softmax(const soma_tensor *y_pred) {
+bool loss_is_softmax(const soma_tensor *y_pred) {
     return y_pred && y_pred->logits && y_pred->op != &op_sigmoid;
 }
 
 soma_tensor *soma_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred) {
-    if (is_softmax(y_pred)) return soma_categorical_crossentropy_from_logits(y_true, y_pred->logits);
+    if (loss_is_softmax(y_pred)) return soma_categorical_crossentropy_from_logits(y_true, y_pred->logits);
     soma_tensor *y = loss_align("categorical_crossentropy", y_true, y_pred);
     return soma_neg(last_sum(soma_mul(y, log_probabilities(y_pred))));
 }
@@ -105,8 +104,39 @@ soma_tensor *soma_sparse_categorical_crossentropy_from_logits(soma_tensor *y_tru
 }
 
 soma_tensor *soma_sparse_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred) {
-    if (is_softmax(y_pred)) return sparse(y_true, y_pred->logits, true);
+    if (loss_is_softmax(y_pred)) return sparse(y_true, y_pred->logits, true);
     return sparse(y_true, y_pred, false);
+}
+
+/* Samples of one class count nothing, and the mean is that of the others. */
+soma_tensor *loss_sparse_ignoring(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
+    soma_tensor *indices = loss_indices("sparse_categorical_crossentropy", y_true, y_pred);
+    if (!indices) return NULL;
+    soma_tensor *counts = soma_not_equal(indices, soma_scalar(indices->graph, SOMA_I64, parameters[0]));
+    soma_tensor *values = soma_sparse_categorical_crossentropy(indices, y_pred);
+    return loss_mean_of(values, counts);
+}
+
+soma_tensor *loss_mean_of(soma_tensor *values, soma_tensor *counts) {
+    if (!values || !counts) return NULL;
+    soma_tensor *share = soma_mean(soma_stop_gradient(soma_cast(counts, values->dtype)), SOMA_ALL_AXES, false);
+    soma_tensor *none = soma_scalar(values->graph, values->dtype, 0);
+    soma_tensor *least = soma_scalar(values->graph, values->dtype, epsilon / (double)soma_size(values));
+    return soma_div(soma_where(counts, values, none), soma_maximum(share, least));
+}
+
+/* 1 - p^q of the right class, over q */
+soma_tensor *loss_generalized(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
+    double q = parameters[0];
+    soma_tensor *indices = loss_indices("categorical_generalized_cross_entropy", y_true, y_pred);
+    if (!indices) return NULL;
+    soma_tensor *chosen = soma_one_hot(indices, soma_dim(y_pred, -1), y_pred->dtype);
+    soma_tensor *p = last_sum(soma_mul(y_pred, chosen));
+    return soma_mul_scalar(one_minus(soma_pow_scalar(p, q)), 1 / q);
+}
+
+soma_tensor *soma_categorical_generalized_cross_entropy(soma_tensor *y_true, soma_tensor *y_pred) {
+    return loss_generalized(y_true, y_pred, (const double[]){0.5});
 }
 
 static const name_entry entries[] = {

@@ -11,7 +11,13 @@ soma_tensor *loss_align(const char *name, soma_tensor *y_true, soma_tensor *y_pr
 /* Class indices without a last axis of one, int64, in the shape of y_pred but for its last axis. */
 soma_tensor *loss_indices(const char *name, soma_tensor *y_true, soma_tensor *y_pred);
 
-/* Huber with its delta. */
-soma_tensor *loss_huber(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters);
+/* Whether the values are a softmax along the last axis, whose logits stand for them. */
+bool loss_is_softmax(const soma_tensor *y_pred);
+/* Values whose mean is that of those that count, a bool each; the others are 0. */
+soma_tensor *loss_mean_of(soma_tensor *values, soma_tensor *counts);
+
+/* With numbers, in the order in which losses_with.def names them. */
+soma_loss_with_fn loss_huber, loss_contrastive, loss_triplet_hard, loss_triplet_semi_hard, loss_circle,
+    loss_generalized, loss_sparse_ignoring;
 
 #endif

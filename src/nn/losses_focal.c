@@ -123,10 +123,32 @@ soma_loss soma_categorical_focal_loss(double gamma, double alpha, double label_s
 soma_loss soma_tversky_loss(double alpha, double beta) {
     return (soma_loss){.build = tversky, .parameters = {alpha, beta}};
 }
+soma_loss soma_sparse_categorical_crossentropy_loss(int64_t ignore_class) {
+    return (soma_loss){.build = loss_sparse_ignoring, .parameters = {(double)ignore_class}};
+}
+soma_loss soma_contrastive_loss(double margin) {
+    return (soma_loss){.build = loss_contrastive, .parameters = {margin}};
+}
+soma_loss soma_triplet_hard_loss(double margin) {
+    return (soma_loss){.build = loss_triplet_hard, .parameters = {margin}};
+}
+soma_loss soma_triplet_semi_hard_loss(double margin) {
+    return (soma_loss){.build = loss_triplet_semi_hard, .parameters = {margin}};
+}
+soma_loss soma_circle_loss(double gamma, double margin) {
+    return (soma_loss){.build = loss_circle, .parameters = {gamma, margin}};
+}
+soma_loss soma_generalized_cross_entropy_loss(double q) {
+    return (soma_loss){.build = loss_generalized, .parameters = {q}};
+}
 
 static const name_entry entries[] = {
 #define LOSS(text, fn, count, parameter_names, defaults)                                                               \
-    {.name = text, .function = (soma_function *)fn, .n = count, .parameters = parameter_names, .standard = defaults},
+    {.name = text,                                                                                                     \
+     .function = (soma_function *)fn,                                                                                  \
+     .n = count,                                                                                                       \
+     .parameters = (const char *const[])parameter_names,                                                               \
+     .standard = (const double[])defaults},
 #include "nn/losses_with.def"
 #undef LOSS
 };

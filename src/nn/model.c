@@ -60,7 +60,8 @@ static soma_model *chain_layers(soma_context *context, soma_layer *const *layers
         chain[i] = i;
         model->layers[model->n_layers++] = layers[i];
         layer_retain(layers[i]);
-        model->calls[model->n_calls++] = (model_call){.layer = i, .n_inputs = 1, .inputs = &chain[i], .output = i + 1};
+        model->calls[model->n_calls++] =
+            (model_call){.layer = i, .n_inputs = 1, .inputs = &chain[i], .output = i + 1, .n_outputs = 1};
     }
     if (!chain) return model; /* not built, no inputs: the caller sees */
     chain[n] = n;
@@ -166,6 +167,22 @@ soma_status model_name_layers(soma_model *model) {
 
 /* ---- shapes and weights ---- */
 
+/* The results of a call take their places among the values. */
+static soma_status keep_results(soma_model *model, const model_call *call, const soma_trace *trace, soma_tensor *y,
+                                soma_tensor **values) {
+    RETURN_IF(model->context, trace->n_more + 1 != call->n_outputs, SOMA_INVALID,
+              "[%s] it gives %d results, %d are wanted: only models made of symbols take more than one",
+              model->layers[call->layer]->kind->name, trace->n_more + 1, call->n_outputs);
+    for (int i = 0; i < call->n_outputs; i++) {
+        const soma_tensor *result = values[call->output + i] = i ? trace->more[i - 1] : y;
+        if (!trace->shapes_only) continue;
+        model_value *value = &model->values[call->output + i];
+        value->rank = result->rank - 1;
+        memcpy(value->shape, result->shape + 1, (size_t)value->rank * sizeof *value->shape);
+    }
+    return SOMA_OK;
+}
+
 soma_status model_trace(soma_model *model, soma_trace *trace, soma_tensor *const *inputs, soma_tensor **outputs) {
     soma_tensor **values = arena_alloc(&trace->graph->arena, (size_t)model->n_values * sizeof *values);
     if (!values) return SOMA_NO_MEMORY;
@@ -177,16 +194,12 @@ soma_status model_trace(soma_model *model, soma_trace *trace, soma_tensor *const
         if (!arguments) return SOMA_NO_MEMORY;
         for (int j = 0; j < call->n_inputs; j++)
             arguments[j] = values[call->inputs[j]];
-        values[call->output] = layer_call(model->layers[call->layer], trace, arguments, call->n_inputs);
-        if (!values[call->output]) {
+        soma_tensor *y = layer_call(model->layers[call->layer], trace, arguments, call->n_inputs);
+        if (!y) {
             soma_status status = soma_last_status(model->context);
             return status != SOMA_OK ? status : SOMA_INVALID;
         }
-        if (trace->shapes_only) {
-            model_value *value = &model->values[call->output];
-            value->rank = values[call->output]->rank - 1;
-            memcpy(value->shape, values[call->output]->shape + 1, (size_t)value->rank * sizeof *value->shape);
-        }
+        TRY(keep_results(model, call, trace, y, values));
     }
     for (int i = 0; i < model->n_layers; i++)
         layer_add_penalties(model->layers[i], trace);
@@ -284,7 +297,7 @@ static soma_status make_variable(soma_model *model, soma_layer *layer, layer_wei
     text_deinit(&name);
     if (!w->variable)
         return soma_last_status(model->context) != SOMA_OK ? soma_last_status(model->context) : SOMA_NO_MEMORY;
-    w->variable->trainable = !w->spec.not_trainable && !layer->options->frozen;
+    w->variable->trainable = layer_trains(layer, (int)(w - layer->weights));
     return SOMA_OK;
 }
 
@@ -315,6 +328,22 @@ soma_status soma_model_build(soma_model *model, int rank, const int64_t *sample_
     RETURN_IF(model->context, !sample_shape, SOMA_INVALID, "[build] no shape given");
     TRY(model_describe(model, rank, sample_shape));
     return model_make_variables(model, true);
+}
+
+soma_status soma_reset_states(soma_model *model) {
+    RETURN_IF(NULL, !model, SOMA_INVALID, "[reset_states] no model given");
+    for (int i = 0; i < model->n_layers; i++) {
+        for (int j = 0; j < model->layers[i]->n_weights; j++) {
+            soma_variable *v = model->layers[i]->weights[j].variable;
+            if (!v || !model->layers[i]->weights[j].spec.state) continue;
+            size_t bytes = (size_t)soma_variable_size(v) * soma_dtype_size(v->dtype);
+            void *zeros = mem_zalloc(model->context, bytes);
+            soma_status status = zeros ? soma_variable_set(v, zeros, bytes) : SOMA_NO_MEMORY;
+            mem_free(model->context, zeros, bytes);
+            TRY(status);
+        }
+    }
+    return SOMA_OK;
 }
 
 /* ---- what a model is ---- */

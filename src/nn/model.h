@@ -18,7 +18,8 @@ typedef struct model_call {
     int layer; /* index */
     int n_inputs;
     const int *inputs; /* indices of values; in the model's arena */
-    int output;
+    int output;        /* the first of n_outputs */
+    int n_outputs;
     int place; /* number of this call of its layer, for "dense[0][0]" */
 } model_call;
 

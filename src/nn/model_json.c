@@ -141,19 +141,21 @@ typedef struct wiring {
     const field_names *names;
     const json_node *calls, *outputs;
     soma_layer **layers;
-    int64_t n_layers, n_inputs, n_calls, n_outputs;
-    soma_symbol **symbols; /* of the inputs, then of each call */
+    int64_t n_layers, n_inputs, n_calls;
+    int64_t known;         /* values so far */
+    soma_symbol **symbols; /* of the inputs, then of each call's results */
     soma_symbol **chosen;  /* room for the inputs of a call, or the outputs */
 } wiring;
 
-/* chosen becomes the symbols of a list of indices, which must be among the first known. */
-static soma_status choose(wiring *w, const json_node *list, int64_t known) {
+/* chosen becomes the symbols of a list of indices, which must be known. */
+static soma_status choose(wiring *w, const json_node *list) {
     int64_t count = json_node_count(list), index;
-    RETURN_IF(w->names->context, count < 1 || count > known, SOMA_FORMAT,
-              "[model] a call or \"outputs\" has %lld values, %lld are there", (long long)count, (long long)known);
+    RETURN_IF(w->names->context, count < 1 || count > w->known, SOMA_FORMAT,
+              "[model] a call or \"outputs\" has %lld values, %lld are there", (long long)count, (long long)w->known);
     for (int64_t i = 0; i < count; i++) {
-        RETURN_IF(w->names->context, !json_node_integer(json_node_at(list, i), &index) || index < 0 || index >= known,
-                  SOMA_FORMAT, "[model] a call or output refers to a value that is not there yet");
+        RETURN_IF(w->names->context,
+                  !json_node_integer(json_node_at(list, i), &index) || index < 0 || index >= w->known, SOMA_FORMAT,
+                  "[model] a call or output refers to a value that is not there yet");
         w->chosen[i] = w->symbols[index];
     }
     return SOMA_OK;
@@ -177,22 +179,26 @@ static soma_status read_input(wiring *w, int64_t i) {
 
 static soma_status read_call(wiring *w, int64_t i) {
     const json_node *call = json_node_at(w->calls, i);
-    int64_t layer, known = w->n_inputs + i;
+    int64_t layer;
     RETURN_IF(w->names->context,
               !json_node_integer(json_node_find(call, "layer"), &layer) || layer < w->n_inputs || layer >= w->n_layers,
               SOMA_FORMAT, "[model] call %lld names no layer", (long long)i);
     const json_node *list = json_node_find(call, "inputs");
-    TRY(choose(w, list, known));
-    w->symbols[known] = soma_call_many(w->layers[layer], w->chosen, (int)json_node_count(list));
-    return w->symbols[known] ? SOMA_OK : failure(w->names);
+    TRY(choose(w, list));
+    soma_symbol *y = soma_call_many(w->layers[layer], w->chosen, (int)json_node_count(list));
+    if (!y) return failure(w->names);
+    for (int j = 0; j < y->n_results; j++)
+        w->symbols[w->known++] = soma_symbol_output(y, j);
+    return SOMA_OK;
 }
 
 static soma_status read_wiring(wiring *w) {
     for (int64_t i = 0; i < w->n_inputs; i++)
         TRY(read_input(w, i));
+    w->known = w->n_inputs;
     for (int64_t i = 0; i < w->n_calls; i++)
         TRY(read_call(w, i));
-    return choose(w, w->outputs, w->n_inputs + w->n_calls);
+    return choose(w, w->outputs);
 }
 
 static soma_model *functional(const field_names *names, const json_node *root, soma_layer **layers, int64_t n,
@@ -204,10 +210,10 @@ static soma_model *functional(const field_names *names, const json_node *root, s
     RETURN_NULL_IF(names->context,
                    !json_node_integer(json_node_find(root, "inputs"), &w.n_inputs) || w.n_inputs < 1 || w.n_inputs > n,
                    SOMA_FORMAT, "[model] \"inputs\" must be the number of its inputs");
-    size_t bytes = 2 * (size_t)(w.n_inputs + w.n_calls) * sizeof(soma_symbol *);
+    size_t most = (size_t)(w.n_inputs + SOMA_MAX_OUTPUTS * w.n_calls), bytes = 2 * most * sizeof(soma_symbol *);
     w.symbols = mem_zalloc(names->context, bytes);
     if (!w.symbols) return NULL;
-    w.chosen = w.symbols + w.n_inputs + w.n_calls;
+    w.chosen = w.symbols + most;
     soma_model *model = NULL;
     if (read_wiring(&w) == SOMA_OK)
         model = model_functional(w.symbols, (int)w.n_inputs, w.chosen, (int)json_node_count(w.outputs), make);

@@ -92,16 +92,19 @@ soma_loss_fn *soma_loss_by_name(soma_context *context, const char *name) {
 }
 
 soma_loss_fn *soma_metric_by_name(soma_context *context, const char *name) {
-    const name_entry *entry = name ? name_find(&loss_names, name) : NULL;
-    if (entry) return (soma_loss_fn *)entry->function;
-    return (soma_loss_fn *)look_up(context, &metric_names, name, &entry);
+    const name_entry *entry = name ? name_find(&metric_names, name) : NULL;
+    if (!entry && name) entry = name_find(&loss_names, name);
+    if (entry && entry->function) return (soma_loss_fn *)entry->function;
+    if (!entry) return (soma_loss_fn *)look_up(context, &metric_names, name, &entry);
+    (void)error_set(context, SOMA_INVALID, "the metric '%s' has numbers: give it by .metrics_with", name);
+    return NULL;
 }
 
 soma_initializer soma_initializer_by_name(soma_context *context, const char *name) {
     soma_initializer result = {0};
     const name_entry *entry;
     result.build = (soma_initializer_fn *)look_up(context, &initializer_names, name, &entry);
-    if (entry) memcpy(result.parameters, entry->standard, sizeof result.parameters);
+    if (entry && entry->n) memcpy(result.parameters, entry->standard, (size_t)entry->n * sizeof(double));
     return result;
 }
 
@@ -109,7 +112,7 @@ soma_regularizer soma_regularizer_by_name(soma_context *context, const char *nam
     soma_regularizer result = {0};
     const name_entry *entry;
     result.penalty = (soma_regularizer_fn *)look_up(context, &regularizer_names, name, &entry);
-    if (entry) memcpy(result.parameters, entry->standard, sizeof result.parameters);
+    if (entry && entry->n) memcpy(result.parameters, entry->standard, (size_t)entry->n * sizeof(double));
     return result;
 }
 

@@ -8,16 +8,16 @@
 
 #include "base/base.h"
 
-enum { NAME_PARAMETERS = 4 };
-
 typedef struct name_entry {
     const char *name;
     soma_function *function;
-    int n; /* parameters */
-    const char *parameters[NAME_PARAMETERS];
-    double standard[NAME_PARAMETERS];
+    int n;                         /* parameters */
+    const char *const *parameters; /* their names; NULL: none */
+    const double *standard;
+    soma_function *with;    /* metrics: the same with numbers; NULL: it has none */
     soma_finish_fn *finish; /* metrics that give statistics */
-    bool indices;           /* losses, metrics: y_true are class indices, y_pred has a value a class */
+    bool list;              /* the last number is a list: how many, then they themselves */
+    bool indices;           /* losses: y_true are class indices, y_pred has a value a class */
 } name_entry;
 
 typedef struct name_table {

@@ -27,7 +27,30 @@ static const soma_field common_fields[] = {
     {.name = "clipnorm", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(clipnorm), .low = 0, .high = 1e300},
     {.name = "global_clipnorm", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(global_clipnorm), .low = 0, .high = 1e300},
     {.name = "clipvalue", .kind = SOMA_FIELD_NUMBER, .offset = COMMON(clipvalue), .low = 0, .high = 1e300},
+    {.name = "use_ema", .kind = SOMA_FIELD_BOOL, .offset = COMMON(use_ema)},
+    {.name = "ema_momentum",
+     .kind = SOMA_FIELD_NUMBER,
+     .offset = COMMON(ema_momentum),
+     .standard = 0.99,
+     .low = 0,
+     .high = 1},
+    {.name = "ema_overwrite_frequency",
+     .kind = SOMA_FIELD_INT,
+     .offset = COMMON(ema_overwrite_frequency),
+     .low = 0,
+     .high = 1e9},
+    {.name = "loss_scale_factor",
+     .kind = SOMA_FIELD_NUMBER,
+     .offset = COMMON(loss_scale_factor),
+     .low = 0,
+     .high = 1e300},
+    {.name = "gradient_accumulation_steps",
+     .kind = SOMA_FIELD_INT,
+     .offset = COMMON(gradient_accumulation_steps),
+     .low = 0,
+     .high = 1e6},
     {.name = NULL}};
+enum { ALWAYS_WRITTEN = 4 }; /* the rest only where somebody asked for it */
 
 /* ---- life ---- */
 
@@ -36,6 +59,31 @@ static soma_optimizer *const failed_optimizer = (soma_optimizer *)(uintptr_t)&fa
 
 bool optimizer_failed(const soma_optimizer *optimizer) {
     return optimizer == failed_optimizer;
+}
+
+static const char **string_at(const soma_optimizer *optimizer, const soma_field *f) {
+    return (const char **)(void *)((char *)optimizer->options + f->offset);
+}
+
+/* The string options become copies of the optimizer's own; after an error those that are left are NULL. */
+static soma_status own_strings(soma_optimizer *optimizer) {
+    soma_status status = SOMA_OK;
+    for (const soma_field *f = optimizer->kind->fields; f && f->name; f++) {
+        const char **string = f->kind == SOMA_FIELD_STRING ? string_at(optimizer, f) : NULL;
+        if (!string || !*string) continue;
+        size_t bytes = strlen(*string) + 1;
+        char *copy = status == SOMA_OK ? mem_alloc(optimizer->context, bytes) : NULL;
+        if (!copy) status = SOMA_NO_MEMORY;
+        *string = copy ? memcpy(copy, *string, bytes) : NULL;
+    }
+    return status;
+}
+
+static void free_strings(soma_optimizer *optimizer) {
+    for (const soma_field *f = optimizer->kind->fields; optimizer->options && f && f->name; f++) {
+        const char *string = f->kind == SOMA_FIELD_STRING ? *string_at(optimizer, f) : NULL;
+        if (string) mem_free(optimizer->context, (char *)(uintptr_t)string, strlen(string) + 1);
+    }
 }
 
 soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind, const void *options) {
@@ -53,6 +101,7 @@ soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind, const vo
     optimizer->options = mem_zalloc(context, kind->size);
     soma_status status = optimizer->options ? SOMA_OK : SOMA_NO_MEMORY;
     if (status == SOMA_OK && options) memcpy(optimizer->options, options, kind->size);
+    if (status == SOMA_OK) status = own_strings(optimizer);
     if (status == SOMA_OK) status = fields_complete(context, kind->name, kind->fields, optimizer->options);
     if (status == SOMA_OK) status = fields_complete(context, kind->name, common_fields, optimizer->options);
     if (status == SOMA_OK) return optimizer;
@@ -62,6 +111,7 @@ soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind, const vo
 
 void soma_optimizer_destroy(soma_optimizer *optimizer) {
     if (!optimizer || optimizer_failed(optimizer)) return;
+    free_strings(optimizer);
     mem_free(optimizer->context, optimizer->options, optimizer->kind->size);
     mem_free(optimizer->context, optimizer, sizeof *optimizer);
 }
@@ -127,7 +177,8 @@ soma_status optimizer_clip(const soma_optimizer *optimizer, soma_tensor **g, int
 }
 
 soma_tensor *optimizer_update(const soma_optimizer *optimizer, soma_update *update) {
-    double decay = optimizer->options->weight_decay;
+    const soma_optimizer_class *kind = optimizer->kind;
+    double decay = kind->decay ? kind->decay(optimizer->options, update->variable) : optimizer->options->weight_decay;
     if (decay > 0) {
         soma_tensor *factor = soma_mul_scalar(update->learning_rate, decay);
         update->w = soma_sub(update->w, soma_mul(update->w, factor));
@@ -136,6 +187,17 @@ soma_tensor *optimizer_update(const soma_optimizer *optimizer, soma_update *upda
 }
 
 /* ---- JSON ---- */
+
+/* The class of a name, the user's or ours; NULL when there is none. */
+static const soma_optimizer_class *class_find(const soma_custom *custom, const char *name) {
+    for (int i = 0; custom && i < SOMA_MAX_CUSTOM; i++) {
+        if (custom[i].optimizer && name_matches(custom[i].optimizer->name, name)) return custom[i].optimizer;
+    }
+    for (int i = 0; optimizer_table[i]; i++) {
+        if (name_matches(optimizer_table[i]->name, name)) return optimizer_table[i];
+    }
+    return NULL;
+}
 
 soma_optimizer *optimizer_from_json_node(const field_names *names, const json_node *node) {
     const char *name = json_node_string(node);
@@ -149,10 +211,7 @@ soma_optimizer *optimizer_from_json_node(const field_names *names, const json_no
     }
     RETURN_NULL_IF(names->context, !name, SOMA_INVALID,
                    "[compile] the optimizer must be a name, or a name with its options");
-    const soma_optimizer_class *kind = NULL;
-    for (int i = 0; optimizer_table[i] && !kind; i++) {
-        if (name_matches(optimizer_table[i]->name, name)) kind = optimizer_table[i];
-    }
+    const soma_optimizer_class *kind = class_find(names->custom, name);
     if (!kind) {
         (void)name_unknown(names->context, "optimizer", name, optimizer_name_list);
         return NULL;
@@ -172,13 +231,35 @@ soma_optimizer *optimizer_from_json_node(const field_names *names, const json_no
     return optimizer_failed(optimizer) ? NULL : optimizer;
 }
 
+/* Whether a field has the value that it has by itself. */
+static bool is_standard(const soma_field *f, const void *options) {
+    const void *value = (const char *)options + f->offset;
+    switch (f->kind) {
+    case SOMA_FIELD_BOOL:
+        return !*(const bool *)value;
+    case SOMA_FIELD_INT:
+        return (double)*(const int64_t *)value == f->standard;
+    default:
+        return *(const double *)value == f->standard;
+    }
+}
+
+static soma_status write_common(text *out, const field_names *names, const soma_optimizer *optimizer, bool *first) {
+    for (int i = 0; common_fields[i].name; i++) {
+        const soma_field one[] = {common_fields[i], {.name = NULL}};
+        if (i >= ALWAYS_WRITTEN && is_standard(&one[0], optimizer->options)) continue;
+        TRY(fields_write(out, names, optimizer->kind->name, one, optimizer->options, first));
+    }
+    return SOMA_OK;
+}
+
 soma_status optimizer_write_json(text *out, const field_names *names, const soma_optimizer *optimizer) {
     bool first = true;
     text_append(out, "{\"class_name\": ");
     json_write_string(out, optimizer->kind->name);
     text_append(out, ", \"config\": {");
     TRY(fields_write(out, names, optimizer->kind->name, optimizer->kind->fields, optimizer->options, &first));
-    TRY(fields_write(out, names, optimizer->kind->name, common_fields, optimizer->options, &first));
+    TRY(write_common(out, names, optimizer, &first));
     text_append(out, "}}");
     return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
 }

@@ -44,7 +44,9 @@ static soma_tensor *update(const void *options, soma_update *u) {
         u->slots[slot++] = mean;
         square = soma_sub(square, soma_square(mean));
     }
-    soma_tensor *step = soma_mul(soma_mul(u->g, u->learning_rate), soma_rsqrt(soma_add_scalar(square, o->epsilon)));
+    /* the rate last: then g and the root are one instruction, the rate and the subtraction another */
+    soma_tensor *direction = soma_mul(u->g, soma_rsqrt(soma_add_scalar(square, o->epsilon)));
+    soma_tensor *step = soma_mul(direction, u->learning_rate);
     if (o->momentum != 0) {
         step = soma_add(soma_mul_scalar(u->slots[slot], o->momentum), step);
         u->slots[slot] = step;

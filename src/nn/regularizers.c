@@ -50,7 +50,11 @@ soma_regularizer soma_orthogonal_regularizer(double factor, bool columns) {
 
 static const name_entry entries[] = {
 #define REGULARIZER(text, fn, count, parameter_names, defaults)                                                        \
-    {.name = text, .function = (soma_function *)fn, .n = count, .parameters = parameter_names, .standard = defaults},
+    {.name = text,                                                                                                     \
+     .function = (soma_function *)fn,                                                                                  \
+     .n = count,                                                                                                       \
+     .parameters = (const char *const[])parameter_names,                                                               \
+     .standard = (const double[])defaults},
 #include "nn/regularizers.def"
 #undef REGULARIZER
 };

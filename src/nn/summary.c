@@ -157,7 +157,8 @@ static void add_source(text *out, const soma_model *model, int value) {
     }
     for (int i = 0; i < model->n_calls; i++) {
         const model_call *call = &model->calls[i];
-        if (call->output == value) text_printf(out, "%s[%d][0]", model->layers[call->layer]->name, call->place);
+        if (value < call->output || value >= call->output + call->n_outputs) continue;
+        text_printf(out, "%s[%d][%d]", model->layers[call->layer]->name, call->place, value - call->output);
     }
 }
 
@@ -174,12 +175,19 @@ static void add_connections(text *out, const soma_model *model, int layer) {
     if (first) text_append(out, "-");
 }
 
-/* The value a layer gives, at its first call. */
-static const model_value *output_of(const soma_model *model, int layer) {
+/* What a layer gives at its first call: a shape, or "[(None, 4), (None, 4)]". */
+static void add_outputs(text *out, const soma_model *model, int layer) {
     for (int i = 0; i < model->n_calls; i++) {
-        if (model->calls[i].layer == layer) return &model->values[model->calls[i].output];
+        const model_call *call = &model->calls[i];
+        if (call->layer != layer) continue;
+        for (int j = 0; j < call->n_outputs; j++) {
+            text_append(out, j ? ", " : call->n_outputs > 1 ? "[" : "");
+            add_shape(out, &model->values[call->output + j]);
+        }
+        if (call->n_outputs > 1) text_append(out, "]");
+        return;
     }
-    return &model->values[model->inputs[layer < model->n_inputs ? layer : 0]];
+    add_shape(out, &model->values[model->inputs[layer < model->n_inputs ? layer : 0]]);
 }
 
 /* Whether every layer is called once, on the result of the one before. */
@@ -187,7 +195,8 @@ static bool is_chain(const soma_model *model) {
     if (model->sequential) return true;
     if (model->n_inputs != 1 || model->n_outputs != 1 || model->n_calls != model->n_layers - 1) return false;
     for (int i = 0; i < model->n_calls; i++) {
-        if (model->calls[i].n_inputs != 1 || model->calls[i].inputs[0] != i) return false;
+        const model_call *call = &model->calls[i];
+        if (call->n_inputs != 1 || call->inputs[0] != i || call->n_outputs != 1) return false;
     }
     return true;
 }
@@ -199,7 +208,7 @@ static void layer_row(const table *t, const soma_model *model, int i, bool conne
     for (int c = 0; c < COLUMNS; c++)
         text_init(&cells[c], model->context);
     text_printf(&cells[0], "%s (%s)", layer->name, layer->kind->name);
-    add_shape(&cells[1], output_of(model, i));
+    add_outputs(&cells[1], model, i);
     if (model->built) {
         add_count(&cells[2], weights_size(layer));
     } else {
@@ -232,7 +241,7 @@ static void totals(text *out, const soma_model *model) {
         const soma_layer *layer = model->layers[i];
         for (int j = 0; j < layer->n_weights; j++) {
             const soma_weight_options *spec = &layer->weights[j].spec;
-            int still = spec->not_trainable || layer->options->frozen;
+            int still = !layer_trains(layer, j);
             int64_t size = shape_size(spec->rank, spec->shape);
             count[still] += size;
             bytes[still] += (double)size * (double)soma_dtype_size(layer->options->dtype);

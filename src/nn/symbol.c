@@ -8,24 +8,57 @@
 
 enum { PROBE_BATCH = 2 }; /* an extent that a layer can't take for a broadcast one */
 
-static soma_symbol *add_symbol(soma_layer *layer, soma_context *context, soma_symbol *const *inputs, int n) {
-    size_t count = (size_t)layer->n_symbols;
+/* What a call gives: the shape of a sample of each result. */
+typedef struct results {
+    int n;
+    int rank[SOMA_MAX_OUTPUTS];
+    int64_t shape[SOMA_MAX_OUTPUTS][SOMA_MAX_RANK];
+} results;
+
+/* Result number i of the layer's next call. */
+static soma_symbol *make_symbol(soma_layer *layer, soma_context *context, soma_symbol *const *inputs, int n,
+                                const results *r, int i) {
     soma_symbol *symbol = mem_zalloc(layer->context, sizeof *symbol);
     soma_symbol **copy = mem_alloc(layer->context, (size_t)n * sizeof *copy);
-    soma_symbol **symbols = NULL;
-    if (symbol && copy)
-        symbols = mem_realloc(layer->context, layer->symbols, count * sizeof *symbols, (count + 1) * sizeof *symbols);
-    if (!symbols) {
+    if (!symbol || !copy) {
         mem_free(layer->context, copy, (size_t)n * sizeof *copy);
         mem_free(layer->context, symbol, sizeof *symbol);
         return NULL;
     }
     if (n) memcpy(copy, inputs, (size_t)n * sizeof *copy);
-    *symbol =
-        (soma_symbol){.layer = layer, .call = layer->n_symbols, .inputs = copy, .n_inputs = n, .context = context};
-    layer->symbols = symbols;
-    layer->symbols[layer->n_symbols++] = symbol;
+    *symbol = (soma_symbol){.layer = layer,
+                            .call = layer->n_calls,
+                            .first = layer->n_symbols,
+                            .n_results = r->n,
+                            .inputs = copy,
+                            .n_inputs = n,
+                            .rank = r->rank[i],
+                            .context = context};
+    memcpy(symbol->shape, r->shape[i], sizeof symbol->shape);
     return symbol;
+}
+
+/* All results of a call as symbols; returns the first, or none are left. */
+static soma_symbol *add_call(soma_layer *layer, soma_context *context, soma_symbol *const *inputs, int n,
+                             const results *r) {
+    soma_symbol *made[SOMA_MAX_OUTPUTS], **symbols = NULL;
+    int count = 0;
+    while (count < r->n && (made[count] = make_symbol(layer, context, inputs, n, r, count)))
+        count++;
+    size_t old = (size_t)layer->n_symbols;
+    if (count == r->n)
+        symbols =
+            mem_realloc(layer->context, layer->symbols, old * sizeof *symbols, (old + (size_t)count) * sizeof *symbols);
+    if (!symbols) {
+        while (count > 0)
+            layer_free_symbol(layer, made[--count]);
+        return NULL;
+    }
+    memcpy(symbols + old, made, (size_t)count * sizeof *symbols);
+    layer->symbols = symbols;
+    layer->n_symbols += count;
+    layer->n_calls++;
+    return made[0];
 }
 
 soma_symbol *soma_symbol_create(soma_context *context, int rank, const int64_t *shape, const char *name) {
@@ -39,19 +72,24 @@ soma_symbol *soma_symbol_create(soma_context *context, int rank, const int64_t *
     }
     soma_layer *layer = soma_input_layer_create(&options);
     if (!layer) return NULL;
-    soma_symbol *symbol = add_symbol(layer, context_of(context), NULL, 0);
+    results r = {.n = 1, .rank = {rank}};
+    memcpy(r.shape[0], options.input_shape, sizeof r.shape[0]);
+    soma_symbol *symbol = add_call(layer, context_of(context), NULL, 0, &r);
     if (!symbol) {
         soma_layer_destroy(layer);
         return NULL;
     }
-    symbol->rank = rank;
-    memcpy(symbol->shape, options.input_shape, sizeof symbol->shape);
     layer->built = true;
     return symbol;
 }
 
+static void add_result(results *r, const soma_tensor *y) {
+    r->rank[r->n] = y->rank - 1;
+    memcpy(r->shape[r->n++], y->shape + 1, (size_t)(y->rank - 1) * sizeof *y->shape);
+}
+
 /* The layer called on placeholders of the inputs' shapes, in a graph that goes away again. */
-static soma_status probe(soma_layer *layer, soma_symbol *const *xs, int n, int *rank, int64_t *shape) {
+static soma_status probe(soma_layer *layer, soma_symbol *const *xs, int n, results *r) {
     soma_graph *graph = soma_graph_create(xs[0]->context);
     if (!graph) return SOMA_NO_MEMORY;
     soma_trace trace = {.graph = graph, .shapes_only = true};
@@ -62,31 +100,31 @@ static soma_status probe(soma_layer *layer, soma_symbol *const *xs, int n, int *
         inputs[i] = soma_input(graph, SOMA_F32, xs[i]->rank + 1, batch_shape, "x");
     }
     soma_tensor *y = inputs ? layer_call(layer, &trace, inputs, n) : NULL;
-    if (y) {
-        *rank = y->rank - 1;
-        memcpy(shape, y->shape + 1, (size_t)*rank * sizeof *shape);
-    }
+    if (y) add_result(r, y);
+    for (int i = 0; y && i < trace.n_more; i++)
+        add_result(r, trace.more[i]);
     soma_graph_destroy(graph);
     return y ? SOMA_OK : SOMA_INVALID;
 }
 
 soma_symbol *soma_call_many(soma_layer *layer, soma_symbol *const *xs, int n) {
     if (!layer) return NULL;
-    int rank = 0;
-    int64_t shape[SOMA_MAX_RANK] = {0};
+    results r = {.n = 0};
     bool ok = xs && n > 0;
     for (int i = 0; ok && i < n; i++)
         ok = xs[i] != NULL;
     if (!ok) (void)error_set(layer->context, SOMA_INVALID, "[%s] called on nothing", layer->kind->name);
     soma_symbol *symbol = NULL;
-    if (ok && probe(layer, xs, n, &rank, shape) == SOMA_OK) symbol = add_symbol(layer, xs[0]->context, xs, n);
-    if (!symbol) {
-        if (layer->n_symbols == 0) soma_layer_destroy(layer);
-        return NULL;
-    }
-    symbol->rank = rank;
-    memcpy(symbol->shape, shape, sizeof shape);
+    if (ok && probe(layer, xs, n, &r) == SOMA_OK) symbol = add_call(layer, xs[0]->context, xs, n, &r);
+    if (!symbol && layer->n_symbols == 0) soma_layer_destroy(layer);
     return symbol;
+}
+
+soma_symbol *soma_symbol_output(soma_symbol *y, int i) {
+    if (!y) return NULL;
+    RETURN_NULL_IF(y->context, i < 0 || i >= y->n_results, SOMA_INVALID, "[%s] it gives %d results: there is no %d",
+                   y->layer->kind->name, y->n_results, i);
+    return y->layer->symbols[y->first + i];
 }
 
 soma_symbol *soma_call(soma_layer *layer, soma_symbol *x) {
@@ -131,14 +169,14 @@ static soma_status push(walk *w, soma_symbol *symbol) {
 /* Depth first from an output, inputs before what uses them. */
 static soma_status visit(walk *w, soma_symbol *output) {
     walk stack = {.context = w->context};
-    soma_status status = push(&stack, output);
+    soma_status status = push(&stack, soma_symbol_output(output, 0));
     while (status == SOMA_OK && stack.n > 0) {
         soma_symbol *symbol = stack.order[stack.n - 1], *missing = NULL;
         for (int i = 0; i < symbol->n_inputs && !missing; i++) {
             if (position(w, symbol->inputs[i]) < 0) missing = symbol->inputs[i];
         }
         if (missing) {
-            status = push(&stack, missing);
+            status = push(&stack, soma_symbol_output(missing, 0));
             continue;
         }
         stack.n--;
@@ -146,9 +184,9 @@ static soma_status visit(walk *w, soma_symbol *output) {
         if (symbol->n_inputs == 0) {
             status = error_set(w->context, SOMA_INVALID, "[model] the outputs also need the input '%s'",
                                soma_layer_name(symbol->layer));
-        } else {
-            status = push(w, symbol);
         }
+        for (int i = 0; status == SOMA_OK && i < symbol->n_results; i++)
+            status = push(w, soma_symbol_output(symbol, i));
     }
     mem_free(w->context, stack.order, (size_t)stack.capacity * sizeof *stack.order);
     return status;
@@ -179,12 +217,17 @@ static soma_status fill(soma_model *model, const walk *w, int n, soma_symbol *co
             inputs[i] = i;
             continue;
         }
+        if (symbol != symbol->layer->symbols[symbol->first]) continue; /* one of the call before it */
         int *arguments = arena_alloc(&model->arena, (size_t)symbol->n_inputs * sizeof *arguments);
         if (!arguments) return SOMA_NO_MEMORY;
         for (int j = 0; j < symbol->n_inputs; j++)
             arguments[j] = position(w, symbol->inputs[j]);
-        model->calls[model->n_calls++] = (model_call){
-            .layer = layer, .n_inputs = symbol->n_inputs, .inputs = arguments, .output = i, .place = symbol->call};
+        model->calls[model->n_calls++] = (model_call){.layer = layer,
+                                                      .n_inputs = symbol->n_inputs,
+                                                      .inputs = arguments,
+                                                      .output = i,
+                                                      .n_outputs = symbol->n_results,
+                                                      .place = symbol->call};
     }
     for (int i = 0; i < m; i++)
         ends[i] = position(w, outputs[i]);

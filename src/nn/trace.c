@@ -92,13 +92,58 @@ void soma_trace_add_loss(soma_trace *trace, soma_tensor *penalty) {
 }
 
 void soma_trace_update(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value) {
-    if (!trace || !layer || !trace->training || trace->shapes_only) return;
+    if (trace && trace->training) trace_carry(trace, layer, i, value);
+}
+
+void trace_carry(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value) {
+    if (!trace || !layer || trace->shapes_only) return;
     layer = keeper(layer, &i);
     if (!value || i < 0 || i >= layer->n_weights || !layer->weights[i].variable) {
         trace->failed = true;
         return;
     }
     trace->updates = append(trace, trace->updates, &trace->n_updates, layer->weights[i].variable, value);
+}
+
+soma_tensor *trace_position(soma_trace *trace) {
+    return trace_read(trace, trace->memory->position);
+}
+
+soma_tensor *trace_recall(soma_trace *trace, soma_dtype dtype, int rank, const int64_t *shape,
+                          soma_variable **variable) {
+    trace_memory *m = trace->memory;
+    size_t size = sizeof *m->variables;
+    *variable = soma_variable_create(m->context, "memory", dtype, rank, shape);
+    if (!*variable) return NULL;
+    soma_variable **grown = mem_realloc(m->context, m->variables, (size_t)m->n * size, (size_t)(m->n + 1) * size);
+    if (!grown) {
+        soma_variable_destroy(*variable);
+        return NULL;
+    }
+    m->variables = grown;
+    m->variables[m->n++] = *variable;
+    return trace_read(trace, *variable);
+}
+
+void trace_remember(soma_trace *trace, soma_variable *variable, soma_tensor *value) {
+    if (!value) trace->failed = true;
+    if (value) trace->updates = append(trace, trace->updates, &trace->n_updates, variable, value);
+}
+
+void soma_trace_set_outputs(soma_trace *trace, soma_layer *layer, soma_tensor *const *more, int n) {
+    if (!trace || !layer) return;
+    bool whole = more && n > 0 && n < SOMA_MAX_OUTPUTS;
+    for (int i = 0; whole && i < n; i++)
+        whole = more[i] != NULL;
+    if (!whole) trace->failed = true;
+    trace->more_of = layer;
+    trace->more = more;
+    trace->n_more = whole ? n : 0;
+}
+
+int soma_trace_outputs(const soma_trace *trace, soma_tensor *const **more) {
+    if (more) *more = trace ? trace->more : NULL;
+    return trace ? trace->n_more : 0;
 }
 
 soma_tensor *soma_trace_mask(const soma_trace *trace, const soma_tensor *x) {
@@ -155,21 +200,39 @@ static soma_status check_inputs(const soma_layer *layer, soma_context *context, 
     return SOMA_OK;
 }
 
+/* The batch axis of a result. */
+static bool keeps_batch(const soma_layer *layer, const soma_tensor *x, const soma_tensor *y) {
+    char a[SHAPE_TEXT], b[SHAPE_TEXT];
+    if (y->rank >= 1 && y->shape[0] == x->shape[0]) return true;
+    (void)error_set(y->graph->context, SOMA_SHAPE, "[%s] %s became %s: the batch axis must stay as it is",
+                    layer->kind->name, tensor_shape_text(a, x), tensor_shape_text(b, y));
+    return false;
+}
+
+/* A layer whose result has no step for each of its input's may need all of them; those within others are these' care.
+ */
+static bool goes_by_steps(const soma_layer *layer, const soma_trace *trace) {
+    if (!trace->memory || layer->owner || layer->kind->passes_mask || layer->kind->by_steps) return true;
+    (void)error_set(trace->graph->context, SOMA_UNSUPPORTED, "[%s] it can't be taken a step at a time",
+                    layer->kind->name);
+    return false;
+}
+
 soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     soma_context *context = trace->graph->context;
-    if (check_inputs(layer, context, inputs, n) != SOMA_OK) return NULL;
+    if (check_inputs(layer, context, inputs, n) != SOMA_OK || !goes_by_steps(layer, trace)) return NULL;
     if (!layer->built) {
         if (layer->kind->build && layer->kind->build(layer, inputs, n) != SOMA_OK) return NULL;
         layer->built = true;
     }
+    trace->more_of = NULL;
     soma_tensor *y = layer->kind->call(layer, trace, inputs, n);
     if (!y || trace->failed) return NULL;
     if (layer->kind->passes_mask) pass_mask(trace, inputs, n, y);
-    char a[SHAPE_TEXT], b[SHAPE_TEXT];
-    RETURN_NULL_IF(context, y->rank < 1 || y->shape[0] != inputs[0]->shape[0], SOMA_SHAPE,
-                   "[%s] %s became %s: the batch axis must stay as it is", layer->kind->name,
-                   tensor_shape_text(a, inputs[0]), tensor_shape_text(b, y));
-    return y;
+    if (trace->more_of != layer) trace->n_more = 0; /* those of a layer within it */
+    for (int i = 0; i < trace->n_more; i++)
+        if (!keeps_batch(layer, inputs[0], trace->more[i])) return NULL;
+    return keeps_batch(layer, inputs[0], y) ? y : NULL;
 }
 
 void layer_add_penalties(soma_layer *layer, soma_trace *trace) {

@@ -8,7 +8,7 @@ soma_status averages_init(averages *a, const soma_model *model, const step *s) {
     const training *t = model->training;
     *a = (averages){.training = t, .n = s->n_values};
     for (int i = 1; i < a->n; i++) {
-        a->sizes[i] = t->finish[i - 1] ? s->sizes[i] : 0;
+        a->sizes[i] = t->metrics[i - 1].finish ? s->sizes[i] : 0;
         a->n_statistics += a->sizes[i];
     }
     if (a->n_statistics == 0) return SOMA_OK;
@@ -45,5 +45,22 @@ double averages_get(const averages *a, int i) {
     const double *statistics = a->statistics;
     for (int j = 0; j < i; j++)
         statistics += a->sizes[j];
-    return a->training->finish[i - 1](statistics, a->sizes[i]);
+    const soma_metric *metric = &a->training->metrics[i - 1];
+    return metric->finish(statistics, a->sizes[i], metric->build ? metric->numbers : NULL);
+}
+
+int64_t averages_count(const averages *a) {
+    return 1 + a->n + a->n_statistics;
+}
+
+void averages_export(const averages *a, double *out) {
+    out[0] = a->samples;
+    memcpy(out + 1, a->means, (size_t)a->n * sizeof *out);
+    if (a->statistics) memcpy(out + 1 + a->n, a->statistics, (size_t)a->n_statistics * sizeof *out);
+}
+
+void averages_import(averages *a, const double *numbers) {
+    a->samples = numbers[0];
+    memcpy(a->means, numbers + 1, (size_t)a->n * sizeof *numbers);
+    if (a->statistics) memcpy(a->statistics, numbers + 1 + a->n, (size_t)a->n_statistics * sizeof *numbers);
 }

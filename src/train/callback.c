@@ -55,7 +55,8 @@ static bool has(const char *name, const char *const *parts) {
 }
 
 soma_status monitor_init(monitor *m, soma_context *context, const char *who, const char *name, soma_monitor_mode mode) {
-    static const char *const ups[] = {"acc", "auc", "precision", "recall", "f1", "r2", "iou", "dice_score", NULL};
+    static const char *const ups[] = {"acc", "auc",        "precision",   "recall",      "f1",          "r2",
+                                      "iou", "dice_score", "correlation", "sensitivity", "specificity", NULL};
     static const char *const downs[] = {"loss", "error", "entropy",    "divergence", "mse",     "mae", "rmse",
                                         "mape", "msle",  "hinge",      "huber",      "poisson", "kld", "cosh",
                                         "bce",  "ce",    "perplexity", "tversky",    "dice",    NULL};

@@ -1,4 +1,4 @@
-/* Backup and restore: a training that is killed goes on after its last whole epoch, to the same bits.
+/* Backup and restore: a training that is killed goes on from its last backup, to the same bits.
  * Rests on callback.h and model_file.h. One file, replaced at once, holds the model, the optimizer, the history and the
  * state of the other callbacks, so nothing in it can be of two moments. */
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "train/callback.h"
 #include "train/model_file.h"
 
-enum { NAME = 32, ENTRIES = 1 + 2 * SOMA_MAX_CALLBACKS };
+enum { NAME = PLACE_NAME };
 
 typedef struct backup {
     soma_callback base;
@@ -20,34 +20,20 @@ typedef struct backup {
 
 /* ---- out ---- */
 
-/* Entries of all callbacks' state, and how far the training is: the next epoch, and whether it was told to stop. */
-typedef struct entries {
-    safetensors_entry items[ENTRIES];
-    char names[ENTRIES][NAME];
-    int64_t sizes[ENTRIES];
-    int n;
-} entries;
-
-static void add(entries *e, const char *name, soma_dtype dtype, const void *data, size_t count) {
-    int i = e->n++;
-    snprintf(e->names[i], NAME, "%s", name);
-    e->sizes[i] = (int64_t)count;
-    e->items[i] =
-        (safetensors_entry){.name = e->names[i], .dtype = dtype, .rank = 1, .shape = &e->sizes[i], .data = data};
-}
-
-static soma_status save(const backup *b, const soma_model *model, const soma_logs *logs) {
+/* All callbacks' state, and how far the training is: the epoch to run next, and whether it was told to stop. The place
+ * in an epoch is part of every file. */
+static soma_status save(const backup *b, const soma_model *model, const soma_logs *logs, int64_t epoch) {
     bool stops = atomic_load(&model->stop) == MODEL_STOPS;
-    const int64_t at[] = {logs->epoch + 1, stops};
-    entries e = {.n = 0};
+    const int64_t at[] = {epoch, stops};
+    place_entries e = {.n = 0};
     char name[NAME];
-    add(&e, "backup/epoch", SOMA_I64, at, 2);
+    place_add(&e, "backup/epoch", SOMA_I64, at, 2);
     for (int i = 0; i < logs->n_callbacks; i++) {
         const soma_callback *c = logs->callbacks[i];
         snprintf(name, sizeof name, "callback/%d/state", i);
-        if (c->n_state > 0) add(&e, name, SOMA_F64, c->state, (size_t)c->n_state);
+        if (c->n_state > 0) place_add(&e, name, SOMA_F64, c->state, (size_t)c->n_state);
         snprintf(name, sizeof name, "callback/%d/blob", i);
-        if (c->blob) add(&e, name, SOMA_U8, c->blob, c->blob_bytes);
+        if (c->blob) place_add(&e, name, SOMA_U8, c->blob, c->blob_bytes);
     }
     soma_save_options options = {.path = b->path};
     memcpy(options.custom, b->o.custom, sizeof options.custom);
@@ -55,7 +41,12 @@ static soma_status save(const backup *b, const soma_model *model, const soma_log
 }
 
 static soma_status epoch_end(void *user, soma_model *model, const soma_logs *logs) {
-    return save(user, model, logs);
+    return save(user, model, logs, logs->epoch + 1);
+}
+
+static soma_status batch_end(void *user, soma_model *model, const soma_logs *logs) {
+    const backup *b = user;
+    return (logs->batch + 1) % b->o.save_freq == 0 ? save(b, model, logs, logs->epoch) : SOMA_OK;
 }
 
 /* ---- in ---- */
@@ -82,6 +73,7 @@ static soma_status read_callbacks(const backup *b, soma_model *model, const soma
         if (c->blob) TRY(fetch(b, file, name, SOMA_U8, c->blob, c->blob_bytes));
     }
     t->start_epoch = at[0];
+    t->place.resume = t->place.inside;
     if (at[1]) soma_model_stop_training(model);
     return SOMA_OK;
 }
@@ -123,6 +115,7 @@ soma_callback *soma_backup_and_restore_create(const soma_backup_and_restore_opti
     b->base.destroy = destroy;
     if (!options->path) (void)error_set(b->context, SOMA_INVALID, "[backup_and_restore] no path given");
     b->path = options->path ? callback_strdup(b->context, options->path) : NULL;
+    if (options->save_freq > 0) b->base.on_train_batch_end = batch_end;
     if (b->path) return &b->base;
     destroy(&b->base);
     return callback_failed();

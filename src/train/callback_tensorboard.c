@@ -18,6 +18,7 @@ typedef struct board {
     soma_callback base;
     soma_context *context;
     char *log_dir;
+    int64_t every; /* batches; 0: none */
     FILE *files[FILES];
 } board;
 
@@ -100,7 +101,9 @@ static soma_status epoch_end(void *user, soma_model *model, const soma_logs *log
 }
 
 static soma_status batch_end(void *user, soma_model *model, const soma_logs *logs) {
-    return write_values(user, TRAIN, "batch", soma_updates(model) - 1, logs, NULL);
+    board *b = user;
+    const int64_t done = soma_updates(model);
+    return done % b->every == 0 ? write_values(b, TRAIN, "batch", done - 1, logs, NULL) : SOMA_OK;
 }
 
 static void destroy(soma_callback *callback) {
@@ -117,7 +120,8 @@ soma_callback *soma_tensorboard_create(const soma_tensorboard_options *options) 
     if (!b) return callback_failed();
     b->context = context_of(options->context);
     b->base.on_epoch_end = epoch_end;
-    if (options->batches) b->base.on_train_batch_end = batch_end;
+    b->every = options->update_freq;
+    if (b->every > 0) b->base.on_train_batch_end = batch_end;
     b->base.destroy = destroy;
     b->log_dir = callback_strdup(options->context, options->log_dir ? options->log_dir : "logs");
     if (b->log_dir) return &b->base;

@@ -28,6 +28,7 @@ typedef struct fitting {
     double values[TRAINING_KEYS];
     double row[TRAINING_KEYS];
     double epoch_start;
+    bool goes_on; /* the epoch that begins is one that was left */
     soma_logs logs;
 } fitting;
 
@@ -75,6 +76,9 @@ static soma_status prepare_data(fitting *f) {
     TRY(batches_init(&f->train_batches, f->train, f->train_steps.batch, !o->no_shuffle,
                      soma_random_seed(f->model->context)));
     f->has_train_batches = true;
+    const batch_rows any = {f->train_batches.x, f->train_batches.y, f->train_batches.order, 0};
+    TRY(step_bind(f->train_steps.full, &any)); /* memory for the rows, before the first step */
+    if (f->train_steps.rest) TRY(step_bind(f->train_steps.rest, &any));
     f->n_batches = batches_count(&f->train_batches);
     if (o->steps_per_epoch > 0 && o->steps_per_epoch < f->n_batches) f->n_batches = o->steps_per_epoch;
     TRY(sample_weights_init(&f->weights, f->model, o, soma_dataset_samples(f->train), f->train_steps.batch));
@@ -87,12 +91,61 @@ static soma_status prepare_data(fitting *f) {
     return averages_init(&f->measured, f->model, f->validation_steps.full);
 }
 
+/* ---- the place in the epoch ---- */
+
+/* Where the fit begins: where it is told to, or where the last one was left. */
+static soma_status find_place(fitting *f) {
+    fit_place *p = &f->t->place;
+    f->t->start_epoch = f->o->initial_epoch;
+    if (!f->o->resume) {
+        place_clear(p, f->model->context);
+    } else {
+        p->resume = p->inside;
+        f->t->start_epoch = p->inside ? p->at[PLACE_EPOCH] : f->t->history.epochs;
+    }
+    return SOMA_OK;
+}
+
+/* Batches done so far; called when somebody may save the model, or the fit is left. */
+static soma_status keep_place(fitting *f, int64_t batch) {
+    fit_place *p = &f->t->place;
+    size_t bytes = (size_t)averages_count(&f->averages) * sizeof(double);
+    if (p->sums.bytes != bytes) place_clear(p, f->model->context);
+    if (!p->sums.data) p->sums.data = mem_alloc(f->model->context, bytes);
+    if (!p->sums.data) return SOMA_NO_MEMORY;
+    p->sums.bytes = bytes;
+    averages_export(&f->averages, p->sums.data);
+    const int64_t at[] = {f->logs.epoch, batch, f->train_batches.size, f->n_batches, f->train_batches.samples};
+    memcpy(p->at, at, sizeof at);
+    p->inside = true;
+    return SOMA_OK;
+}
+
+/* What was read or kept is of a fit like this one. */
+static soma_status check_place(const fitting *f) {
+    const fit_place *p = &f->t->place;
+    const int64_t *at = p->at;
+    RETURN_IF(f->model->context,
+              at[PLACE_SIZE] != f->train_batches.size || at[PLACE_BATCHES] != f->n_batches ||
+                  at[PLACE_SAMPLES] != f->train_batches.samples,
+              SOMA_INVALID,
+              "[fit] resume: %lld batches of %lld from %lld samples were interrupted, these are %lld of %lld from %lld",
+              (long long)at[PLACE_BATCHES], (long long)at[PLACE_SIZE], (long long)at[PLACE_SAMPLES],
+              (long long)f->n_batches, (long long)f->train_batches.size, (long long)f->train_batches.samples);
+    RETURN_IF(f->model->context,
+              at[PLACE_BATCH] > f->n_batches || p->sums.bytes != (size_t)averages_count(&f->averages) * sizeof(double),
+              SOMA_FORMAT, "[fit] resume: the place in the epoch, batch %lld, is none of this model's",
+              (long long)at[PLACE_BATCH]);
+    return SOMA_OK;
+}
+
 static soma_status prepare(fitting *f) {
     const soma_fit_options *o = f->o;
     f->epochs = o->epochs ? o->epochs : 1;
     TRY(prepare_data(f));
-    int64_t more = f->epochs > o->initial_epoch ? f->epochs - o->initial_epoch : 0;
-    TRY(history_begin(f->model, o->initial_epoch > 0, more, f->validation != NULL));
+    TRY(find_place(f));
+    int64_t first = f->t->start_epoch, more = f->epochs > first ? f->epochs - first : 0;
+    TRY(history_begin(f->model, first > 0, more, f->validation != NULL));
     f->logs = (soma_logs){.epochs = f->epochs, .batches = f->n_batches, .names = f->names, .values = f->values};
     f->logs.write = f->progress.write;
     f->logs.write_user = f->progress.user;
@@ -152,44 +205,57 @@ static soma_status after_batch(fitting *f) {
     collect(f, false);
     f->logs.seconds = now - f->epoch_start;
     progress_step(&f->progress, f->logs.batch + 1, now, f->names, f->values, f->logs.n);
+    TRY(keep_place(f, f->logs.batch + 1));
     RUN_HOOKS(f->o->callbacks, on_train_batch_end, f->model, &f->logs);
     return SOMA_OK;
 }
 
-static soma_status train_batch(fitting *f, const void *x, const void *y, int64_t count) {
-    step *s = step_pair_for(&f->train_steps, count);
+static soma_status train_batch(fitting *f, const batch_rows *b) {
+    step *s = step_pair_for(&f->train_steps, b->count);
     if (f->watched) RUN_HOOKS(f->o->callbacks, on_train_batch_begin, f->model, &f->logs);
-    TRY(step_run_weighted(s, x, y, sample_weights_of(&f->weights, &f->train_batches, count)));
+    TRY(step_run_batch(s, b, sample_weights_of(&f->weights, &f->train_batches, b)));
     RETURN_IF(f->model->context, f->o->terminate_on_nan && !isfinite(step_value(s, 0, 0)), SOMA_DIVERGED,
               "[fit] epoch %lld: Batch %lld: Invalid loss, terminating training; a smaller learning rate may help",
               (long long)f->logs.epoch + 1, (long long)f->logs.batch);
-    averages_add(&f->averages, s, count);
+    averages_add(&f->averages, s, b->count);
     if (f->watched) return after_batch(f);
     if (f->logs.batch == 0 && f->progress.mode != SOMA_VERBOSE_NONE)
         progress_step(&f->progress, 1, run_seconds(), NULL, NULL, 0); /* the first step counts by itself */
     return SOMA_OK;
 }
 
+/* Interrupted: what the callbacks know goes with them, so it is kept too. */
+static soma_status leave(fitting *f, int64_t batch) {
+    TRY(keep_place(f, batch));
+    TRY(place_keep_callbacks(&f->t->place, f->model->context, f->o->callbacks));
+    return SOMA_INTERRUPTED;
+}
+
 static soma_status train_epoch(fitting *f) {
-    const void *x, *y;
-    int64_t count;
+    batch_rows b;
     averages_clear(&f->averages);
     batches_epoch(&f->train_batches, f->t->epochs_done);
-    for (f->logs.batch = 0; f->logs.batch < f->n_batches; f->logs.batch++) {
-        if (!batches_next(&f->train_batches, &x, &y, &count)) break;
-        TRY(train_batch(f, x, y, count));
-        if (stop_reason(f) == MODEL_INTERRUPTED) return SOMA_INTERRUPTED;
+    f->logs.batch = 0;
+    if (f->goes_on) {
+        f->logs.batch = f->t->place.at[PLACE_BATCH];
+        averages_import(&f->averages, f->t->place.sums.data);
+        batches_seek(&f->train_batches, f->logs.batch);
+    }
+    for (; f->logs.batch < f->n_batches; f->logs.batch++) {
+        if (!batches_next(&f->train_batches, &b)) break;
+        TRY(train_batch(f, &b));
+        if (stop_reason(f) == MODEL_INTERRUPTED) return leave(f, f->logs.batch + 1);
         if (stop_reason(f) == MODEL_STOPS) break;
     }
-    f->t->epochs_done++;
     return SOMA_OK;
 }
 
 static soma_status validate(fitting *f) {
     RUN_HOOKS(f->o->callbacks, on_test_begin, f->model, &f->logs);
-    TRY(measure(f->model, &f->validation_batches, &f->validation_steps, f->o->callbacks, &f->measured));
+    soma_status status = measure(f->model, &f->validation_batches, &f->validation_steps, f->o->callbacks, &f->measured);
+    if (status != SOMA_OK && status != SOMA_INTERRUPTED) return status;
     RUN_HOOKS(f->o->callbacks, on_test_end, f->model, &f->logs);
-    return SOMA_OK;
+    return status == SOMA_OK ? SOMA_OK : leave(f, f->n_batches);
 }
 
 static soma_status run_epoch(fitting *f, int64_t epoch) {
@@ -200,7 +266,8 @@ static soma_status run_epoch(fitting *f, int64_t epoch) {
     f->logs.batch = 0;
     f->logs.n = 0;
     f->logs.seconds = 0;
-    RUN_HOOKS(f->o->callbacks, on_epoch_begin, f->model, &f->logs);
+    bool begun = f->goes_on && f->t->place.at[PLACE_BATCH] > 0; /* the callbacks know already */
+    if (!begun) RUN_HOOKS(f->o->callbacks, on_epoch_begin, f->model, &f->logs);
     progress_begin(&f->progress, epoch, f->epochs, f->n_batches, f->epoch_start);
     TRY(train_epoch(f));
     int64_t done = f->logs.batch < f->n_batches ? f->logs.batch + 1 : f->n_batches;
@@ -210,19 +277,36 @@ static soma_status run_epoch(fitting *f, int64_t epoch) {
     double now = seconds(f);
     f->logs.seconds = now - f->epoch_start;
     progress_end(&f->progress, epoch, now, f->names, f->values, f->logs.n);
+    f->goes_on = f->t->place.inside = false;
+    f->t->epochs_done++;
     history_add(f->model, f->row);
     RUN_HOOKS(f->o->callbacks, on_epoch_end, f->model, &f->logs);
     return SOMA_OK;
 }
 
+/* Interrupted with no batch of the next epoch done, if there is a next one. */
+static soma_status between_epochs(fitting *f, int64_t next) {
+    if (next == f->epochs) return SOMA_INTERRUPTED;
+    averages_clear(&f->averages);
+    f->logs.epoch = next;
+    return leave(f, 0);
+}
+
 static soma_status run(fitting *f) {
-    f->t->start_epoch = f->o->initial_epoch;
+    fit_place *place = &f->t->place;
     RUN_HOOKS(f->o->callbacks, on_train_begin, f->model, &f->logs);
+    f->goes_on = place->inside && place->resume; /* also where a backup was restored */
+    if (f->goes_on) {
+        TRY(check_place(f));
+        TRY(place_give_callbacks(place, f->model->context, f->o->callbacks));
+        place_drop_callbacks(place, f->model->context);
+    }
     for (int64_t epoch = f->t->start_epoch; epoch < f->epochs && stop_reason(f) == MODEL_RUNS; epoch++) {
         TRY(run_epoch(f, epoch));
-        if (stop_reason(f) == MODEL_INTERRUPTED) return SOMA_INTERRUPTED;
+        if (stop_reason(f) == MODEL_INTERRUPTED) return between_epochs(f, epoch + 1);
         if (stop_reason(f) == MODEL_STOPS) break;
     }
+    TRY(minimizer_finalize(&f->t->minimizer));
     RUN_HOOKS(f->o->callbacks, on_train_end, f->model, &f->logs);
     return SOMA_OK;
 }
@@ -237,6 +321,8 @@ soma_status soma_model_fit(soma_model *model, const soma_fit_options *options) {
     soma_status status = check_options(model, options);
     if (status == SOMA_OK) status = stop_reason(&f) == MODEL_INTERRUPTED ? SOMA_INTERRUPTED : prepare(&f);
     if (status == SOMA_OK) status = run(&f);
+    f.t->place.resume = false;
+    if (status != SOMA_INTERRUPTED) place_clear(&f.t->place, model->context);
     release(&f);
     atomic_store(&model->stop, MODEL_RUNS);
     return status;

@@ -30,15 +30,14 @@ soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset 
 soma_status measure(soma_model *model, batches *data, const step_pair *steps, soma_callback *const *callbacks,
                     averages *out) {
     soma_logs logs = {.batches = batches_count(data)};
-    const void *x, *y;
-    int64_t count;
+    batch_rows b;
     averages_clear(out);
     batches_epoch(data, 0);
-    while (batches_next(data, &x, &y, &count)) {
-        step *s = step_pair_for(steps, count);
+    while (batches_next(data, &b)) {
+        step *s = step_pair_for(steps, b.count);
         RUN_HOOKS(callbacks, on_test_batch_begin, model, &logs);
-        TRY(step_run(s, x, y));
-        averages_add(out, s, count);
+        TRY(step_run_batch(s, &b, NULL));
+        averages_add(out, s, b.count);
         RUN_HOOKS(callbacks, on_test_batch_end, model, &logs);
         logs.batch++;
         if (atomic_load_explicit(&model->stop, memory_order_relaxed) == MODEL_INTERRUPTED) return SOMA_INTERRUPTED;
@@ -76,9 +75,9 @@ static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, a
     soma_status status = begin_test(model, o, &steps, result);
     if (status == SOMA_OK) status = measure(model, &data, &steps, o->callbacks, result);
     batches_deinit(&data);
-    TRY(status);
+    if (status != SOMA_OK && status != SOMA_INTERRUPTED) return status;
     RUN_HOOKS(o->callbacks, on_test_end, model, &(soma_logs){0});
-    return SOMA_OK;
+    return status;
 }
 
 soma_scores soma_model_evaluate(soma_model *model, const soma_evaluate_options *options) {

@@ -24,15 +24,7 @@ static soma_variable *variable_at(const soma_model *model, bool optimizer, int64
         k -= n;
     }
     const training *t = model->training;
-    if (!optimizer || !t || !t->learning_rate) return NULL;
-    if (k == 0) return t->iterations;
-    if (k == 1) return t->learning_rate;
-    k -= 2;
-    for (int i = 0; i < t->n_state; i++) {
-        if (k < t->state[i].n) return t->state[i].slots[k];
-        k -= t->state[i].n;
-    }
-    return NULL;
+    return optimizer && t && k <= INT32_MAX ? soma_minimizer_variable(&t->minimizer, (int)k) : NULL;
 }
 
 /* ---- saving ---- */
@@ -105,10 +97,13 @@ soma_status model_save_with(const soma_model *model, const soma_save_options *op
     field_names names = {.context = model->context, .custom = options->custom};
     metadata m = {.n = 0};
     contents c = {.n = 0};
+    place_entries place = {.n = 0};
+    const training *t = model->training;
+    if (t && t->compiled && !options->no_optimizer) place_write(&t->place, &place);
     soma_status status = describe(model, &names, !options->no_optimizer, &m);
-    if (status == SOMA_OK) status = copy_variables(model, !options->no_optimizer, n, &c);
-    for (int i = 0; i < n && status == SOMA_OK; i++)
-        c.entries[c.n - n + i] = more[i];
+    if (status == SOMA_OK) status = copy_variables(model, !options->no_optimizer, place.n + n, &c);
+    for (int i = 0; i < place.n + n && status == SOMA_OK; i++)
+        c.entries[c.n - n - place.n + i] = i < place.n ? place.items[i] : more[i - place.n];
     for (int i = 0; i < m.n; i++)
         m.items[i].value = text_string(&m.texts[i]);
     if (status == SOMA_OK) status = safetensors_write(model->context, options->path, c.entries, (int)c.n, m.items, m.n);
@@ -203,6 +198,7 @@ static soma_status fill(const loading *l, soma_model *model) {
     if (t && t->compiled) {
         TRY(read_part(l, model, "history", history_read_json));
         if (safetensors_find(l->file, "optimizer/iterations")) TRY(training_prepare(model));
+        TRY(place_read(&((training *)model->training)->place, model->context, l->path, l->file));
     }
     return fill_variables(l, model);
 }
@@ -273,7 +269,7 @@ static soma_status read_progress(const field_names *names, soma_model *model, co
     RETURN_IF(names->context, !json_node_number(json_node_find(config, "learning_rate"), &rate), SOMA_FORMAT,
               "[restore] the learning rate must be a number");
     t->epochs_done = epochs;
-    t->optimizer->options->learning_rate = rate;
+    t->minimizer.optimizer->options->learning_rate = rate;
     return SOMA_OK;
 }
 
@@ -285,5 +281,6 @@ soma_status model_restore(soma_model *model, const char *path, safetensors **fil
     *file = l.file;
     TRY(fill_variables(&l, model));
     TRY(read_part(&l, model, "history", history_read_json));
+    TRY(place_read(&((training *)model->training)->place, model->context, path, l.file));
     return read_part(&l, model, "training", read_progress);
 }

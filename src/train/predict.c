@@ -7,12 +7,11 @@
 static soma_status run_batches(soma_model *model, const soma_predict_options *o, batches *data, const step_pair *steps,
                                char *out) {
     soma_logs logs = {.batches = batches_count(data)};
-    const void *x, *y;
-    int64_t count;
-    while (batches_next(data, &x, &y, &count)) {
-        step *s = step_pair_for(steps, count);
+    batch_rows b;
+    while (batches_next(data, &b)) {
+        step *s = step_pair_for(steps, b.count);
         RUN_HOOKS(o->callbacks, on_predict_batch_begin, model, &logs);
-        TRY(step_run(s, x, NULL));
+        TRY(step_run_batch(s, &b, NULL));
         const void *result = soma_plan_output(s->plan, 0);
         size_t bytes = (size_t)s->outputs * soma_dtype_size(s->dtypes[0]);
         if (!result) return training_failure(model);

@@ -36,6 +36,10 @@ void averages_clear(averages *a);
 void averages_deinit(averages *a, const soma_model *model);
 void averages_add(averages *a, const step *s, int64_t count);
 double averages_get(const averages *a, int i);
+/* All sums as numbers, and back. */
+int64_t averages_count(const averages *a);
+void averages_export(const averages *a, double *out);
+void averages_import(averages *a, const double *numbers);
 
 /* The steps of a dataset's full batches and of its last, smaller one (NULL when there is none). */
 typedef struct step_pair {

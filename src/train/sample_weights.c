@@ -53,11 +53,10 @@ void sample_weights_deinit(sample_weights *w, const soma_model *model) {
     *w = (sample_weights){0};
 }
 
-const float *sample_weights_of(sample_weights *w, const batches *b, int64_t count) {
+const float *sample_weights_of(sample_weights *w, const batches *from, const batch_rows *b) {
     if (!w->all) return NULL;
-    int64_t first = (b->next - 1) * b->size;
-    if (!b->shuffle) return w->all + first;
-    for (int64_t i = 0; i < count; i++)
-        w->batch[i] = w->all[b->order[first + i]];
+    if (!b->order) return w->all + (from->next - 1) * from->size;
+    for (int64_t i = 0; i < b->count; i++)
+        w->batch[i] = w->all[b->order[i]];
     return w->batch;
 }

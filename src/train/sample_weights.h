@@ -18,6 +18,6 @@ soma_status sample_weights_init(sample_weights *w, soma_model *model, const soma
                                 int64_t batch);
 void sample_weights_deinit(sample_weights *w, const soma_model *model);
 /* The weights of the batch that batches_next has just given; NULL when there are none. */
-const float *sample_weights_of(sample_weights *w, const batches *b, int64_t count);
+const float *sample_weights_of(sample_weights *w, const batches *from, const batch_rows *b);
 
 #endif

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "nn/losses.h"
 #include "nn/names.h"
+#include "plan/rows.h"
 
 /* ---- from the samples to the values ---- */
 
@@ -43,6 +45,7 @@ static soma_tensor *forward(soma_model *model, step *s, soma_trace *trace) {
     s->x = batch_input(s->graph, s->shape.x_dtype, s->shape.batch, input->rank, input->shape, "x");
     soma_tensor *x = pixels(model, s->x), *y = NULL;
     if (!x || model_trace(model, trace, &x, &y) != SOMA_OK) return NULL;
+    s->input = x;
     return y;
 }
 
@@ -54,8 +57,9 @@ typedef struct target_list {
 
 /* The mean over the batch, or the sums of the statistics. */
 static soma_tensor *metric(const training *t, int i, soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *x = t->metrics[i](y_true, y_pred);
-    if (!t->finish[i]) return soma_mean(x, SOMA_ALL_AXES, false);
+    const soma_metric *m = &t->metrics[i];
+    soma_tensor *x = m->build ? m->build(y_true, y_pred, m->numbers) : m->plain(y_true, y_pred);
+    if (!m->finish) return soma_mean(x, SOMA_ALL_AXES, false);
     if (!x || x->rank < 2) return x;
     return soma_sum(soma_reshape(x, SOMA_DIMS(-1, soma_dim(x, -1))), SOMA_AXES(0), false);
 }
@@ -72,11 +76,34 @@ static soma_tensor *weigh(step *s, soma_tensor *losses) {
     return soma_mul(losses, weights);
 }
 
+/* Values of the loss, of which only those of steps that count, a mask (batch, steps), make the mean. A loss that has
+ * no value a step is left as it is. */
+static soma_tensor *masked(soma_tensor *mask, soma_tensor *losses) {
+    if (!mask || !losses || losses->rank < mask->rank ||
+        !shape_equal(mask->rank, mask->shape, mask->rank, losses->shape))
+        return losses;
+    for (int i = mask->rank; i < losses->rank; i++)
+        mask = soma_expand_dims(mask, -1);
+    return loss_mean_of(losses, mask);
+}
+
+/* What the user's objective makes of the step. */
+static soma_tensor *objective(soma_model *model, const step *s, soma_trace *trace, soma_tensor *y_pred) {
+    const soma_objective o = {.model = model,
+                              .x = s->input,
+                              .y_true = s->y,
+                              .y_pred = y_pred,
+                              .step = soma_trace_step(trace),
+                              .training = trace->training};
+    return ((const training *)model->training)->objective(&o);
+}
+
 /* Loss and metrics as targets; returns the loss. */
-static soma_tensor *values(soma_model *model, step *s, soma_tensor *y_pred, const soma_trace *trace,
-                           soma_tensor **targets) {
+static soma_tensor *values(soma_model *model, step *s, soma_tensor *y_pred, soma_trace *trace, soma_tensor **targets) {
     const training *t = model->training;
-    soma_tensor *loss = weigh(s, training_loss(t, s->y, y_pred));
+    soma_tensor *loss = t->objective ? objective(model, s, trace, y_pred)
+                                     : masked(soma_trace_mask(trace, y_pred), training_loss(t, s->y, y_pred));
+    loss = weigh(s, loss);
     loss = soma_mean(loss, SOMA_ALL_AXES, false);
     if (trace->losses && loss) loss = soma_add(loss, soma_cast(trace->losses, loss->dtype));
     targets[0] = loss;
@@ -102,34 +129,21 @@ static bool put(target_list *targets, soma_variable *variable, soma_tensor *valu
     return assign != NULL;
 }
 
-/* The assignments of one weight and its state. */
-static bool update_weight(const training *t, const training_state *state, soma_update *u, target_list *targets) {
-    for (int i = 0; i < state->n; i++)
-        u->slots[i] = soma_read(u->graph, state->slots[i]);
-    soma_tensor *w = optimizer_update(t->optimizer, u);
-    if (w && state->constraint->apply) w = state->constraint->apply(w, state->constraint->parameters);
-    if (!put(targets, state->weight, w)) return false;
-    for (int i = 0; i < state->n; i++) {
-        if (!put(targets, state->slots[i], u->slots[i])) return false;
-    }
-    return true;
-}
-
 /* w[i] and g[i]: weights as the trace read them, and their gradients. */
 static soma_status gradients(soma_model *model, soma_trace *trace, soma_tensor *loss, soma_tensor **w,
                              soma_tensor **g) {
     const training *t = model->training;
-    for (int i = 0; i < t->n_state; i++) {
-        w[i] = trace_read(trace, t->state[i].weight);
+    for (int i = 0; i < t->minimizer.n; i++) {
+        w[i] = trace_read(trace, t->minimizer.states[i].weight);
         if (!w[i]) return training_failure(model);
     }
-    TRY(soma_grad(loss, w, t->n_state, g));
-    return optimizer_clip(t->optimizer, g, t->n_state);
+    loss = minimizer_scale(&t->minimizer, loss);
+    return loss ? soma_grad(loss, w, t->minimizer.n, g) : training_failure(model);
 }
 
 /* Makes room for the assignments behind the values. */
 static bool reserve(const soma_trace *trace, const training *t, target_list *targets) {
-    size_t most = (size_t)targets->n + 1 + (size_t)t->n_state * (1 + SOMA_MAX_SLOTS) + (size_t)trace->n_updates;
+    size_t most = (size_t)targets->n + (size_t)soma_minimizer_targets(&t->minimizer) + (size_t)trace->n_updates;
     soma_tensor **items = arena_alloc(&trace->graph->arena, most * sizeof *items);
     if (!items) return false;
     memcpy(items, targets->items, (size_t)targets->n * sizeof *items);
@@ -137,29 +151,23 @@ static bool reserve(const soma_trace *trace, const training *t, target_list *tar
     return true;
 }
 
-static soma_status update_all(soma_model *model, soma_trace *trace, soma_tensor *loss, target_list *targets) {
-    const training *t = model->training;
-    soma_graph *graph = trace->graph;
-    size_t bytes = (size_t)t->n_state * sizeof(soma_tensor *);
-    soma_tensor **w = arena_alloc(&graph->arena, bytes), **g = arena_alloc(&graph->arena, bytes);
-    if (!w || !g || !reserve(trace, t, targets)) return SOMA_NO_MEMORY;
-    TRY(gradients(model, trace, loss, w, g));
-    soma_tensor *one = soma_scalar(graph, SOMA_I64, 1);
-    soma_tensor *count = soma_add(trace_read(trace, t->iterations), one);
-    soma_tensor *rate = soma_read(graph, t->learning_rate);
-    if (!rate || !put(targets, t->iterations, count)) return training_failure(model);
-    for (int i = 0; i < t->n_state; i++) {
-        soma_update u = {.graph = graph,
-                         .learning_rate = soma_cast(rate, w[i]->dtype),
-                         .t = soma_cast(count, w[i]->dtype),
-                         .w = w[i],
-                         .g = soma_cast(g[i], w[i]->dtype)};
-        if (!update_weight(t, &t->state[i], &u, targets)) return training_failure(model);
-    }
+/* New values of statistics, and of states that are carried from batch to batch. */
+static soma_status put_updates(soma_model *model, const soma_trace *trace, target_list *targets) {
     for (int i = 0; i < trace->n_updates; i++) {
         if (!put(targets, trace->updates[i].variable, trace->updates[i].tensor)) return training_failure(model);
     }
     return SOMA_OK;
+}
+
+static soma_status update_all(soma_model *model, soma_trace *trace, soma_tensor *loss, target_list *targets) {
+    const training *t = model->training;
+    soma_graph *graph = trace->graph;
+    size_t bytes = (size_t)t->minimizer.n * sizeof(soma_tensor *);
+    soma_tensor **w = arena_alloc(&graph->arena, bytes), **g = arena_alloc(&graph->arena, bytes);
+    if (!w || !g || !reserve(trace, t, targets)) return SOMA_NO_MEMORY;
+    TRY(gradients(model, trace, loss, w, g));
+    TRY(minimizer_step(&t->minimizer, graph, w, g, targets->items, &targets->n));
+    return put_updates(model, trace, targets);
 }
 
 /* ---- the whole ---- */
@@ -171,7 +179,9 @@ static soma_status trace_values(soma_model *model, step *s, soma_trace *trace, t
     soma_tensor *loss = s->y ? values(model, s, y_pred, trace, targets->items) : NULL;
     if (!loss) return training_failure(model);
     targets->n = s->n_values;
-    return s->kind == STEP_TRAIN ? update_all(model, trace, loss, targets) : SOMA_OK;
+    if (s->kind == STEP_TRAIN) return update_all(model, trace, loss, targets);
+    if (!reserve(trace, model->training, targets)) return SOMA_NO_MEMORY;
+    return put_updates(model, trace, targets);
 }
 
 static soma_status trace_prediction(soma_model *model, step *s, soma_trace *trace, target_list *targets) {
@@ -183,12 +193,13 @@ static soma_status trace_prediction(soma_model *model, step *s, soma_trace *trac
     memcpy(s->output_shape, y->shape, sizeof s->output_shape);
     targets->items[0] = y;
     targets->n = 1;
-    return SOMA_OK;
+    if (!reserve(trace, model->training, targets)) return SOMA_NO_MEMORY;
+    return put_updates(model, trace, targets);
 }
 
 static soma_status make_plan(soma_model *model, step *s) {
     const training *t = model->training;
-    soma_trace trace = {.graph = s->graph, .training = s->kind == STEP_TRAIN, .step_from = t->iterations};
+    soma_trace trace = {.graph = s->graph, .training = s->kind == STEP_TRAIN, .step_from = t->minimizer.iterations};
     target_list targets = {.items = arena_alloc(&s->graph->arena, TRAINING_VALUES * sizeof(soma_tensor *))};
     if (!targets.items) return SOMA_NO_MEMORY;
     TRY(s->kind == STEP_PREDICT ? trace_prediction(model, s, &trace, &targets)
@@ -241,16 +252,26 @@ step *step_get(soma_model *model, step_kind kind, const step_shape *shape) {
     return s;
 }
 
-soma_status step_run_weighted(step *s, const void *x, const void *y, const float *weights) {
-    if (s->weights) TRY(soma_plan_bind(s->plan, s->weights, weights));
-    return step_run(s, x, y);
+static soma_status run(step *s) {
+    if (s->kind == STEP_TRAIN) TRY(soma_minimizer_follow_schedule(&s->training->minimizer));
+    return soma_plan_run(s->plan);
 }
 
 soma_status step_run(step *s, const void *x, const void *y) {
     TRY(soma_plan_bind(s->plan, s->x, x));
     if (s->y) TRY(soma_plan_bind(s->plan, s->y, y));
-    if (s->kind == STEP_TRAIN) TRY(training_follow_schedule(s->training));
-    return soma_plan_run(s->plan);
+    return run(s);
+}
+
+soma_status step_bind(step *s, const batch_rows *b) {
+    TRY(plan_bind_rows(s->plan, s->x, b->x, b->order));
+    return s->y ? plan_bind_rows(s->plan, s->y, b->y, b->order) : SOMA_OK;
+}
+
+soma_status step_run_batch(step *s, const batch_rows *b, const float *weights) {
+    if (s->weights) TRY(soma_plan_bind(s->plan, s->weights, weights));
+    TRY(step_bind(s, b));
+    return run(s);
 }
 
 double step_value(const step *s, int i, int64_t k) {

@@ -3,6 +3,7 @@
 #ifndef TRAIN_STEP_H
 #define TRAIN_STEP_H
 
+#include "data/batches.h"
 #include "train/training.h"
 
 typedef enum step_kind { STEP_TRAIN, STEP_TEST, STEP_PREDICT } step_kind;
@@ -23,6 +24,7 @@ struct step {
     soma_graph *graph;
     soma_plan *plan;
     soma_tensor *x, *y, *weights;       /* weights: NULL unless weighted */
+    soma_tensor *input;                 /* x as the first layer sees it */
     int n_values;                       /* loss and metrics */
     soma_dtype dtypes[TRAINING_VALUES]; /* of the values; of a prediction the first */
     int64_t sizes[TRAINING_VALUES];     /* 1, or how many statistics a metric gives */
@@ -37,8 +39,10 @@ step_shape step_shape_of(const soma_dataset *data, int64_t batch, bool labels);
 /* The step, made if need be; NULL after an error. The model is built. */
 step *step_get(soma_model *model, step_kind kind, const step_shape *shape);
 soma_status step_run(step *s, const void *x, const void *y);
-/* The same for a weighted step. */
-soma_status step_run_weighted(step *s, const void *x, const void *y, const float *weights);
+/* Binds a batch, for which the first call may allocate memory. */
+soma_status step_bind(step *s, const batch_rows *b);
+/* The same on a batch of a dataset; weights of its samples for a weighted step. */
+soma_status step_run_batch(step *s, const batch_rows *b, const float *weights);
 /* After a run: element k of loss (0) or of a metric (1, ...). */
 double step_value(const step *s, int i, int64_t k);
 void steps_destroy(soma_model *model, step *steps);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "nn/losses.h"
+#include "nn/metric.h"
 #include "nn/names.h"
 #include "train/step.h"
 
@@ -19,24 +21,16 @@ soma_status training_failure(const soma_model *model) {
 static void free_state(soma_model *model, training *t) {
     steps_destroy(model, t->steps);
     t->steps = NULL;
-    for (int i = 0; i < t->n_state; i++) {
-        for (int j = 0; j < t->state[i].n; j++)
-            soma_variable_destroy(t->state[i].slots[j]);
-    }
-    mem_free(model->context, t->state, (size_t)t->n_state * sizeof *t->state);
-    t->state = NULL;
-    t->n_state = 0;
-    soma_variable_destroy(t->iterations);
-    soma_variable_destroy(t->learning_rate);
-    t->iterations = t->learning_rate = NULL;
+    minimizer_clear(&t->minimizer);
     model->optimizer_count = model->optimizer_bytes = 0;
 }
 
 static void destroy(soma_model *model, void *data) {
     training *t = data;
     free_state(model, t);
-    soma_optimizer_destroy(t->optimizer);
+    soma_optimizer_destroy(t->minimizer.optimizer);
     history_deinit(model, &t->history);
+    place_clear(&t->place, model->context);
     mem_free(model->context, t, sizeof *t);
 }
 
@@ -54,26 +48,32 @@ soma_tensor *training_loss(const training *t, soma_tensor *y_true, soma_tensor *
     return t->loss ? t->loss(y_true, y_pred) : t->loss_with.build(y_true, y_pred, t->loss_with.parameters);
 }
 
-/* "metric", "metric_1", ... for functions without a name. */
-static const char *metric_name(soma_model *model, const training *t, int i, const char *given,
-                               const soma_custom *custom) {
-    const char *name = given;
-    if (!name) name = name_for(&metric_names, custom, (soma_function *)t->metrics[i]);
-    if (!name) name = name_for(&loss_names, custom, (soma_function *)t->metrics[i]);
-    if (name) return arena_strdup(&model->arena, name);
-    int unnamed = 0;
-    for (int j = 0; j < i; j++)
-        unnamed += strncmp(t->metric_names[j], "metric", 6) == 0;
-    return unnamed ? arena_printf(&model->arena, "metric_%d", unnamed) : arena_strdup(&model->arena, "metric");
+/* The metric's own name, or "metric"; "auc_1" where there is an "auc" before it. */
+static const char *metric_name(soma_model *model, const training *t, int i, const soma_custom *custom) {
+    const char *name = t->metrics[i].name;
+    if (!name) name = metric_own_name(&t->metrics[i], custom);
+    if (!name) name = "metric";
+    size_t length = strlen(name);
+    int before = 0;
+    for (int j = 0; j < i; j++) {
+        const char *other = t->metric_names[j];
+        before += strncmp(other, name, length) == 0 && (!other[length] || other[length] == '_');
+    }
+    return before ? arena_printf(&model->arena, "%s_%d", name, before) : arena_strdup(&model->arena, name);
 }
 
-/* What makes a value of a metric's statistics; NULL where its values are averaged. */
-static soma_finish_fn *finish_of(soma_loss_fn *metric, const soma_custom *custom) {
-    for (int i = 0; custom && i < SOMA_MAX_CUSTOM && custom[i].name; i++) {
-        if (custom[i].function == (soma_function *)metric) return custom[i].finish;
-    }
-    const name_entry *entry = name_of(&metric_names, (soma_function *)metric);
-    return entry ? entry->finish : NULL;
+/* Takes one metric over; its name becomes the model's own. */
+static soma_status add_metric(soma_model *model, training *t, soma_metric metric, const soma_custom *custom) {
+    RETURN_IF(model->context, t->n_metrics == SOMA_MAX_METRICS, SOMA_INVALID, "[compile] more than %d metrics",
+              SOMA_MAX_METRICS);
+    int i = t->n_metrics;
+    if (!metric.finish) metric.finish = metric_finish_of(&metric, custom);
+    t->metrics[i] = metric;
+    t->metric_names[i] = metric_name(model, t, i, custom);
+    if (!t->metric_names[i]) return SOMA_NO_MEMORY;
+    t->metrics[i].name = t->metric_names[i];
+    t->n_metrics++;
+    return SOMA_OK;
 }
 
 /* Columns of the history, in order of their names. */
@@ -92,30 +92,27 @@ static soma_status make_keys(soma_model *model, training *t) {
     return SOMA_OK;
 }
 
-static soma_status compile(soma_model *model, const soma_compile_options *options, const char *const *given,
-                           const soma_custom *custom) {
+static soma_status compile(soma_model *model, const soma_compile_options *options, const soma_custom *custom) {
     training *t = training_of(model);
     if (!t) return SOMA_NO_MEMORY;
-    RETURN_IF(model->context, !options->loss && !options->loss_with.build, SOMA_INVALID,
+    RETURN_IF(model->context, !options->loss && !options->loss_with.build && !options->objective, SOMA_INVALID,
               "[compile] no loss given: .loss = soma_mean_squared_error, for example");
     free_state(model, t);
     history_deinit(model, &t->history);
+    place_clear(&t->place, model->context);
     t->compiled = false;
     t->loss = options->loss;
     t->loss_with = options->loss_with;
+    t->objective = options->objective;
     t->n_metrics = 0;
-    for (int i = 0; i < SOMA_MAX_METRICS && options->metrics[i]; i++) {
-        t->metrics[i] = options->metrics[i];
-        t->finish[i] = options->finish[i] ? options->finish[i] : finish_of(t->metrics[i], custom);
-        t->metric_names[i] = metric_name(model, t, i, given ? given[i] : NULL, custom);
-        if (!t->metric_names[i]) return SOMA_NO_MEMORY;
-        t->n_metrics++;
-    }
+    for (int i = 0; i < SOMA_MAX_METRICS && options->metrics[i]; i++)
+        TRY(add_metric(model, t, (soma_metric){.plain = options->metrics[i], .finish = options->finish[i]}, custom));
+    for (int i = 0; i < SOMA_MAX_METRICS && (options->metrics_with[i].plain || options->metrics_with[i].build); i++)
+        TRY(add_metric(model, t, options->metrics_with[i], custom));
     return make_keys(model, t);
 }
 
-soma_status training_compile(soma_model *model, const soma_compile_options *options, const char *const *given,
-                             const soma_custom *custom) {
+soma_status training_compile(soma_model *model, const soma_compile_options *options, const soma_custom *custom) {
     soma_optimizer *optimizer = options->optimizer;
     soma_status status = SOMA_OK;
     if (optimizer_failed(optimizer)) status = training_failure(model);
@@ -123,20 +120,21 @@ soma_status training_compile(soma_model *model, const soma_compile_options *opti
         optimizer = soma_rmsprop(.context = model->context);
         if (optimizer_failed(optimizer)) status = SOMA_NO_MEMORY;
     }
-    if (status == SOMA_OK) status = compile(model, options, given, custom);
+    if (status == SOMA_OK) status = compile(model, options, custom);
     training *t = model->training;
     if (status != SOMA_OK) {
         soma_optimizer_destroy(optimizer);
         return status;
     }
-    soma_optimizer_destroy(t->optimizer);
-    t->optimizer = optimizer;
+    soma_optimizer_destroy(t->minimizer.optimizer);
+    t->minimizer.optimizer = optimizer;
+    t->minimizer.context = model->context;
     t->compiled = true;
     return SOMA_OK;
 }
 
 soma_status soma_model_compile(soma_model *model, const soma_compile_options *options) {
-    if (model && options) return training_compile(model, options, NULL, NULL);
+    if (model && options) return training_compile(model, options, NULL);
     if (options) soma_optimizer_destroy(options->optimizer);
     return error_set(NULL, SOMA_INVALID, "[compile] no model given");
 }
@@ -148,96 +146,22 @@ const char *soma_metric_name(const soma_model *model, int i) {
 
 /* ---- the optimizer's state ---- */
 
-/* Variables begin as zeros. */
-static soma_status start_slot(soma_model *model, soma_variable *v, double start) {
-    if (start == 0) return SOMA_OK;
-    size_t bytes = (size_t)v->size * soma_dtype_size(v->dtype);
-    void *values = mem_alloc(model->context, bytes);
-    if (!values) return SOMA_NO_MEMORY;
-    for (int64_t i = 0; i < v->size; i++) {
-        if (v->dtype == SOMA_F64) {
-            ((double *)values)[i] = start;
-        } else {
-            ((float *)values)[i] = (float)start;
-        }
+/* For the weights that are trained now, of which some may have been frozen or thawed since the last time. */
+static soma_status prepare_weights(soma_model *model, training *t) {
+    int n = minimizer_weights_of(model, NULL);
+    weight_state *weights = mem_alloc(model->context, (size_t)n * sizeof *weights);
+    if (!weights) return SOMA_NO_MEMORY;
+    (void)minimizer_weights_of(model, weights);
+    soma_status status = SOMA_OK;
+    if (!minimizer_fits(&t->minimizer, weights, n)) {
+        steps_destroy(model, t->steps);
+        t->steps = NULL;
+        status = minimizer_prepare(&t->minimizer, weights, n);
     }
-    soma_status status = soma_variable_set(v, values, bytes);
-    mem_free(model->context, values, bytes);
+    mem_free(model->context, weights, (size_t)n * sizeof *weights);
+    model->optimizer_count = t->minimizer.count;
+    model->optimizer_bytes = t->minimizer.bytes;
     return status;
-}
-
-static soma_status make_slot(soma_model *model, training_state *state, const soma_slot *slot) {
-    const soma_variable *w = state->weight;
-    int rank = slot->own_shape ? slot->rank : w->rank;
-    const int64_t *shape = slot->own_shape ? slot->shape : w->shape;
-    text name;
-    text_init(&name, model->context);
-    text_printf(&name, "optimizer/%s/%s", w->name, slot->name);
-    soma_variable *v = soma_variable_create(model->context, text_string(&name), w->dtype, rank, shape);
-    text_deinit(&name);
-    if (!v) return training_failure(model);
-    state->slots[state->n++] = v;
-    model->optimizer_count += v->size;
-    model->optimizer_bytes += v->size * (int64_t)soma_dtype_size(v->dtype);
-    return start_slot(model, v, slot->start);
-}
-
-static int trainable_weights(const soma_model *model, training_state *state) {
-    int n = 0;
-    for (int i = 0; i < model->n_layers; i++) {
-        for (int j = 0; j < model->layers[i]->n_weights; j++) {
-            soma_variable *w = model->layers[i]->weights[j].variable;
-            if (!w->trainable) continue;
-            if (state)
-                state[n] = (training_state){.weight = w, .constraint = &model->layers[i]->weights[j].spec.constraint};
-            n++;
-        }
-    }
-    return n;
-}
-
-static soma_status make_state(soma_model *model, training *t) {
-    int n = trainable_weights(model, NULL);
-    t->state = mem_zalloc(model->context, (size_t)n * sizeof *t->state);
-    if (!t->state) return SOMA_NO_MEMORY;
-    t->n_state = n;
-    (void)trainable_weights(model, t->state);
-    for (int i = 0; i < n; i++) {
-        soma_slot slots[SOMA_MAX_SLOTS];
-        int count = optimizer_slots(t->optimizer, t->state[i].weight, slots);
-        for (int j = 0; j < count && j < SOMA_MAX_SLOTS; j++)
-            TRY(make_slot(model, &t->state[i], &slots[j]));
-    }
-    return SOMA_OK;
-}
-
-static soma_status store_rate(const training *t, double rate) {
-    float single = (float)rate;
-    if (t->learning_rate->dtype == SOMA_F64) return soma_variable_set(t->learning_rate, &rate, sizeof rate);
-    return soma_variable_set(t->learning_rate, &single, sizeof single);
-}
-
-static double scheduled_rate(const training *t) {
-    const soma_schedule *schedule = &t->optimizer->options->schedule;
-    int64_t done = 0;
-    if (t->iterations && soma_variable_get(t->iterations, &done, sizeof done) != SOMA_OK) return 0;
-    return schedule->rate((double)done, schedule->parameters, schedule->n);
-}
-
-soma_status training_follow_schedule(training *t) {
-    return t->optimizer->options->schedule.rate ? store_rate(t, scheduled_rate(t)) : SOMA_OK;
-}
-
-/* The steps' counter and the rate, which has the dtype of the weights so that no update has to convert it. */
-static soma_status make_counters(soma_model *model, training *t) {
-    soma_dtype dtype = t->n_state > 0 ? t->state[0].weight->dtype : SOMA_F32;
-    t->iterations = soma_variable_create(model->context, "optimizer/iterations", SOMA_I64, SOMA_SCALAR_DIMS);
-    t->learning_rate = soma_variable_create(model->context, "optimizer/learning_rate", dtype, SOMA_SCALAR_DIMS);
-    if (!t->iterations || !t->learning_rate) return training_failure(model);
-    t->iterations->trainable = t->learning_rate->trainable = false;
-    model->optimizer_count += 2;
-    model->optimizer_bytes += (int64_t)(sizeof(int64_t) + soma_dtype_size(dtype));
-    return store_rate(t, t->optimizer->options->learning_rate);
 }
 
 soma_status training_prepare(soma_model *model) {
@@ -247,32 +171,33 @@ soma_status training_prepare(soma_model *model) {
               "[model] it must be compiled first: soma_compile(model, .loss = ...)");
     RETURN_IF(model->context, !model->built, SOMA_INVALID,
               "[model] it has no weights yet: give the first layer an .input_shape");
-    if (t->learning_rate) return SOMA_OK;
-    soma_status status = make_state(model, t);
-    if (status == SOMA_OK) status = make_counters(model, t);
-    if (status != SOMA_OK) free_state(model, t);
-    return status;
+    return prepare_weights(model, t);
+}
+
+soma_status soma_set_trainable(soma_model *model, soma_layer *layer, bool trainable) {
+    RETURN_IF(NULL, !model, SOMA_INVALID, "[set_trainable] no model given");
+    bool found = !layer;
+    for (int i = 0; i < model->n_layers; i++) {
+        if (layer && model->layers[i] != layer) continue;
+        found = true;
+        layer_set_frozen(model->layers[i], !trainable);
+    }
+    RETURN_IF(model->context, !found, SOMA_INVALID, "[set_trainable] the layer is not one of the model's");
+    training *t = model->training;
+    if (!t) return SOMA_OK;
+    steps_destroy(model, t->steps); /* traced with the layers as they were */
+    t->steps = NULL;
+    return t->minimizer.learning_rate ? prepare_weights(model, t) : SOMA_OK;
 }
 
 int64_t soma_updates(const soma_model *model) {
     const training *t = model ? model->training : NULL;
-    int64_t updates = 0;
-    if (t && t->iterations && soma_variable_get(t->iterations, &updates, sizeof updates) != SOMA_OK) return 0;
-    return updates;
+    return t ? minimizer_updates(&t->minimizer) : 0;
 }
 
 double soma_learning_rate(const soma_model *model) {
     const training *t = model ? model->training : NULL;
-    if (!t || !t->compiled) return 0;
-    if (t->optimizer->options->schedule.rate) return scheduled_rate(t);
-    if (!t->learning_rate) return t->optimizer->options->learning_rate;
-    double rate = 0;
-    float single = 0;
-    bool wide = t->learning_rate->dtype == SOMA_F64;
-    soma_status status = wide ? soma_variable_get(t->learning_rate, &rate, sizeof rate)
-                              : soma_variable_get(t->learning_rate, &single, sizeof single);
-    if (status != SOMA_OK) return 0;
-    return wide ? rate : (double)single;
+    return t && t->compiled ? minimizer_rate(&t->minimizer) : 0;
 }
 
 soma_status soma_set_learning_rate(soma_model *model, double rate) {
@@ -280,10 +205,10 @@ soma_status soma_set_learning_rate(soma_model *model, double rate) {
     soma_context *context = soma_model_context(model);
     RETURN_IF(context, !t || !t->compiled, SOMA_INVALID, "[learning rate] the model is not compiled");
     RETURN_IF(context, !(rate >= 0) || !(rate <= 1e30), SOMA_INVALID, "[learning rate] %g is not a rate", rate);
-    RETURN_IF(context, t->optimizer->options->schedule.rate, SOMA_INVALID,
+    RETURN_IF(context, t->minimizer.optimizer->options->schedule.rate, SOMA_INVALID,
               "[learning rate] it follows the optimizer's schedule");
-    t->optimizer->options->learning_rate = rate;
-    return t->learning_rate ? store_rate(t, rate) : SOMA_OK;
+    t->minimizer.optimizer->options->learning_rate = rate;
+    return t->minimizer.learning_rate ? minimizer_set_rate(&t->minimizer, rate) : SOMA_OK;
 }
 
 /* ---- data ---- */
@@ -306,12 +231,17 @@ static soma_status check_samples(soma_model *model, const char *what, soma_datas
 static soma_status check_labels(soma_model *model, const char *what, soma_dataset *data) {
     const training *t = model->training;
     RETURN_IF(model->context, !soma_dataset_y(data).data, SOMA_INVALID, "[%s] the data have no labels", what);
-    const name_entry *loss = name_of(&loss_names, (soma_function *)t->loss);
-    if (!loss || !loss->indices) return SOMA_OK;
+    bool ignores = !t->objective && !t->loss && t->loss_with.build == loss_sparse_ignoring;
+    int64_t ignored = ignores ? (int64_t)t->loss_with.parameters[0] : 0;
+    const name_entry *loss = ignores ? name_find(&loss_names, "sparse_categorical_crossentropy")
+                                     : name_of(&loss_names, (soma_function *)t->loss);
+    if (t->objective || !loss || !loss->indices) return SOMA_OK;
     const model_value *output = &model->values[model->outputs[0]];
     int64_t classes = output->rank > 0 ? output->shape[output->rank - 1] : 1, low, high;
     RETURN_IF(model->context, !dataset_label_range(data, &low, &high), SOMA_INVALID,
               "[%s] %s needs whole numbers as labels", what, loss->name);
+    if (ignores && low == ignored && low < 0) low = 0;
+    if (ignores && high == ignored && high >= classes) high = classes - 1;
     RETURN_IF(model->context, low < 0 || high >= classes, SOMA_INVALID,
               "[%s] label %lld is out of range: the model has %lld classes, 0 to %lld", what,
               (long long)(low < 0 ? low : high), (long long)classes, (long long)classes - 1);

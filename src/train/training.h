@@ -6,16 +6,8 @@
 
 #include <soma/train.h>
 
-#include "nn/model.h"
-#include "nn/optimizer.h"
-
-/* A trainable weight and what the optimizer keeps beside it. */
-typedef struct training_state {
-    soma_variable *weight; /* the layer's */
-    const soma_constraint *constraint;
-    soma_variable *slots[SOMA_MAX_SLOTS];
-    int n;
-} training_state;
+#include "train/minimizer.h"
+#include "train/place.h"
 
 enum { TRAINING_VALUES = 1 + SOMA_MAX_METRICS, TRAINING_KEYS = 2 * TRAINING_VALUES };
 
@@ -36,21 +28,19 @@ typedef struct step step;
 
 typedef struct training {
     bool compiled;
-    soma_optimizer *optimizer;
-    soma_loss_fn *loss; /* NULL: */
+    soma_minimizer minimizer; /* its optimizer NULL until compiled, its variables until prepared */
+    soma_loss_fn *loss;       /* NULL: */
     soma_loss loss_with;
-    soma_loss_fn *metrics[SOMA_MAX_METRICS];
-    soma_finish_fn *finish[SOMA_MAX_METRICS];   /* NULL: an average of samples */
+    soma_objective_fn *objective; /* instead of both */
+    soma_metric metrics[SOMA_MAX_METRICS];
     const char *metric_names[SOMA_MAX_METRICS]; /* in the model's arena */
     int n_metrics;
     training_key keys[TRAINING_KEYS]; /* in order of their names */
     int n_keys;
-    soma_variable *iterations, *learning_rate; /* NULL until prepared */
-    training_state *state;
-    int n_state;
     step *steps; /* plans, by kind and shape */
     history history;
     int64_t start_epoch; /* of the fit that runs; a restored backup moves it */
+    fit_place place;
     int64_t epochs_done; /* since the weights were made: the number of the next shuffling */
     const char *const *labels;
     int n_labels;
@@ -58,13 +48,10 @@ typedef struct training {
 
 /* The model's; NULL when out of memory. */
 training *training_of(soma_model *model);
-/* Compiles with names for the metrics (NULL: their own). Takes the optimizer over, also after an error. */
-soma_status training_compile(soma_model *model, const soma_compile_options *options, const char *const *metric_names,
-                             const soma_custom *custom);
+/* Takes the optimizer over, also after an error. custom may be NULL. */
+soma_status training_compile(soma_model *model, const soma_compile_options *options, const soma_custom *custom);
 /* Makes what a training step needs, once; an error when the model is not compiled or not built. */
 soma_status training_prepare(soma_model *model);
-/* Sets the rate for the next step, where it follows a schedule. */
-soma_status training_follow_schedule(training *t);
 /* Builds the model for the data if need be, and checks that the data fit. what: "fit", for errors. */
 soma_status training_check_data(soma_model *model, const char *what, soma_dataset *data, bool labels);
 /* Keeps the data's class names, unless there are some. */

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "nn/metric.h"
 #include "nn/names.h"
 
 /* ---- how it was compiled ---- */
@@ -15,19 +16,19 @@
 static const soma_field loss_with_field[] = {{.name = "loss", .kind = SOMA_FIELD_LOSS}, {.name = NULL}};
 
 static const char *loss_name(const field_names *names, soma_loss_fn *loss) {
-    const char *name = name_for(&metric_names, names->custom, (soma_function *)loss);
-    return name ? name : name_for(&loss_names, names->custom, (soma_function *)loss);
+    return name_for(&loss_names, names->custom, (soma_function *)loss);
 }
 
 soma_status training_write_json(text *out, const field_names *names, const soma_model *model) {
     const training *t = model->training;
     const char *name = t->loss ? loss_name(names, t->loss) : NULL;
-    RETURN_IF(names->context, t->loss && !name, SOMA_INVALID,
+    if (t->objective) name = name_for(&loss_names, names->custom, (soma_function *)t->objective);
+    RETURN_IF(names->context, (t->loss || t->objective) && !name, SOMA_INVALID,
               "[save] the loss has no name: give it one by .custom = {{\"name\", (soma_function *)function}}");
     text_append(out, "{\"optimizer\": ");
-    TRY(optimizer_write_json(out, names, t->optimizer));
+    TRY(optimizer_write_json(out, names, t->minimizer.optimizer));
     if (name) {
-        text_append(out, ", \"loss\": ");
+        text_append(out, t->objective ? ", \"objective\": " : ", \"loss\": ");
         json_write_string(out, name);
     } else {
         bool first = false;
@@ -35,44 +36,34 @@ soma_status training_write_json(text *out, const field_names *names, const soma_
     }
     text_append(out, ", \"metrics\": [");
     for (int i = 0; i < t->n_metrics; i++) {
-        name = loss_name(names, t->metrics[i]);
-        RETURN_IF(names->context, !name, SOMA_INVALID,
-                  "[save] metric %d has no name: give it one by .custom = {{\"name\", (soma_function *)function}}", i);
         if (i) text_append(out, ", ");
-        json_write_string(out, name);
+        TRY(metric_write_json(out, names, &t->metrics[i]));
     }
     text_printf(out, "], \"epochs\": %lld}", (long long)t->epochs_done);
     return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
 }
 
-/* A loss by name, for metrics also one of theirs. */
-static soma_loss_fn *read_loss(const field_names *names, const json_node *node, bool metric) {
+static soma_loss_fn *read_loss(const field_names *names, const json_node *node) {
     const char *name = json_node_string(node);
-    RETURN_NULL_IF(names->context, !name, SOMA_INVALID, "[compile] %s must be a name",
-                   metric ? "a metric" : "the loss");
-    const name_entry *entry = metric ? name_find(&loss_names, name) : NULL;
-    if (entry) return (soma_loss_fn *)entry->function;
-    return (soma_loss_fn *)name_resolve(names->context, metric ? &metric_names : &loss_names, names->custom, name,
-                                        &entry);
+    const name_entry *entry;
+    RETURN_NULL_IF(names->context, !name, SOMA_INVALID, "[compile] the loss must be a name");
+    return (soma_loss_fn *)name_resolve(names->context, &loss_names, names->custom, name, &entry);
 }
 
-static soma_status read_metrics(const field_names *names, const json_node *list, soma_compile_options *options,
-                                const char **given) {
+static soma_status read_metrics(const field_names *names, const json_node *list, soma_compile_options *options) {
     if (!list || json_node_kind(list) == JSON_IS_NULL) return SOMA_OK;
     int64_t n = json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : 1;
     RETURN_IF(names->context, n > SOMA_MAX_METRICS, SOMA_INVALID, "[compile] %lld metrics: %d are possible",
               (long long)n, SOMA_MAX_METRICS);
     for (int64_t i = 0; i < n; i++) {
         const json_node *node = json_node_kind(list) == JSON_IS_ARRAY ? json_node_at(list, i) : list;
-        options->metrics[i] = read_loss(names, node, true);
-        given[i] = json_node_string(node);
-        if (!options->metrics[i]) return SOMA_NOT_FOUND;
+        TRY(metric_read_json(names, node, &options->metrics_with[i]));
     }
     return SOMA_OK;
 }
 
 static soma_status check_keys(const field_names *names, const json_node *node) {
-    static const char *const known[] = {"optimizer", "loss", "metrics", "epochs", NULL};
+    static const char *const known[] = {"optimizer", "loss", "objective", "metrics", "epochs", NULL};
     RETURN_IF(names->context, json_node_kind(node) != JSON_IS_OBJECT, SOMA_INVALID,
               "[compile] optimizer, loss and metrics must be given by name");
     void *cursor = NULL;
@@ -87,18 +78,33 @@ static soma_status check_keys(const field_names *names, const json_node *node) {
     return SOMA_OK;
 }
 
+/* An objective is always one of the user's own. */
+static soma_objective_fn *read_objective(const field_names *names, const json_node *node) {
+    const char *name = json_node_string(node);
+    for (int i = 0; name && names->custom && i < SOMA_MAX_CUSTOM; i++) {
+        const soma_custom *c = &names->custom[i];
+        if (c->name && c->function && strcmp(c->name, name) == 0) return (soma_objective_fn *)c->function;
+    }
+    (void)error_set(names->context, SOMA_NOT_FOUND,
+                    "unknown objective '%s': give it by .custom = {{\"%s\", (soma_function *)function}}",
+                    name ? name : "", name ? name : "name");
+    return NULL;
+}
+
 soma_status training_read_json(const field_names *names, soma_model *model, const json_node *node) {
     TRY(check_keys(names, node));
     soma_compile_options options = {.loss = NULL};
-    const char *given[SOMA_MAX_METRICS] = {NULL};
-    const json_node *loss = json_node_find(node, "loss");
-    if (loss && json_node_kind(loss) == JSON_IS_OBJECT) {
+    const json_node *loss = json_node_find(node, "loss"), *objective = json_node_find(node, "objective");
+    if (objective) {
+        options.objective = read_objective(names, objective);
+        if (!options.objective) return training_failure(model);
+    } else if (loss && json_node_kind(loss) == JSON_IS_OBJECT) {
         TRY(fields_read_value(names, "compile", loss_with_field, loss, &options.loss_with));
     } else {
-        options.loss = read_loss(names, loss, false);
+        options.loss = read_loss(names, loss);
         if (!options.loss) return training_failure(model);
     }
-    TRY(read_metrics(names, json_node_find(node, "metrics"), &options, given));
+    TRY(read_metrics(names, json_node_find(node, "metrics"), &options));
     const json_node *optimizer = json_node_find(node, "optimizer"), *epochs = json_node_find(node, "epochs");
     int64_t done = 0;
     RETURN_IF(names->context, epochs && (!json_node_integer(epochs, &done) || done < 0), SOMA_FORMAT,
@@ -107,7 +113,7 @@ soma_status training_read_json(const field_names *names, soma_model *model, cons
         options.optimizer = optimizer_from_json_node(names, optimizer);
         if (!options.optimizer) return training_failure(model);
     }
-    TRY(training_compile(model, &options, given, names->custom));
+    TRY(training_compile(model, &options, names->custom));
     if (epochs) ((training *)model->training)->epochs_done = done;
     return SOMA_OK;
 }

@@ -4,7 +4,6 @@
 # /usr/bin/python3 tests/golden/layers.py >tests/golden/layers.txt
 # Weights are in Keras' shapes and order; where PyTorch's differ they are turned here. A case is a layer as JSON, what
 # goes in, its weights, what comes out, and the gradients of sum(cos(0, 1, ...) * result).
-import json
 import math
 
 import numpy as np
@@ -12,43 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils.stateless import functional_call
 
-torch.set_default_dtype(torch.float64)
-random = np.random.RandomState(7)
-
-
-def normal(*shape):
-    return random.standard_normal(shape).round(3)
-
-
-def put(word, array):
-    array = np.asarray(array)
-    kind = "i" if array.dtype.kind in "iu" else "f"
-    numbers = " ".join(repr(v) for v in array.ravel().tolist())
-    print(word, kind, array.ndim, *array.shape, numbers)
-
-
-def case(name, layer, inputs, weights, function, training=False):
-    kind, config = layer
-    print("case", name)
-    print("layer", json.dumps({kind: {**config, "dtype": "float64"}}))
-    print("training", int(training))
-    xs = [torch.tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
-    ws = [torch.tensor(w, requires_grad=True) for w in weights]
-    y = function(xs, ws)
-    c = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).reshape(y.shape)
-    (y * c).sum().backward()
-    for x in xs:
-        put("input", x.detach().numpy())
-    for w in ws:
-        put("weight", w.detach().numpy())
-    put("output", y.detach().numpy())
-    for x in xs:
-        if x.requires_grad:
-            put("dinput", (x.grad if x.grad is not None else torch.zeros_like(x)).numpy())
-    for w in ws:
-        put("dweight", (w.grad if w.grad is not None else torch.zeros_like(w)).numpy())
-    print("end")
-
+from layer_cases import case, normal, random
 
 print("# Values from PyTorch", torch.__version__, "in float64; made by layers.py.")
 

@@ -1,0 +1,251 @@
+/* Losses of embeddings, losses that leave samples out, masks that reach the output; weights beside them.
+ * Rests on cmocka and losses_more_golden.h. What a mask does to a training is held against the same data without what
+ * the mask hides. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include <soma/soma.h>
+
+#include "losses_more_golden.h"
+#include "support/needs.h"
+#include "support/scratch.h"
+
+enum { N = 7, D = 3 };
+
+static int reset(void **state) {
+    (void)state;
+    soma_graph_reset(NULL);
+    soma_clear_error(NULL);
+    soma_set_random_seed(NULL, 0);
+    return 0;
+}
+
+static void expect_ok(soma_status status) {
+    if (status != SOMA_OK) fail_msg("%s", soma_last_error(NULL));
+}
+
+static void expect_error(soma_status status, const char *part) {
+    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
+        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
+    soma_clear_error(NULL);
+}
+
+static void expect_all(const char *what, soma_tensor *x, const double *expected, int64_t n, double tolerance) {
+    if (!x || soma_size(x) != n) fail_msg("%s: %s", what, soma_last_error(NULL));
+    for (int64_t i = 0; i < n; i++) {
+        double value = soma_item(x, i);
+        if (!(fabs(value - expected[i]) <= tolerance * (1 + fabs(expected[i]))))
+            fail_msg("%s[%d]: %.17g, expected %.17g", what, (int)i, value, expected[i]);
+    }
+}
+
+/* Values, and the slopes of their sum with weights. */
+static void check(const char *what, soma_tensor *loss, soma_tensor *x, const double *values, const double *dx) {
+    soma_tensor *c = soma_array(NULL, SOMA_F64, SOMA_DIMS(N), pair_weights), *gradient = NULL;
+    expect_all(what, loss, values, N, 1e-10);
+    expect_ok(soma_grad(soma_sum(soma_mul(loss, c), SOMA_ALL_AXES, false), &x, 1, &gradient));
+    expect_all(what, gradient, dx, soma_size(x), 1e-9);
+}
+
+/* ---- embeddings ---- */
+
+static soma_tensor *unit(soma_tensor *x) {
+    return soma_mul(x, soma_rsqrt(soma_sum(soma_square(x), SOMA_AXES(-1), true)));
+}
+
+static void embeddings_are_compared(void **state) {
+    (void)state;
+    soma_tensor *x = soma_array(NULL, SOMA_F64, SOMA_DIMS(N, D), pair_embeddings);
+    soma_tensor *y = soma_array(NULL, SOMA_I64, SOMA_DIMS(N), pair_classes), *column = soma_expand_dims(y, 1);
+    check("hard", soma_triplet_hard(y, x), x, hard_values, hard_gradient);
+    check("semi hard", soma_triplet_semi_hard(column, x), x, semi_hard_values, semi_hard_gradient);
+    check("circle", soma_circle(y, unit(x)), x, circle_values, circle_gradient);
+    soma_loss hard = soma_triplet_hard_loss(0.3), semi = soma_triplet_semi_hard_loss(0.3);
+    soma_loss circle = soma_circle_loss(5, 0.25);
+    check("hard 0.3", hard.build(column, x, hard.parameters), x, hard_margin_values, hard_margin_gradient);
+    check("semi 0.3", semi.build(y, x, semi.parameters), x, semi_hard_margin_values, semi_hard_margin_gradient);
+    check("circle 5", circle.build(y, unit(x), circle.parameters), x, circle_options_values, circle_options_gradient);
+    soma_tensor *thirds = soma_array(NULL, SOMA_F64, SOMA_DIMS(2, N, D), triplet_thirds);
+    soma_tensor *same = soma_slice(thirds, "0"), *other = soma_slice(thirds, "1");
+    check("triplet", soma_triplet_margin(x, same, other, 0.7), x, triplet_values, triplet_gradient);
+    assert_null(soma_triplet_hard(y, y));
+    expect_error(SOMA_SHAPE, "[triplet_hard] y_true (7,) and y_pred (7,): a class and an embedding a sample");
+}
+
+static void distances_are_contrasted(void **state) {
+    (void)state;
+    int32_t together[N];
+    for (int i = 0; i < N; i++)
+        together[i] = pair_classes[i] == 0;
+    soma_tensor *d = soma_array(NULL, SOMA_F64, SOMA_DIMS(N), contrastive_distances);
+    soma_tensor *y = soma_array(NULL, SOMA_I32, SOMA_DIMS(N), together);
+    soma_loss loss = soma_contrastive_loss(1.2);
+    expect_all("contrastive", loss.build(y, d, loss.parameters), contrastive_values, N, 1e-12);
+    soma_tensor *column = soma_contrastive(soma_expand_dims(y, 1), soma_expand_dims(d, 1)); /* margin 1 */
+    for (int i = 0; i < N; i++) {
+        double x = contrastive_distances[i], apart = x < 1 ? (1 - x) * (1 - x) : 0;
+        assert_true(fabs(soma_item(column, i) - (together[i] ? x * x : apart)) < 1e-12);
+    }
+}
+
+/* A class of one sample, or one class alone, is no reason for numbers that are none. */
+static void lonely_samples_are_no_nan(void **state) {
+    (void)state;
+    soma_loss_fn *const losses[] = {soma_triplet_hard, soma_triplet_semi_hard, soma_circle};
+    for (int k = 0; k < 3; k++) {
+        for (int c = 0; c < 2; c++) { /* all alone; all one class */
+            soma_tensor *x = unit(soma_array(NULL, SOMA_F32, SOMA_DIMS(3, 2), (float[]){1, 2, 3, 4, 1, 2}));
+            soma_tensor *y = soma_array(NULL, SOMA_I32, SOMA_DIMS(3), c ? (int32_t[]){1, 1, 1} : (int32_t[]){0, 1, 2});
+            soma_tensor *loss = losses[k](y, x), *dx = NULL;
+            expect_ok(soma_grad(loss, &x, 1, &dx));
+            for (int i = 0; i < 6; i++)
+                assert_true(isfinite(soma_item(loss, i % 3)) && isfinite(soma_item(dx, i)));
+        }
+    }
+}
+
+/* ---- samples that do not count ---- */
+
+static void classes_are_ignored(void **state) {
+    (void)state;
+    soma_tensor *x = soma_array(NULL, SOMA_F64, SOMA_DIMS(N, 4), class_scores), *dx = NULL;
+    soma_tensor *y = soma_array(NULL, SOMA_I64, SOMA_DIMS(N), ignored_targets);
+    soma_loss loss = soma_sparse_categorical_crossentropy_loss(255);
+    soma_tensor *mean = soma_mean(loss.build(y, soma_softmax(x), loss.parameters), SOMA_ALL_AXES, false);
+    expect_all("mean", mean, ignored_mean, 1, 1e-12);
+    expect_ok(soma_grad(mean, &x, 1, &dx));
+    expect_all("gradient", dx, ignored_gradient, N * 4, 1e-11);
+    soma_tensor *none = soma_full(NULL, SOMA_I64, SOMA_DIMS(N), 255);
+    assert_true(soma_item(soma_mean(loss.build(none, x, loss.parameters), SOMA_ALL_AXES, false), 0) == 0);
+}
+
+static void wrong_labels_are_borne(void **state) {
+    (void)state;
+    soma_tensor *x = soma_array(NULL, SOMA_F64, SOMA_DIMS(N, 4), class_scores);
+    soma_tensor *y = soma_array(NULL, SOMA_I64, SOMA_DIMS(N), pair_classes);
+    soma_loss loss = soma_generalized_cross_entropy_loss(0.3);
+    check("generalized", loss.build(y, soma_softmax(x), loss.parameters), x, generalized_values, generalized_gradient);
+}
+
+/* Labels of the ignored class pass fit's check; others out of range do not. */
+static void fit_knows_the_ignored(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    float x[8];
+    int32_t y[8] = {0, 1, -1, 1, 0, -1, 0, 1};
+    for (int i = 0; i < 8; i++)
+        x[i] = (float)(y[i] < 0 ? 100 : y[i]);
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(8, 1), x},
+                                                  (soma_array_data){SOMA_I32, SOMA_DIMS(8), y}, true);
+    soma_model *net = soma_sequential(soma_dense(2, .activation = soma_softmax, .input_shape = {1}));
+    expect_ok(soma_model_compile_json(net, "{\"optimizer\": {\"sgd\": {\"learning_rate\": 1}}, \"loss\": "
+                                           "{\"sparse_categorical_crossentropy\": {\"ignore_class\": -1}}}"));
+    expect_ok(soma_fit(net, data, .epochs = 60, .batch_size = 8));
+    assert_true(soma_history_get(net, "loss", -1) < 0.1); /* which the samples at 100 would not let happen */
+    const char *path = scratch_path("ignore.soma");
+    expect_ok(soma_save(net, path));
+    soma_model *again = soma_load(NULL, path);
+    if (!again) fail_msg("%s", soma_last_error(NULL));
+    assert_true(soma_evaluate(again, data).loss == soma_evaluate(net, data).loss);
+    soma_model_destroy(again);
+    y[2] = 7;
+    assert_int_equal(soma_fit(net, data), SOMA_INVALID);
+    expect_error(SOMA_INVALID, "label 7 is out of range");
+    soma_model_destroy(net);
+    soma_dataset_destroy(data);
+}
+
+/* ---- masks ---- */
+
+enum { SAMPLES = 6, STEPS = 4 };
+
+static soma_model *tagger(void) {
+    soma_set_random_seed(NULL, 4);
+    soma_model *net = soma_sequential(soma_embedding(5, 3, .mask_zero = true, .input_shape = {STEPS}),
+                                      soma_dense(3, .activation = soma_softmax));
+    expect_ok(
+        soma_compile(net, .optimizer = soma_sgd(.learning_rate = 0.5), .loss = soma_sparse_categorical_crossentropy));
+    return net;
+}
+
+/* The mean over steps that count is the mean over these steps alone, each a sample. */
+static void masks_weigh_the_loss(void **state) {
+    (void)state;
+    static const int32_t words[SAMPLES][STEPS] = {{1, 2, 3, 0}, {4, 0, 0, 0}, {2, 2, 0, 0},
+                                                  {3, 1, 4, 2}, {1, 0, 0, 0}, {4, 3, 0, 0}};
+    int32_t tags[SAMPLES][STEPS], few_words[SAMPLES * STEPS][1], few_tags[SAMPLES * STEPS][1];
+    int n = 0;
+    for (int i = 0; i < SAMPLES; i++) {
+        for (int t = 0; t < STEPS; t++) {
+            tags[i][t] = words[i][t] % 3; /* also where nothing counts */
+            if (words[i][t] == 0) continue;
+            few_words[n][0] = words[i][t];
+            few_tags[n++][0] = tags[i][t];
+        }
+    }
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_I32, SOMA_DIMS(SAMPLES, STEPS), words},
+                                                  (soma_array_data){SOMA_I32, SOMA_DIMS(SAMPLES, STEPS), tags}, true);
+    soma_dataset *few = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_I32, SOMA_DIMS(n, 1), few_words},
+                                                 (soma_array_data){SOMA_I32, SOMA_DIMS(n, 1), few_tags}, true);
+    soma_set_random_seed(NULL, 4);
+    soma_model *net = tagger();
+    soma_set_random_seed(NULL, 4);
+    soma_model *other = soma_sequential(soma_embedding(5, 3, .mask_zero = true, .input_shape = {1}),
+                                        soma_dense(3, .activation = soma_softmax));
+    expect_ok(
+        soma_compile(other, .optimizer = soma_sgd(.learning_rate = 0.5), .loss = soma_sparse_categorical_crossentropy));
+    assert_true(fabs(soma_evaluate(net, data).loss - soma_evaluate(other, few).loss) < 1e-6);
+    expect_ok(soma_fit(net, data, .epochs = 5, .batch_size = SAMPLES, .no_shuffle = true));
+    expect_ok(soma_fit(other, few, .epochs = 5, .batch_size = n, .no_shuffle = true));
+    for (int layer = 0; layer < 2; layer++) {
+        float a[64], b[64];
+        soma_variable *v = soma_layer_get_weight(soma_model_get_layer(net, layer), 0);
+        soma_variable *w = soma_layer_get_weight(soma_model_get_layer(other, layer), 0);
+        size_t size = (size_t)soma_variable_size(v) * sizeof *a;
+        expect_ok(soma_variable_get(v, a, size));
+        expect_ok(soma_variable_get(w, b, size));
+        for (size_t i = 0; i < size / sizeof *a; i++)
+            assert_true(fabsf(a[i] - b[i]) < 1e-5f);
+    }
+    soma_model_destroy(net);
+    soma_model_destroy(other);
+    soma_dataset_destroy(data);
+    soma_dataset_destroy(few);
+}
+
+/* Keras: smoothed labels are (1 - s) y + s / 2 and + s / classes. */
+static void smoothing_is_keras(void **state) {
+    (void)state;
+    const double y[] = {1, 0, 0, 1, 0, 0}, p[] = {0.7, 0.2, 0.1, 0.3, 0.3, 0.4};
+    soma_tensor *t = soma_array(NULL, SOMA_F64, SOMA_DIMS(2, 3), y);
+    soma_tensor *q = soma_array(NULL, SOMA_F64, SOMA_DIMS(2, 3), p);
+    soma_loss binary = soma_binary_crossentropy_loss(0.2), several = soma_categorical_crossentropy_loss(0.3);
+    for (int i = 0; i < 2; i++) {
+        double b = 0, c = 0;
+        for (int k = 0; k < 3; k++) {
+            double s = y[3 * i + k] * 0.8 + 0.1, m = y[3 * i + k] * 0.7 + 0.1, x = p[3 * i + k];
+            b -= (s * log(x) + (1 - s) * log(1 - x)) / 3;
+            c -= m * log(x);
+        }
+        assert_true(fabs(soma_item(binary.build(t, q, binary.parameters), i) - b) < 1e-12);
+        assert_true(fabs(soma_item(several.build(t, q, several.parameters), i) - c) < 1e-12);
+    }
+}
+
+int main(void) {
+#define TEST(function) cmocka_unit_test_setup(function, reset)
+    const struct CMUnitTest tests[] = {
+        TEST(embeddings_are_compared), TEST(distances_are_contrasted), TEST(lonely_samples_are_no_nan),
+        TEST(classes_are_ignored),     TEST(wrong_labels_are_borne),   TEST(fit_knows_the_ignored),
+        TEST(masks_weigh_the_loss),    TEST(smoothing_is_keras),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
