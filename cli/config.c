@@ -69,7 +69,8 @@ const config_node *config_read_file(cli *c, const char *path) {
     if (!text) return NULL;
     const config_node *root = config_parse(c, path, text, n);
     if (!root || root->kind == CONFIG_MAP) return root;
-    (void)cli_fail(c, EXIT_INPUT, "%s:%d: a configuration must be a map of keys and values", path, root->line);
+    (void)cli_fail(c, EXIT_INPUT, "%s:%d:%d: a configuration must be a map of keys and values", path, root->at.line,
+                   root->at.column);
     return NULL;
 }
 
@@ -80,7 +81,7 @@ const config_node *config_read_text(cli *c, const char *what, const char *text) 
 
 const config_node *config_word(cli *c, const char *word) {
     config_node *node = cli_alloc(c, 1, sizeof *node);
-    *node = (config_node){.kind = CONFIG_WORD, .line = 1, .word = word};
+    *node = (config_node){.kind = CONFIG_WORD, .at = {1, 1}, .word = word};
     return node;
 }
 
@@ -97,7 +98,10 @@ const char **config_words(cli *c, const config_node *node, int *n) {
     if (node->kind == CONFIG_LIST) {
         const char **words = cli_alloc(c, (size_t)node->n + 1, sizeof *words);
         for (const config_node *member = node->first; member; member = member->next) {
-            if (member->kind != CONFIG_WORD) return NULL;
+            if (member->kind != CONFIG_WORD) {
+                *n = 0;
+                return NULL;
+            }
             words[(*n)++] = member->word;
         }
         return words;

@@ -1,4 +1,4 @@
-/* Configurations: trees of words, lists and maps with the line that each stands in.
+/* Configurations: trees of words, lists and maps with the place that each stands at.
  * Rests on libyaml, or on a stub under which plain words are all there is.
  * Words keep their text: whoever wants a number or a boolean says what is wrong, with file and line. */
 #ifndef CLI_CONFIG_H
@@ -8,13 +8,17 @@
 
 typedef enum config_kind { CONFIG_WORD, CONFIG_LIST, CONFIG_MAP } config_kind;
 
+typedef struct config_place {
+    int line, column; /* from 1 */
+} config_place;
+
 typedef struct config_node {
     config_kind kind;
-    int line;         /* from 1 */
+    config_place at;
     const char *word; /* CONFIG_WORD */
     bool quoted;      /* "5" is text, 5 is a number */
     const char *key;  /* members of a map */
-    int key_line;
+    config_place key_at;
     int n; /* members */
     struct config_node *first, *last, *next;
 } config_node;

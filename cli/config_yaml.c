@@ -1,4 +1,4 @@
-/* YAML into a tree, with the line of every node.
+/* YAML into a tree, with the place of every node.
  * Rests on libyaml's events. No aliases and no tags: nothing grows beyond the text that it was written in.
  * Every node is at most so deep, so a hostile file can't exhaust the stack. */
 #include <string.h>
@@ -16,12 +16,12 @@ typedef struct reader {
     bool has_event;
 } reader;
 
-static int line_of(yaml_mark_t mark) {
-    return (int)mark.line + 1;
+static config_place place_of(yaml_mark_t mark) {
+    return (config_place){(int)mark.line + 1, (int)mark.column + 1};
 }
 
-static void complain(reader *r, int line, const char *text) {
-    (void)cli_fail(r->c, EXIT_INPUT, "%s:%d: %s", r->name, line, text);
+static void complain(reader *r, config_place at, const char *text) {
+    (void)cli_fail(r->c, EXIT_INPUT, "%s:%d:%d: %s", r->name, at.line, at.column, text);
 }
 
 /* The next event into r->event; false after a message. */
@@ -29,7 +29,7 @@ static bool advance(reader *r) {
     if (r->has_event) yaml_event_delete(&r->event);
     r->has_event = yaml_parser_parse(&r->parser, &r->event);
     if (r->has_event) return true;
-    complain(r, line_of(r->parser.problem_mark),
+    complain(r, place_of(r->parser.problem_mark),
              cli_text(r->c, "%s%s%s", r->parser.problem ? r->parser.problem : "not YAML", r->parser.context ? " " : "",
                       r->parser.context ? r->parser.context : ""));
     return false;
@@ -41,15 +41,15 @@ static bool read_members(reader *r, config_node *node, yaml_event_type_t end, in
     while (advance(r)) {
         if (r->event.type == end) return true;
         const char *key = NULL;
-        const int key_line = line_of(r->event.start_mark);
+        const config_place key_at = place_of(r->event.start_mark);
         if (node->kind == CONFIG_MAP) {
             if (r->event.type != YAML_SCALAR_EVENT) {
-                complain(r, key_line, "a key must be a word");
+                complain(r, key_at, "a key must be a word");
                 return false;
             }
             key = cli_text(r->c, "%s", (const char *)r->event.data.scalar.value);
             if (config_find(node, key)) {
-                complain(r, key_line, cli_text(r->c, "key '%s' is there twice", key));
+                complain(r, key_at, cli_text(r->c, "key '%s' is there twice", key));
                 return false;
             }
             if (!advance(r)) return false;
@@ -57,7 +57,7 @@ static bool read_members(reader *r, config_node *node, yaml_event_type_t end, in
         config_node *member = read_node(r, depth + 1);
         if (!member) return false;
         member->key = key;
-        member->key_line = key_line;
+        member->key_at = key_at;
         if (node->last) {
             node->last->next = member;
         } else {
@@ -72,9 +72,9 @@ static bool read_members(reader *r, config_node *node, yaml_event_type_t end, in
 /* The node that the current event begins. */
 static config_node *read_node(reader *r, int depth) {
     config_node *node = cli_alloc(r->c, 1, sizeof *node);
-    node->line = line_of(r->event.start_mark);
+    node->at = place_of(r->event.start_mark);
     if (depth > DEEPEST) {
-        complain(r, node->line, "nested too deeply");
+        complain(r, node->at, "nested too deeply");
         return NULL;
     }
     switch (r->event.type) {
@@ -83,7 +83,7 @@ static config_node *read_node(reader *r, int depth) {
         node->word = cli_text(r->c, "%s", (const char *)r->event.data.scalar.value);
         node->quoted = r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
         if (strlen(node->word) != r->event.data.scalar.length) {
-            complain(r, node->line, "a zero byte in a word");
+            complain(r, node->at, "a zero byte in a word");
             return NULL;
         }
         return node;
@@ -94,10 +94,10 @@ static config_node *read_node(reader *r, int depth) {
         node->kind = CONFIG_MAP;
         break;
     case YAML_ALIAS_EVENT:
-        complain(r, node->line, "aliases (*name) are not supported");
+        complain(r, node->at, "aliases (*name) are not supported");
         return NULL;
     default:
-        complain(r, node->line, "a value is missing");
+        complain(r, node->at, "a value is missing");
         return NULL;
     }
     const bool map = node->kind == CONFIG_MAP;
@@ -109,14 +109,14 @@ static const config_node *read_root(reader *r) {
     if (!advance(r)) return NULL; /* the stream's start */
     if (!advance(r)) return NULL;
     if (r->event.type == YAML_STREAM_END_EVENT) {
-        complain(r, 1, "it is empty");
+        complain(r, (config_place){1, 1}, "it is empty");
         return NULL;
     }
     if (!advance(r)) return NULL;
     const config_node *root = read_node(r, 0);
     if (!root || !advance(r) || !advance(r)) return NULL; /* the document's end */
     if (r->event.type == YAML_STREAM_END_EVENT) return root;
-    complain(r, line_of(r->event.start_mark), "a second document: one is expected");
+    complain(r, place_of(r->event.start_mark), "a second document: one is expected");
     return NULL;
 }
 

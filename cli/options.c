@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const part_choices[] = {"test", "train", NULL};
+
 const option common_options[] = {
     {.name = "json", .kind = OPTION_FLAG, .offset = offsetof(cli, json), .help = "results as JSON on stdout"},
     {.name = "quiet",
@@ -266,7 +268,7 @@ static char *swap_letters(cli *c, const char *name, char from, char to) {
 
 int options_read_config(cli *c, option_table tables[OPTION_TABLES], const char *path, const config_node *map) {
     for (const config_node *node = map->first; node; node = node->next) {
-        const char *where = cli_text(c, "%s:%d", path, node->key_line);
+        const char *where = cli_text(c, "%s:%d:%d", path, node->key_at.line, node->key_at.column);
         const char *name = strchr(node->key, '-') ? "" : swap_letters(c, node->key, '_', '-');
         option_table *table = NULL;
         const option *o = find_name(tables, name, strlen(name), &table);

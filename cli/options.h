@@ -38,6 +38,8 @@ typedef struct option_table {
 
 /* The options that every verb has, filling the cli itself. */
 extern const option common_options[];
+/* The parts of a data set: "test", "train". */
+extern const char *const part_choices[];
 
 /* Takes the options out of argv, wherever they stand; what is left is moved to its front, *n of it. EXIT_DONE or a code
  * after a message. */

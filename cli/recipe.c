@@ -3,33 +3,24 @@
  * What is not said is derived from the data: labels that are whole numbers make a classifier, others a regression. */
 #include "recipe.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
+
+#include "models.h"
+
+#include "shared_options.h"
 
 static const char *const progress_modes[] = {"auto", "bar", "line", "json", "none", NULL};
 
 #define AT(field) .offset = offsetof(recipe, field)
 const option recipe_options[] = {
-    {.name = "dataset",
-     .kind = OPTION_TEXT,
-     AT(dataset),
-     .argument = "NAME",
-     .help = "mnist, fashion-mnist, a folder with IDX files, or a\nprefix such as data/mnist/train"},
-    {.name = "x",
-     .kind = OPTION_CONFIG,
-     AT(x),
-     .argument = "FILE",
-     .help = "samples: .npy or IDX (in YAML also a list)"},
-    {.name = "y", .kind = OPTION_CONFIG, AT(y), .argument = "FILE", .help = "what they should give"},
+    SHARED_DATASET(recipe, DATASET_WORDS "train"),
+    SHARED_X(recipe, "samples: .npy or IDX (in YAML also a list)"),
+    SHARED_Y(recipe),
     {.name = "test-x", .kind = OPTION_CONFIG, AT(test_x), .argument = "FILE", .help = "samples to test with"},
     {.name = "test-y", .kind = OPTION_CONFIG, AT(test_y), .argument = "FILE", .help = "what these should give"},
-    {.name = "samples",
-     .kind = OPTION_INT,
-     AT(samples),
-     .argument = "N",
-     .low = 1,
-     .high = 9e15,
-     .help = "train on the first N samples only"},
+    SHARED_SAMPLES(recipe, "train on the first N samples only"),
     {.name = "validation-split",
      .kind = OPTION_NUMBER,
      AT(validation_split),
@@ -37,6 +28,13 @@ const option recipe_options[] = {
      .low = 0,
      .high = 0.99,
      .help = "last share of the samples, held out to measure"},
+    {.name = "validation-freq",
+     .kind = OPTION_INT,
+     AT(validation_freq),
+     .argument = "N",
+     .low = 1,
+     .high = 1e9,
+     .help = "measure them after every N-th epoch (default 1)"},
     {.name = "validate-on-test",
      .kind = OPTION_FLAG,
      AT(validate_on_test),
@@ -84,12 +82,16 @@ const option recipe_options[] = {
      .low = 0,
      .high = 1e30,
      .help = "default: the optimizer's"},
-    {.name = "loss", .kind = OPTION_TEXT, AT(loss), .argument = "NAME", .help = "default: by the kind of labels"},
+    {.name = "loss",
+     .kind = OPTION_CONFIG,
+     AT(loss),
+     .argument = "NAME",
+     .help = "default: by the kind of labels; with numbers\n'{huber: {delta: 0.5}}'"},
     {.name = "metrics",
      .kind = OPTION_CONFIG,
      AT(metrics),
      .argument = "NAME,...",
-     .help = "default: accuracy for classes"},
+     .help = "default: accuracy for classes; with numbers\n'[{precision: {class_id: 2}}, auc]'"},
     {.name = "epochs",
      .kind = OPTION_INT,
      AT(epochs),
@@ -97,13 +99,7 @@ const option recipe_options[] = {
      .low = 1,
      .high = 1e9,
      .help = "passes over the samples (default 5)"},
-    {.name = "batch-size",
-     .kind = OPTION_INT,
-     AT(batch_size),
-     .argument = "N",
-     .low = 1,
-     .high = 1e9,
-     .help = "samples a step (default 32)"},
+    SHARED_BATCH_SIZE(recipe, "samples a step (default 32)"),
     {.name = "steps-per-epoch",
      .kind = OPTION_INT,
      AT(steps_per_epoch),
@@ -111,6 +107,16 @@ const option recipe_options[] = {
      .low = 1,
      .high = 9e15,
      .help = "default: until all samples were seen"},
+    {.name = "class-weight",
+     .kind = OPTION_CONFIG,
+     AT(class_weight),
+     .argument = "LIST",
+     .help = "how much each class counts in the loss: '[1, 5]',\nor for some of them '{3: 2.5}'"},
+    {.name = "callbacks",
+     .kind = OPTION_CONFIG,
+     AT(callbacks),
+     .argument = "LIST",
+     .help = "'[{early_stopping: {patience: 3}},\n{csv_logger: log.csv}]'"},
     {.name = "seed",
      .kind = OPTION_INT,
      AT(seed),
@@ -118,13 +124,12 @@ const option recipe_options[] = {
      .low = 0,
      .high = 9e15,
      .help = "of everything random (default 0)"},
-    {.name = "resume", .kind = OPTION_TEXT, AT(resume), .argument = "MODEL", .help = "go on with a saved training"},
-    {.name = "output",
-     .letter = 'o',
+    {.name = "resume",
      .kind = OPTION_TEXT,
-     AT(output),
-     .argument = "FILE",
-     .help = "the model (default out/NAME.soma)"},
+     AT(resume),
+     .argument = "MODEL",
+     .help = "go on with a saved training, also inside of an\nepoch, to the same end as without a break"},
+    SHARED_OUTPUT(recipe, "the model (default out/NAME.soma)"),
     {.name = "plots",
      .kind = OPTION_TEXT,
      AT(plots),
@@ -215,24 +220,56 @@ int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *t
 
 /* ---- the network ---- */
 
-/* The line of the word or key that the library's message has in quotes; 0 when there is none. */
-static int line_of_error(cli *c, const config_node *node, const char *text) {
-    if (node->kind == CONFIG_WORD) return strstr(text, cli_text(c, "'%s'", node->word)) ? node->line : 0;
-    for (const config_node *member = node->first; member; member = member->next) {
-        if (member->key && strstr(text, cli_text(c, "'%s'", member->key))) return member->key_line;
-        const int line = line_of_error(c, member, text);
-        if (line) return line;
+/* Whether a message names a word: in quotes, or else on its own between other characters than letters. */
+static bool names_word(cli *c, const char *text, const char *word, bool quoted) {
+    if (quoted) return strstr(text, cli_text(c, "'%s'", word)) != NULL;
+    const size_t length = strlen(word);
+    for (const char *at = strstr(text, word); length > 2 && at; at = strstr(at + 1, word)) {
+        const bool begins = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_');
+        if (begins && !isalnum((unsigned char)at[length]) && at[length] != '_') return true;
     }
-    return 0;
+    return false;
 }
 
-/* The library's message with the place that it is about: a line of node, else node's own. */
-static int refuse(cli *c, const recipe *r, const config_node *node) {
+/* The place of the word or key that the library's message is about; false when there is none. */
+static bool place_of_error(cli *c, const config_node *node, const char *text, bool quoted, config_place *out) {
+    if (node->kind == CONFIG_WORD && names_word(c, text, node->word, quoted)) {
+        *out = node->at;
+        return true;
+    }
+    for (const config_node *member = node->first; member; member = member->next) {
+        if (quoted && member->key && names_word(c, text, member->key, true)) {
+            *out = member->key_at;
+            return true;
+        }
+        if (place_of_error(c, member, text, quoted, out)) return true;
+        if (!quoted && member->key && names_word(c, text, member->key, false)) {
+            *out = member->key_at;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The library's message with the place that it is about: a word in one of n nodes, else the first node's own. */
+static int refuse_any(cli *c, const recipe *r, const config_node *const *nodes, int n) {
     const char *text = soma_last_error(c->context);
     if (!r->path || soma_last_status(c->context) == SOMA_NO_MEMORY)
         return cli_fail_status(c, r->path ? EXIT_INPUT : EXIT_USAGE);
-    const int line = line_of_error(c, node, text);
-    return cli_fail(c, EXIT_INPUT, "%s:%d: %s", r->path, line ? line : node->line, text);
+    const char *message = strchr(text, ']') ? strchr(text, ']') : text; /* behind the name of whom it is about */
+    config_place at = {1, 1};
+    for (int i = n - 1; i >= 0; i--)
+        if (nodes[i]) at = nodes[i]->at;
+    for (int i = 0; i < 2 * n; i++) {
+        const config_node *node = nodes[i % n];
+        const bool quoted = i < n;
+        if (node && place_of_error(c, node, quoted ? text : message, quoted, &at)) break;
+    }
+    return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s", r->path, at.line, at.column, text);
+}
+
+static int refuse(cli *c, const recipe *r, const config_node *node) {
+    return refuse_any(c, r, &node, 1);
 }
 
 static int build_layers(cli *c, const recipe *r, soma_model **out) {
@@ -296,27 +333,103 @@ static char *optimizer_json(cli *c, const recipe *r) {
 
 static int compile(cli *c, const recipe *r, const data_source *train, soma_model *model) {
     const bool classes = source_classes(train->data) > 0;
-    const char *loss = r->loss ? r->loss : classes ? "sparse_categorical_crossentropy" : "mean_squared_error";
+    const config_node *loss = r->loss;
+    if (!loss) loss = config_word(c, classes ? "sparse_categorical_crossentropy" : "mean_squared_error");
+    const config_node *metrics = r->metrics ? r->metrics : config_word(c, classes ? "accuracy" : "");
     buffer b = {.c = c};
-    buffer_print(&b, "{\"optimizer\": %s, \"loss\": %s, \"metrics\": [", optimizer_json(c, r),
-                 config_to_json(c, config_word(c, loss)));
+    buffer_print(&b, "{\"optimizer\": %s, \"loss\": %s, \"metrics\": [", optimizer_json(c, r), config_to_json(c, loss));
     int n = 0;
-    const char **metrics = config_words(c, r->metrics ? r->metrics : config_word(c, classes ? "accuracy" : ""), &n);
-    if (!metrics) return cli_fail(c, EXIT_INPUT, "metrics must be a list of names");
+    const char **words = config_words(c, metrics, &n); /* NULL: some have numbers */
     for (int i = 0; i < n; i++)
-        buffer_print(&b, "%s%s", i ? ", " : "", config_to_json(c, config_word(c, metrics[i])));
+        buffer_print(&b, "%s%s", i ? ", " : "", config_to_json(c, config_word(c, words[i])));
+    const bool list = metrics->kind == CONFIG_LIST;
+    for (const config_node *one = list ? metrics->first : metrics; one && !words; one = list ? one->next : NULL)
+        buffer_print(&b, "%s%s", list && one != metrics->first ? ", " : "", config_to_json(c, one));
     buffer_print(&b, "]}");
     if (soma_model_compile_json(model, b.text) == SOMA_OK) return EXIT_DONE;
-    return refuse(c, r, r->root);
+    const config_node *const parts[] = {r->optimizer, r->loss, r->metrics};
+    return r->root ? refuse_any(c, r, parts, 3) : cli_fail_status(c, EXIT_USAGE);
 }
 
 /* Class indices must be outputs of the model; other labels are for the library to judge. */
 static int check_labels(cli *c, const recipe *r, const data_source *source, const soma_model *model) {
     int64_t shape[SOMA_MAX_RANK];
     const int rank = soma_model_output_shape(model, shape);
-    const bool indices = !r->loss || strncmp(r->loss, "sparse", 6) == 0;
+    const char *loss = !r->loss                                    ? "sparse"
+                       : r->loss->kind == CONFIG_MAP && r->loss->n ? r->loss->first->key
+                       : r->loss->word                             ? r->loss->word
+                                                                   : "";
+    const bool indices = strncmp(loss, "sparse", 6) == 0 || strncmp(loss, "multiclass", 10) == 0;
     if (!source->data || rank < 1 || shape[rank - 1] < 2 || !indices) return EXIT_DONE;
     return source_check_labels(c, source, shape[rank - 1]);
+}
+
+/* ---- what fit takes ---- */
+
+static int number_from_zero(const config_node *node, double *out) {
+    return config_number(node, out) && *out >= 0;
+}
+
+/* [1, 5]: of class 0, 1, ...; {3: 2.5}: of some, by number or name, 1 of the others. */
+static int read_class_weight(cli *c, const recipe *r, const data_source *train, soma_fit_options *out) {
+    const config_node *node = r->class_weight;
+    const int64_t classes = source_classes(train->data);
+    const char *where =
+        r->path ? cli_text(c, "%s:%d:%d: class_weight", r->path, node->at.line, node->at.column) : "--class-weight";
+    const int wrong = r->path ? EXIT_INPUT : EXIT_USAGE;
+    if (classes < 1) return cli_fail(c, EXIT_INPUT, "%s: the labels are no classes", where);
+    double *weights = cli_alloc(c, (size_t)classes, sizeof *weights);
+    for (int64_t i = 0; i < classes; i++)
+        weights[i] = 1;
+    int64_t k = 0;
+    for (const config_node *one = node->first; one; one = one->next, k++) {
+        double weight = 0, number = (double)k;
+        if (one->key) {
+            int64_t named = 0;
+            while (named < classes && strcmp(class_name(c, NULL, train->data, named), one->key) != 0)
+                named++;
+            if (named < classes) number = (double)named;
+            if (named == classes && !number_from_zero(config_word(c, one->key), &number)) number = -1;
+        }
+        if (number != trunc(number) || number < 0 || number >= (double)classes)
+            return cli_fail(c, wrong, "%s: there is no class '%s': there are %lld", where,
+                            one->key ? one->key : cli_text(c, "%lld", (long long)k), (long long)classes);
+        if (!number_from_zero(one, &weight)) return cli_fail(c, wrong, "%s: a weight must be a number from 0", where);
+        weights[(int64_t)number] = weight;
+    }
+    if (node->kind == CONFIG_WORD) return cli_fail(c, wrong, "%s must be a list or a map of numbers", where);
+    out->class_weight = weights;
+    out->n_class_weight = (int)classes;
+    return EXIT_DONE;
+}
+
+static int read_callbacks(cli *c, const recipe *r, soma_fit_options *out) {
+    const config_node *list = r->callbacks;
+    const bool one_only = list->kind != CONFIG_LIST;
+    int n = 0;
+    while (n < SOMA_MAX_CALLBACKS && out->callbacks[n])
+        n++;
+    for (const config_node *node = one_only ? list : list->first; node; node = one_only ? NULL : node->next) {
+        if (n == SOMA_MAX_CALLBACKS - c->json) /* which needs one of its own */
+            return cli_fail(c, EXIT_INPUT, "callbacks: %d are possible", n);
+        out->callbacks[n] = soma_callback_from_json(c->context, config_to_json(c, node));
+        if (!out->callbacks[n]) return refuse(c, r, node);
+        n++;
+    }
+    return EXIT_DONE;
+}
+
+int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_fit_options *out) {
+    out->data = train->data;
+    out->batch_size = r->batch_size;
+    out->epochs = r->epochs;
+    out->steps_per_epoch = r->steps_per_epoch;
+    out->no_shuffle = !r->shuffle;
+    out->validation_split = r->validation_split;
+    out->validation_freq = r->validation_freq;
+    int code = r->class_weight ? read_class_weight(c, r, train, out) : EXIT_DONE;
+    if (code == EXIT_DONE && r->callbacks) code = read_callbacks(c, r, out);
+    return code;
 }
 
 int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out) {

@@ -22,10 +22,9 @@ typedef struct recipe {
     const char *activation;
     double dropout;
     /* training */
-    const config_node *optimizer, *metrics;
+    const config_node *optimizer, *loss, *metrics, *class_weight, *callbacks;
     double learning_rate;
-    const char *loss;
-    int64_t epochs, batch_size, steps_per_epoch, seed;
+    int64_t epochs, batch_size, steps_per_epoch, validation_freq, seed;
     const char *resume;
     /* output */
     const char *output, *plots;
@@ -44,6 +43,8 @@ int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], re
 const char *recipe_name(cli *c, const recipe *r);
 /* Opens the samples to train on and, if there are some, to test with (else test->data is NULL). */
 int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *test);
+/* What fit takes beside the data: callbacks and the weights of classes; the callbacks are freed by fit. */
+int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_fit_options *out);
 /* The network, built for the data and compiled; in *out, also after an error when it was made. */
 int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out);
 /* All of this from a file alone, for verbs that only look at a network. common: the verb's tables[1], whose flags win.

@@ -215,12 +215,14 @@ static int64_t count_words(const config_node *node) {
 
 static int read_list(cli *c, const config_node *node, const char *what, inline_array *a) {
     for (const config_node *inner = node; inner && inner->kind == CONFIG_LIST; inner = inner->first) {
-        if (a->rank == SOMA_MAX_RANK) return cli_fail(c, EXIT_INPUT, "%s:%d: too many axes", what, node->line);
+        if (a->rank == SOMA_MAX_RANK)
+            return cli_fail(c, EXIT_INPUT, "%s:%d:%d: too many axes", what, node->at.line, node->at.column);
         a->shape[a->rank++] = inner->n;
     }
     a->elements = cli_alloc(c, (size_t)count_words(node) + 1, sizeof *a->elements);
     if (read_inline(node, 0, a)) return EXIT_DONE;
-    return cli_fail(c, EXIT_INPUT, "%s:%d: a list must hold numbers, or lists of one length", what, node->line);
+    return cli_fail(c, EXIT_INPUT, "%s:%d:%d: a list must hold numbers, or lists of one length", what, node->at.line,
+                    node->at.column);
 }
 
 /* One of the arrays; a file's stays in *file, which the caller destroys. */
@@ -234,14 +236,16 @@ static int read_any(cli *c, const config_node *node, const char *what, soma_data
         return EXIT_DONE;
     }
     if (node->kind == CONFIG_MAP)
-        return cli_fail(c, EXIT_INPUT, "%s:%d: expected a file or a list, not a map", what, node->line);
+        return cli_fail(c, EXIT_INPUT, "%s:%d:%d: expected a file or a list, not a map", what, node->at.line,
+                        node->at.column);
     const int code = read_list(c, node, what, list);
     *out = (soma_array_data){SOMA_F32, list->rank, list->shape, list->elements};
     return code;
 }
 
 static const char *array_name(cli *c, const config_node *node, const char *what, const char *letter) {
-    return node->kind == CONFIG_WORD ? node->word : cli_text(c, "%s:%d: %s", what, node->line, letter);
+    return node->kind == CONFIG_WORD ? node->word
+                                     : cli_text(c, "%s:%d:%d: %s", what, node->at.line, node->at.column, letter);
 }
 
 int source_open_arrays(cli *c, const config_node *x, const config_node *y, const char *what, data_source *out) {

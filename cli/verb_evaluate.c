@@ -3,7 +3,7 @@
  * What the file says is compiled in the model; nothing of it can be set here but the data. */
 #include "json_out.h"
 #include "models.h"
-#include "options.h"
+#include "shared_options.h"
 
 typedef struct evaluation {
     const char *dataset;
@@ -12,47 +12,22 @@ typedef struct evaluation {
     int64_t samples, batch_size;
 } evaluation;
 
-static const char *const parts[] = {"test", "train", NULL};
-
-#define AT(field) .offset = offsetof(evaluation, field)
 static const option evaluate_options[] = {
-    {.name = "dataset",
-     .kind = OPTION_TEXT,
-     AT(dataset),
-     .argument = "NAME",
-     .help = "mnist, fashion-mnist, a folder with IDX files, or a\nprefix such as data/mnist/t10k"},
-    {.name = "part",
-     .kind = OPTION_CHOICE,
-     AT(part),
-     .argument = "PART",
-     .choices = parts,
-     .help = "test (default) or train"},
-    {.name = "x", .kind = OPTION_CONFIG, AT(x), .argument = "FILE", .help = "samples: .npy or IDX"},
-    {.name = "y", .kind = OPTION_CONFIG, AT(y), .argument = "FILE", .help = "what they should give"},
-    {.name = "samples",
-     .kind = OPTION_INT,
-     AT(samples),
-     .argument = "N",
-     .low = 1,
-     .high = 9e15,
-     .help = "the first N only"},
-    {.name = "batch-size",
-     .kind = OPTION_INT,
-     AT(batch_size),
-     .argument = "N",
-     .low = 1,
-     .high = 1e9,
-     .help = "changes the speed only (default 256)"},
+    SHARED_DATASET(evaluation, DATASET_WORDS "t10k"),
+    SHARED_PART(evaluation),
+    SHARED_X(evaluation, "samples: .npy or IDX"),
+    SHARED_Y(evaluation),
+    SHARED_SAMPLES(evaluation, "the first N only"),
+    SHARED_BATCH_SIZE(evaluation, "changes the speed only (default 256)"),
     {.name = NULL},
 };
-#undef AT
 
 static int open_data(cli *c, const evaluation *e, data_source *out) {
     *out = (data_source){.data = NULL};
     if (e->dataset && (e->x || e->y))
         return cli_fail_usage(c, NULL, "--dataset and --x, --y are two ways to say one thing");
     if (!e->dataset && (!e->x || !e->y)) return cli_fail_usage(c, NULL, "which data? Give --dataset, or --x and --y");
-    const int code = e->dataset ? source_open(c, e->dataset, parts[e->part], true, out)
+    const int code = e->dataset ? source_open(c, e->dataset, part_choices[e->part], true, out)
                                 : source_open_arrays(c, e->x, e->y, "arrays", out);
     return code == EXIT_DONE ? source_limit(c, out, e->samples) : code;
 }

@@ -6,6 +6,7 @@
 #include "json_out.h"
 #include "models.h"
 #include "recipe.h"
+#include "shared_options.h"
 
 typedef struct plan_values {
     const char *dataset;
@@ -27,7 +28,7 @@ static const option plan_options[] = {
      .high = 1e7,
      .help = "samples at a time (default 128)"},
     {.name = "training", .kind = OPTION_FLAG, AT(training), .help = "a training step instead of a prediction"},
-    {.name = "dataset", .kind = OPTION_TEXT, AT(dataset), .argument = "NAME", .help = "for samples like these"},
+    SHARED_DATASET(plan_values, "for samples like these"),
     {.name = "dtype",
      .kind = OPTION_CHOICE,
      AT(dtype),

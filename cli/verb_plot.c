@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "models.h"
-#include "options.h"
+#include "shared_options.h"
 #include "training_log.h"
 
 typedef struct plot_values {
@@ -14,27 +14,11 @@ typedef struct plot_values {
     int64_t from, count, samples;
 } plot_values;
 
-static const char *const parts[] = {"test", "train", NULL};
-
 #define AT(field) .offset = offsetof(plot_values, field)
 static const option plot_options[] = {
-    {.name = "output",
-     .letter = 'o',
-     .kind = OPTION_TEXT,
-     AT(output),
-     .argument = "FILE",
-     .help = "the picture: .png, .svg or .pdf\n(default out/NAME-WHAT.png)"},
-    {.name = "dataset",
-     .kind = OPTION_TEXT,
-     AT(dataset),
-     .argument = "NAME",
-     .help = "samples for confusion and mistakes"},
-    {.name = "part",
-     .kind = OPTION_CHOICE,
-     AT(part),
-     .argument = "PART",
-     .choices = parts,
-     .help = "test (default) or train"},
+    SHARED_OUTPUT(plot_values, "the picture: .png, .svg or .pdf\n(default out/NAME-WHAT.png)"),
+    SHARED_DATASET(plot_values, "samples for confusion and mistakes"),
+    SHARED_PART(plot_values),
     {.name = "from",
      .kind = OPTION_INT,
      AT(from),
@@ -49,13 +33,7 @@ static const option plot_options[] = {
      .low = 1,
      .high = 1000,
      .help = "how many to show (default 100; mistakes: four rows)"},
-    {.name = "samples",
-     .kind = OPTION_INT,
-     AT(samples),
-     .argument = "N",
-     .low = 1,
-     .high = 9e15,
-     .help = "use the first N of the data set only"},
+    SHARED_SAMPLES(plot_values, "use the first N of the data set only"),
     {.name = "title", .kind = OPTION_TEXT, AT(title), .argument = "TEXT", .help = "above the picture"},
     {.name = NULL},
 };
@@ -77,7 +55,7 @@ static const char *title(const plotting *p, const char *standard) {
 }
 
 static int open_samples(plotting *p, const char *dataset) {
-    const int code = source_open(p->c, dataset, parts[p->v->part], true, &p->data);
+    const int code = source_open(p->c, dataset, part_choices[p->v->part], true, &p->data);
     return code == EXIT_DONE ? source_limit(p->c, &p->data, p->v->samples) : code;
 }
 

@@ -6,8 +6,8 @@
 
 #include "json_out.h"
 #include "models.h"
-#include "options.h"
 #include "picture_in.h"
+#include "shared_options.h"
 
 typedef struct predict_values {
     int64_t top, samples;
@@ -26,13 +26,7 @@ static const option predict_options[] = {
      .low = 1,
      .high = 1e6,
      .help = "how many classes to name (default 3)"},
-    {.name = "samples",
-     .kind = OPTION_INT,
-     AT(samples),
-     .argument = "N",
-     .low = 1,
-     .high = 9e15,
-     .help = "the first N of each file only"},
+    SHARED_SAMPLES(predict_values, "the first N of each file only"),
     {.name = "fit",
      .kind = OPTION_CHOICE,
      AT(fit),

@@ -16,7 +16,6 @@ typedef struct training {
     const recipe *r;
     data_source train, test;
     soma_model *model;
-    int64_t first_epoch;
     soma_scores scores;
     const char *pictures[4];
     int n_pictures;
@@ -99,12 +98,11 @@ static int open_model(training *t) {
     if (!r->resume) return recipe_build(c, r, &t->train, &t->model);
     t->model = model_open(c, r->resume);
     if (!t->model) return EXIT_INPUT;
-    t->first_epoch = soma_history_epochs(t->model);
     if (!isnan(r->learning_rate) && soma_set_learning_rate(t->model, r->learning_rate) != SOMA_OK)
         return cli_fail_status(c, EXIT_INPUT);
-    if (t->first_epoch < r->epochs) return EXIT_DONE;
+    if (soma_history_epochs(t->model) < r->epochs) return EXIT_DONE;
     return cli_fail(c, EXIT_USAGE, "%s has seen %lld epochs already: to go on, ask for more by --epochs", r->resume,
-                    (long long)t->first_epoch);
+                    (long long)soma_history_epochs(t->model));
 }
 
 static int show_plan(training *t) {
@@ -181,21 +179,23 @@ static int interrupted(training *t) {
 }
 
 static int fit(training *t) {
-    const recipe *r = t->r;
     soma_callback lines = {.on_epoch_end = json_line};
     soma_fit_options o = {
-        .data = t->train.data,
-        .batch_size = r->batch_size,
-        .epochs = r->epochs,
-        .initial_epoch = t->first_epoch,
-        .steps_per_epoch = r->steps_per_epoch,
-        .no_shuffle = !r->shuffle,
-        .validation_split = r->validation_split,
-        .validation_data = r->validate_on_test ? t->test.data : NULL,
+        .resume = t->r->resume != NULL,
+        .validation_data = t->r->validate_on_test ? t->test.data : NULL,
         .terminate_on_nan = true,
         .verbose = progress_mode(t),
-        .callbacks = {t->c->json ? &lines : NULL},
     };
+    const int wrong = recipe_fit_options(t->c, t->r, &t->train, &o);
+    int n = 0; /* the lines come last: what the others know is saved by their places */
+    while (n < SOMA_MAX_CALLBACKS && o.callbacks[n])
+        n++;
+    if (t->c->json && n < SOMA_MAX_CALLBACKS) o.callbacks[n] = &lines;
+    if (wrong != EXIT_DONE) {
+        for (int i = 0; i < SOMA_MAX_CALLBACKS; i++)
+            soma_callback_destroy(o.callbacks[i]);
+        return wrong;
+    }
     interrupt_guard(t->model);
     const soma_status status = soma_model_fit(t->model, &o);
     interrupt_guard(NULL);

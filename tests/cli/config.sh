@@ -52,3 +52,38 @@ config "x: [[0, 0], [0]]" "y: [1, 0]"
 run soma train net.yaml
 config "x: [[0, 0], [0, 1]]" "y: [1]"
 run soma train net.yaml
+
+# everything with options, and what is wrong in the midst of it
+full=("dataset: tiny" "layers:" "  - flatten" "  - dense: {units: 8, activation: relu, kernel_regularizer: {l2: 0.01}}"
+    "  - dense: {units: 3, activation: softmax, kernel_constraint: {max_norm: {max_value: 2}}}" "optimizer:"
+    "  adam: {learning_rate: {cosine_decay: {initial_learning_rate: 0.02, decay_steps: 40}}, clipnorm: 1}"
+    "loss: {categorical_focal_crossentropy: {gamma: 3}}" "metrics:" "  - precision: {class_id: 2, name: last_precise}"
+    "  - auc: {curve: PR, num_thresholds: 50}" "class_weight: {2: 1.5}" "callbacks:"
+    "  - early_stopping: {monitor: loss, patience: 3}" "  - csv_logger: {filename: log.csv, separator: ;}"
+    "  - tensorboard: {update_freq: batch}" "epochs: 2" "seed: 1" "batch_size: 20" "output: full.soma")
+full[7]="loss: sparse_categorical_crossentropy"
+config "${full[@]}"
+run soma train net.yaml --quiet | grep -c last_precise
+head -n 1 log.csv
+ls logs
+soma info full.soma | grep -o '"precision": {[^}]*}'
+mistake() { # line, its new text
+    local lines=("${full[@]}")
+    lines[$1]=$2
+    config "${lines[@]}"
+    run soma train net.yaml --quiet
+}
+mistake 3 "  - dense: {units: 8, kernel_regularizer: {l3: 0.01}}"
+mistake 6 "  adam: {learning_rate: {cosine_decai: {decay_steps: 40}}}"
+mistake 6 "  adam: {clipnorn: 1}"
+mistake 6 "  adam: {clipnorm: -1}"
+mistake 7 "loss: {huber: {delta: one}}"
+mistake 7 "loss: {hubber: {delta: 1}}"
+mistake 9 "  - precision: {class: 2}"
+mistake 10 "  - auk"
+mistake 11 "class_weight: {3: 1.5}"
+mistake 11 "class_weight: [1, many, 1]"
+mistake 13 "  - early_stoping: {patience: 3}"
+mistake 13 "  - early_stopping: {monitor: loss, patience: many}"
+mistake 13 "  - early_stopping: {monitor: happiness}"
+mistake 14 "  - csv_logger: {file: log.csv}"

@@ -1,0 +1,3 @@
+# Everything that has a name trains from YAML: see everything.py.
+# Needs: yaml jansson
+python3 "$SOMA_SOURCE/tests/cli/everything.py"
