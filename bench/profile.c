@@ -51,6 +51,41 @@ static bool time_steps(const soma_plan *plan, int threads, int runs, double *sec
     return ok;
 }
 
+/* One run as it is: us at work in each step and us of waiting before it, by thread. */
+static bool print_turns(const soma_plan *plan, int runs) {
+    const int threads = plan->threads, n = plan->n_steps * threads;
+    soma_plan_time *times = calloc((size_t)n, sizeof *times);
+    double *work = calloc((size_t)n * (size_t)runs, sizeof *work),
+           *wait = calloc((size_t)n * (size_t)runs, sizeof *wait);
+    bool ok = times && work && wait;
+    for (int run = -1; ok && run < runs; run++) {
+        ok = soma_plan_run_timed(plan, times) == SOMA_OK;
+        for (int i = 0; run >= 0 && i < n; i++) {
+            work[i * runs + run] = times[i].end - times[i].start;
+            wait[i * runs + run] = times[i].start - times[i].arrive;
+        }
+    }
+    if (ok) printf("\nwork of each thread, us       | wait before it\n");
+    double total[2] = {0, 0};
+    for (int i = 0; ok && i < plan->n_steps; i++) {
+        for (int kind = 0; kind < 2; kind++) {
+            for (int t = 0; t < threads; t++) {
+                const double us = 1e6 * median(&(kind ? wait : work)[(i * threads + t) * runs], runs);
+                printf("%9.1f", us);
+                total[kind] += us;
+            }
+            printf(kind ? "  %s %s\n" : "   |", plan->steps[i].barrier ? "*" : " ", plan->steps[i].text);
+        }
+    }
+    if (ok)
+        printf("%.1f us of work and %.1f us of waiting a thread; *: all meet before it\n", total[0] / threads,
+               total[1] / threads);
+    free(times);
+    free(work);
+    free(wait);
+    return ok;
+}
+
 /* The whole plan, threads as it wants them. */
 static double time_plan(const soma_plan *plan, int runs) {
     double *samples = calloc((size_t)runs, sizeof *samples), result = -1;
@@ -87,7 +122,7 @@ static int print_profile(const soma_plan *plan, int runs) {
                sum_all * 1e6, flops / sum_all / 1e9);
         printf("                            |%9.1f  %7.1f           the plan in one run\n", whole * 1e6,
                flops / whole / 1e9);
-        status = 0;
+        status = plan->threads == 1 || print_turns(plan, runs) ? 0 : 1;
     }
     free(one);
     free(all);

@@ -4,7 +4,8 @@
 #ifndef BENCH_WORKER_H
 #define BENCH_WORKER_H
 
-/* Seconds from some fixed moment. */
+/* Seconds from some fixed moment; where BENCH_CPU_TIME is set those that this process computed, which is one thread's
+ * time whatever else the machine does. */
 double worker_seconds(void);
 
 /* A piece of work to be timed; zero means it went well. */
