@@ -12,7 +12,7 @@ CMAKE_ARGS ?=
 CONFIGURE := cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_ARGS)
 CTEST     := ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
-.PHONY: all mnist check check-long tests fmt bench fuzz install reference clean
+.PHONY: all mnist check check-long tests fmt bench bench-plots fuzz install docs reference clean
 .NOTPARALLEL: # the steps of a target build on each other; Ninja uses all processors inside them
 
 all: $(BUILD)/build.ninja
@@ -55,6 +55,12 @@ bench: all
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_programs
 	@bench/run.py $(BUILD) $(BENCH)
 
+# How time and memory grow with the work: tables and pictures in out/growth/ (docs/performance.md says what they show).
+bench-plots: all
+	@$(CONFIGURE) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; false; }
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_programs
+	@bench/growth.py $(BUILD) $(BENCH)
+
 # Every fuzz target for SECONDS seconds under AddressSanitizer and UBSan.
 SECONDS ?= 60
 fuzz:
@@ -63,8 +69,8 @@ fuzz:
 install: all
 	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix $(PREFIX)
 
-# docs/reference/: one page a public header, from its comments.
-reference:
+# docs/reference/: a page a public header, layer, loss, metric, ..., from the comments of the headers.
+docs reference:
 	@scripts/reference.py
 
 clean:

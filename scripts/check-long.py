@@ -56,4 +56,9 @@ with tempfile.TemporaryDirectory() as folder:
         hashes.add(hashlib.sha256(output.read_bytes()).hexdigest())
     bar("files of 1, 2, 3 and 7 threads", f"{len(hashes)} different", "the same bits", len(hashes) == 1)
 
+killed = subprocess.run([SOMA.parent / "tests" / "test_killed"], cwd=ROOT, env=dict(os.environ, SOMA_LONG="1"),
+                        stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+bar("trainings killed at moments of the clock", f"exit code {killed.returncode}", "the same bits",
+    killed.returncode == 0)
+
 sys.exit(1 if failures else 0)

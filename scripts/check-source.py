@@ -95,6 +95,9 @@ def check_quotes():
         example = ROOT / match[1]
         if not example.exists() or match[2] not in example.read_text(encoding="utf-8"):
             complain(readme, text[:match.start()].count("\n") + 1, f"this is not what stands in {match[1]}")
+    for match in re.finditer(r"(.*)\n+```c\n", text):
+        if not re.match(r"<!-- examples/", match[1]):
+            complain(readme, text[:match.start(1)].count("\n") + 2, "C code in README.md must be an example's")
 
 
 count = 0

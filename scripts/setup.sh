@@ -12,7 +12,8 @@ group_packages() {
     curl) echo curl ca-certificates ;;
     npm) echo npm ;;
     fashion-mnist) echo dataset-fashion-mnist ;;
-    bench) echo libdnnl-dev libopenblas-dev libopenblas0-openmp libblis-dev libfann-dev python3-torch libtcmalloc-minimal4 ;;
+    bench) echo libdnnl-dev libopenblas-dev libopenblas0-openmp libblis-dev libfann-dev python3-torch libtcmalloc-minimal4 \
+        python3-onnx python3-matplotlib ;;
     *) echo "setup.sh: unknown group '$1'; there are build, check, ci, curl, npm, fashion-mnist, bench" >&2; exit 2 ;;
     esac
 }
@@ -26,7 +27,17 @@ for group in "$@"; do
         [ "$status" = installed ] || missing="$missing $package"
     done
 done
-[ -n "$missing" ] || exit 0
+# What no Debian package has: ONNX Runtime, of npm, for the bench. Nothing fails without it.
+finish() {
+    case " $* " in *" bench "*) ;; *) return 0 ;; esac
+    cd "$(dirname "$0")/.."
+    [ ! -d data/onnxruntime/node_modules/onnxruntime-node ] || return 0
+    command -v npm >/dev/null || { echo "setup: ONNX Runtime needs npm: scripts/setup.sh npm, then this again"; return 0; }
+    echo "setup: npm install onnxruntime-node (into data/onnxruntime)"
+    ONNXRUNTIME_NODE_INSTALL=skip npm install --loglevel=error --no-audit --no-fund --prefix data/onnxruntime \
+        onnxruntime-node@1.30 >/dev/null 2>&1 || echo "setup: it could not be installed; the bench does without it"
+}
+[ -n "$missing" ] || { finish "$@"; exit 0; }
 
 if ! command -v apt-get >/dev/null; then
     echo "setup.sh: this is no Debian: please install the equivalents of$missing" >&2
@@ -46,3 +57,4 @@ install() { $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no
 # The lists of packages may be absent or too old: they are read anew only when installing fails.
 install 2>/dev/null || { $root apt-get update -qq && install; } ||
     { echo "setup.sh: apt-get could not install$missing" >&2; exit 1; }
+finish "$@"
