@@ -14,10 +14,6 @@
         dx[0] = expression;                                                                                            \
     }
 
-static soma_tensor *one_minus(soma_tensor *x) {
-    return x ? soma_sub(op_number(x, 1), x) : NULL;
-}
-
 /* 2/sqrt(pi) * e^(-x*x) */
 static soma_tensor *erf_slope(soma_tensor *x) {
     return soma_mul_scalar(soma_exp(soma_neg(soma_square(x))), 1.1283791670955126);
@@ -36,8 +32,9 @@ VJP(log1p, soma_div(dy, soma_add_scalar(x, 1)))
 VJP(sin, soma_mul(dy, soma_cos(x)))
 VJP(cos, soma_neg(soma_mul(dy, soma_sin(x))))
 VJP(tan, soma_mul(dy, soma_add_scalar(soma_square(y), 1)))
-VJP(tanh, soma_mul(dy, one_minus(soma_square(y))))
-VJP(sigmoid, soma_mul(dy, soma_mul(y, one_minus(y))))
+/* as differences of products: what these read is then there anyway, and nothing like 1 - y is kept for them */
+VJP(tanh, soma_sub(dy, soma_mul(soma_mul(dy, y), y)))
+VJP(sigmoid, soma_sub(soma_mul(dy, y), soma_mul(soma_mul(dy, y), y)))
 VJP(erf, soma_mul(dy, erf_slope(x)))
 VJP(cast, soma_cast(dy, x->dtype))
 
