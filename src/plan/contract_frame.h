@@ -28,10 +28,10 @@ typedef struct k_piece {
     int64_t segments, run, row, a;
 } k_piece;
 
-tile_place frame_tile(const frame *f, int64_t outer, int64_t tile);
 /* Where A's part begins, by batch and row. */
 void frame_set_batch(const frame *f, tile_place *p);
-k_piece frame_piece(const contract *c, int64_t index);
+/* A piece of several. */
+k_piece frame_cut(const contract *c, int64_t index);
 /* A piece of a panel of the B that matrices outer*inner .. have. */
 const char *frame_b(const frame *f, int64_t outer, int64_t panel, const k_piece *k);
 /* The only store's row-major place for a tile, when whole tiles may be written there at once; else NULL. */
@@ -42,6 +42,26 @@ void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t colum
 /* Vectors of a panel that hold columns of C: the last panel may need fewer. */
 static inline int64_t frame_vectors(const contract *c, int64_t panel) {
     return panel + 1 < c->panels ? c->vectors : c->last_vectors;
+}
+
+/* In line, for a small product is all starting. */
+static inline k_piece frame_piece(const contract *c, int64_t index) {
+    if (c->pieces > 1) return frame_cut(c, index);
+    return (k_piece){.segments = c->segments, .run = c->run};
+}
+
+static inline tile_place frame_tile(const frame *f, int64_t outer, int64_t tile) {
+    const contract *c = f->c;
+    tile_place p = {.batch = outer * c->inner, .i = 0};
+    if (tile > 0) {
+        const int64_t each = c->tiles / c->inner;
+        p.batch += tile / each;
+        p.i = tile % each * c->tile_rows;
+    }
+    p.a = p.i * c->a_row;
+    if (c->batch_rank > 0) frame_set_batch(f, &p);
+    p.height = minimum(c->tile_rows, c->m - p.i);
+    return p;
 }
 
 /* The place of the tile behind; its rows of C are behind, too. */

@@ -578,7 +578,7 @@ static void set_space(emitter *e) {
 soma_status lower_program(build *b, int group_index, program_part part, const soma_tensor *preset,
                           const soma_tensor *reduced, int *result, tile_program *out) {
     const group *g = &b->groups[group_index];
-    emitter *e = arena_alloc(&b->arena, sizeof *e);
+    emitter *e = mem_zalloc(b->context, sizeof *e); /* 30 kB that the build's arena would keep for every program */
     if (!e) return SOMA_NO_MEMORY;
     memset(out, 0, sizeof *out);
     e->b = b;
@@ -601,7 +601,9 @@ soma_status lower_program(build *b, int group_index, program_part part, const so
         value v;
         if (emit_value(e, reduced, NULL, false, &v) && widen(e, &v, ACCESS_FULL)) *result = e->reduced_register = v.reg;
     }
-    if (!e->failed && finish(e, out)) return SOMA_OK;
+    const bool done = !e->failed && finish(e, out);
+    mem_free(b->context, e, sizeof *e);
+    if (done) return SOMA_OK;
     if (b->blocker || b->too_large) return SOMA_UNSUPPORTED;
     return soma_last_status(b->context) != SOMA_OK ? soma_last_status(b->context) : SOMA_NO_MEMORY;
 }

@@ -52,22 +52,8 @@ void frame_set_batch(const frame *f, tile_place *p) {
     p->a = axes_offset(c->batch_rank, c->batch_shape, c->a_batch, p->batch) + p->i * c->a_row;
 }
 
-tile_place frame_tile(const frame *f, int64_t outer, int64_t tile) {
-    const contract *c = f->c;
-    tile_place p = {.batch = outer * c->inner, .i = 0};
-    if (tile > 0) {
-        const int64_t each = c->tiles / c->inner;
-        p.batch += tile / each;
-        p.i = tile % each * c->tile_rows;
-    }
-    frame_set_batch(f, &p);
-    p.height = minimum(c->tile_rows, c->m - p.i);
-    return p;
-}
-
-k_piece frame_piece(const contract *c, int64_t index) {
-    k_piece p = {.segments = c->piece_segments, .run = c->piece_run};
-    if (c->pieces == 1) return p;
+k_piece frame_cut(const contract *c, int64_t index) {
+    k_piece p;
     int64_t run = index % c->run_pieces * c->piece_run;
     index /= c->run_pieces;
     int64_t segment = index % c->segment_pieces * c->piece_segments, slab = index / c->segment_pieces;
