@@ -20,7 +20,7 @@ OURS = ("SOMA_THREADS", "SOMA_ISA", "SOMA_LOG", "OMP_NUM_THREADS", "OMP_PROC_BIN
 class Bench:
     def __init__(self, build, quick):
         self.build, self.programs, self.quick = build, build / "bench", quick
-        self.rows, self.peaks, self.bandwidths, self.threads = [], {}, {}, 1
+        self.rows, self.peaks, self.threads = [], {}, 1
         self.avx512 = "avx512f" in Path("/proc/cpuinfo").read_text()
         self.torch_memory = None  # bytes of the tutorial's training, once part_epochs has run
 

@@ -36,7 +36,6 @@ def limits(bench):
         figures = {words[i]: float(words[i + 1]) for i in range(0, len(words), 2)}
         threads = int(figures["threads"])
         bench.peaks[threads] = figures["gflops"]
-        bench.bandwidths[threads] = figures["memory_triad"]
         bench.threads = max(bench.threads, threads)
         cells = [", ".join(f"{figures[f'{level}_{kind}']:.0f}" for kind in ("read", "copy", "triad"))
                  for level in ("l2", "l3", "memory")]
