@@ -27,11 +27,17 @@ int minimizer_weights_of(const soma_model *model, weight_state *out) {
     return n;
 }
 
-bool minimizer_fits(const soma_minimizer *m, const weight_state *weights, int n) {
-    bool same = m->learning_rate && m->n == n;
-    for (int i = 0; same && i < n; i++)
-        same = m->states[i].weight == weights[i].weight;
-    return same;
+bool minimizer_fits(const soma_minimizer *m, const soma_model *model) {
+    if (!m->learning_rate) return false;
+    int n = 0;
+    for (int i = 0; i < model->n_layers; i++) {
+        for (int j = 0; j < model->layers[i]->n_weights; j++) {
+            const soma_variable *w = model->layers[i]->weights[j].variable;
+            if (!w || !w->trainable) continue;
+            if (n == m->n || m->states[n++].weight != w) return false;
+        }
+    }
+    return n == m->n;
 }
 
 /* ---- the state beside them ---- */

@@ -35,8 +35,8 @@ int minimizer_weights_of(const soma_model *model, weight_state *out);
 /* Makes the state beside these weights (weight and constraint are looked at), and the counters. What is there already
  * stays; what belonged to other weights goes. */
 soma_status minimizer_prepare(soma_minimizer *m, const weight_state *weights, int n);
-/* Whether it is prepared for exactly these. */
-bool minimizer_fits(const soma_minimizer *m, const weight_state *weights, int n);
+/* Whether it is prepared for exactly the weights that a model trains now. */
+bool minimizer_fits(const soma_minimizer *m, const soma_model *model);
 /* Frees the state, not the optimizer. */
 void minimizer_clear(soma_minimizer *m);
 soma_status minimizer_set_rate(const soma_minimizer *m, double rate);

@@ -148,16 +148,14 @@ const char *soma_metric_name(const soma_model *model, int i) {
 
 /* For the weights that are trained now, of which some may have been frozen or thawed since the last time. */
 static soma_status prepare_weights(soma_model *model, training *t) {
+    if (minimizer_fits(&t->minimizer, model)) return SOMA_OK; /* asked before every batch of soma_train_on_batch */
     int n = minimizer_weights_of(model, NULL);
     weight_state *weights = mem_alloc(model->context, (size_t)n * sizeof *weights);
     if (!weights) return SOMA_NO_MEMORY;
     (void)minimizer_weights_of(model, weights);
-    soma_status status = SOMA_OK;
-    if (!minimizer_fits(&t->minimizer, weights, n)) {
-        steps_destroy(model, t->steps);
-        t->steps = NULL;
-        status = minimizer_prepare(&t->minimizer, weights, n);
-    }
+    steps_destroy(model, t->steps);
+    t->steps = NULL;
+    soma_status status = minimizer_prepare(&t->minimizer, weights, n);
     mem_free(model->context, weights, (size_t)n * sizeof *weights);
     model->optimizer_count = t->minimizer.count;
     model->optimizer_bytes = t->minimizer.bytes;
