@@ -24,7 +24,8 @@ static void pack_tile(const frame *f, const tile_place *p, const k_piece *k, cha
 }
 
 static void pack_block(const frame *f, const block *b, const k_piece *k) {
-    tile_place p = frame_tile(f, b->outer, b->first);
+    tile_place p;
+    frame_tile(f, b->outer, b->first, &p);
     for (int64_t t = 0; t < b->tiles; t++, frame_next(f, &p))
         pack_tile(f, &p, k, f->packed + t * f->c->tile_rows * k->segments * k->run * f->size);
 }
@@ -47,7 +48,8 @@ static void multiply(const frame *f, const block *b, const k_piece *k, int64_t p
     const char *right = frame_b(f, b->outer, panel, k);
     int64_t c_row;
     char *into = sums(f, b, panel, &c_row);
-    tile_place p = frame_tile(f, b->outer, b->first);
+    tile_place p;
+    frame_tile(f, b->outer, b->first, &p);
     for (int64_t t = 0; t < b->tiles; t++) {
         if (c->pack_a)
             f->real->tile[CPU_A_COLUMNS][p.height][vectors](1, depth, f->packed + t * c->tile_rows * depth * f->size, 1,
@@ -72,7 +74,8 @@ static void finish(frame *f, const block *b, int64_t panel) {
 }
 
 static void set_rows(const frame *f, block *b) {
-    tile_place p = frame_tile(f, b->outer, b->first);
+    tile_place p;
+    frame_tile(f, b->outer, b->first, &p);
     b->row = p.batch * f->c->m + p.i;
     b->rows = 0;
     for (int64_t t = 0; t < b->tiles; t++, frame_next(f, &p))

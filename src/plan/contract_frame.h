@@ -50,18 +50,19 @@ static inline k_piece frame_piece(const contract *c, int64_t index) {
     return (k_piece){.segments = c->segments, .run = c->run};
 }
 
-static inline tile_place frame_tile(const frame *f, int64_t outer, int64_t tile) {
+/* Filled through a pointer: a copy of what was just written element by element waits for the writes. */
+static inline void frame_tile(const frame *f, int64_t outer, int64_t tile, tile_place *p) {
     const contract *c = f->c;
-    tile_place p = {.batch = outer * c->inner, .i = 0};
+    p->batch = outer * c->inner;
+    p->i = 0;
     if (tile > 0) {
         const int64_t each = c->tiles / c->inner;
-        p.batch += tile / each;
-        p.i = tile % each * c->tile_rows;
+        p->batch += tile / each;
+        p->i = tile % each * c->tile_rows;
     }
-    p.a = p.i * c->a_row;
-    if (c->batch_rank > 0) frame_set_batch(f, &p);
-    p.height = minimum(c->tile_rows, c->m - p.i);
-    return p;
+    p->a = p->i * c->a_row;
+    if (c->batch_rank > 0) frame_set_batch(f, p);
+    p->height = minimum(c->tile_rows, c->m - p->i);
 }
 
 /* The place of the tile behind; its rows of C are behind, too. */

@@ -92,7 +92,7 @@ static soma_status passes(build *b) {
 
 static void prepare(plan_step *s) {
     if (s->kind == STEP_MAP) program_prepare(&s->as.map);
-    if (s->kind == STEP_CONTRACT) program_prepare(&s->as.contract.epilogue);
+    if (s->kind == STEP_CONTRACT) contract_prepare(&s->as.contract);
     if (s->kind != STEP_REDUCE) return;
     program_prepare(&s->as.reduction.pre);
     s->as.reduction.pre.plain = false; /* its result is wanted whole */
@@ -106,7 +106,7 @@ static soma_status allocate(build *b) {
         plan_step *s = &plan->steps[i];
         prepare(s);
         size_t bytes = s->kind == STEP_MAP        ? program_scratch(&s->as.map)
-                       : s->kind == STEP_CONTRACT ? contract_scratch(&s->as.contract)
+                       : s->kind == STEP_CONTRACT ? s->as.contract.scratch_bytes
                        : s->kind == STEP_REDUCE   ? reduction_scratch(&s->as.reduction)
                                                   : 0;
         if (bytes > plan->scratch_bytes) plan->scratch_bytes = bytes;

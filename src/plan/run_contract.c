@@ -24,8 +24,12 @@ static size_t panel_bytes(const contract *c) {
     return align_up((size_t)(rows * c->width) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
 }
 
-size_t contract_scratch(const contract *c) {
-    return accumulator_bytes(c) + packed_bytes(c) + panel_bytes(c) + align_up(program_scratch(&c->epilogue));
+void contract_prepare(contract *c) {
+    program_prepare(&c->epilogue);
+    c->packed_at = accumulator_bytes(c);
+    c->panel_at = c->packed_at + packed_bytes(c);
+    c->scratch_at = c->panel_at + panel_bytes(c);
+    c->scratch_bytes = c->scratch_at + align_up(program_scratch(&c->epilogue));
 }
 
 /* ---- places ---- */
@@ -146,7 +150,8 @@ static void run_unit(frame *f, const unit *u, const char *b) {
     const contract *c = f->c;
     const int64_t tile = u->block * c->stack, column = u->panel * c->width, vectors = frame_vectors(c, u->panel);
     const k_piece whole = frame_piece(c, 0);
-    tile_place p = frame_tile(f, u->outer, tile);
+    tile_place p;
+    frame_tile(f, u->outer, tile, &p);
     int64_t row = p.batch * c->m + p.i, rows = 0, c_row = c->width;
     char *direct = frame_direct(f, row, column, &c_row), *block = direct ? direct : f->accumulators;
     for (int64_t left = minimum(c->stack, c->tiles - tile);;) {
@@ -190,9 +195,9 @@ void contract_run(const contract *c, const plan_runner *runner) {
     f.a = (const char *)runner->plan->bases[c->a] + c->a_offset * f.size;
     f.b = (const char *)runner->plan->bases[c->b] + c->b_offset * f.size;
     f.accumulators = runner->scratch;
-    f.packed = f.accumulators + accumulator_bytes(c);
-    f.panel = f.packed + packed_bytes(c);
-    f.scratch = f.panel + panel_bytes(c);
+    f.packed = f.accumulators + c->packed_at;
+    f.panel = f.accumulators + c->panel_at;
+    f.scratch = f.accumulators + c->scratch_at;
     if (c->plain_b)
         run_rows(&f);
     else if (c->blocked)

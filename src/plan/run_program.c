@@ -134,14 +134,15 @@ typedef struct row_walk {
     int64_t index[SOMA_MAX_RANK], offset;
 } row_walk;
 
-static row_walk walk_from(const tile_access *access, const tile_space *space, int64_t row) {
-    row_walk w = {.access = access, .space = space, .offset = access->offset};
+static void walk_from(row_walk *w, const tile_access *access, const tile_space *space, int64_t row) {
+    w->access = access;
+    w->space = space;
+    w->offset = access->offset;
     for (int i = space->row_rank - 1; i >= 0; i--) {
-        w.index[i] = i > 0 ? row % space->row_shape[i] : row;
-        w.offset += w.index[i] * access->row_strides[i];
+        w->index[i] = i > 0 ? row % space->row_shape[i] : row;
+        w->offset += w->index[i] * access->row_strides[i];
         if (i > 0) row /= space->row_shape[i];
     }
-    return w;
 }
 
 static void walk_on(row_walk *w) {
@@ -163,7 +164,8 @@ static void load_rows(const block *b, const tile_access *access, char *dst) {
     const int64_t size = element_size(b, access), ahead = b->column * access->column_stride;
     cpu_load_fn *get = b->program->real->load[access->dtype];
     const bool fits = short_rows(b, access);
-    row_walk w = walk_from(access, &b->program->space, b->row);
+    row_walk w;
+    walk_from(&w, access, &b->program->space, b->row);
     for (int64_t r = 0; r < b->rows; r++, walk_on(&w), dst += b->ld * b->size) {
         const char *row = base + (w.offset + ahead) * size;
         if (fits)
@@ -178,7 +180,8 @@ static void store_rows(const block *b, const tile_access *access, const char *sr
     const int64_t size = element_size(b, access), ahead = b->column * access->column_stride;
     cpu_store_fn *put = b->program->real->store[access->dtype];
     const bool fits = short_rows(b, access);
-    row_walk w = walk_from(access, &b->program->space, b->row);
+    row_walk w;
+    walk_from(&w, access, &b->program->space, b->row);
     for (int64_t r = 0; r < b->rows; r++, walk_on(&w), src += b->ld * b->size) {
         char *row = base + (w.offset + ahead) * size;
         if (fits)

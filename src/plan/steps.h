@@ -166,6 +166,7 @@ typedef struct contract {
     int64_t parts; /* of k's pieces, each with a C of its own: added in order at the end */
     int partial;   /* storage of [parts][panels][batch*m][width] when parts > 1, else -1 */
     int direct;    /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
+    size_t packed_at, panel_at, scratch_at, scratch_bytes; /* of a thread's scratch: where its parts begin, all of it */
     tile_program epilogue;
 } contract;
 
@@ -283,7 +284,8 @@ void pack_run(const pack_step *pack, const plan_runner *runner);
 void pack_panel(const pack_step *pack, const cpu_real *real, char *dst, const char *matrix, int64_t panel, int64_t row,
                 int64_t rows);
 void kernel_run(const kernel_step *kernel, const plan_runner *runner);
-size_t contract_scratch(const contract *contract);
+/* Lays out a thread's scratch, and prepares the epilogue. */
+void contract_prepare(contract *contract);
 size_t reduction_scratch(const reduction *reduction);
 
 /* The part [*first, *last) of n units that is this thread's. */
