@@ -1,6 +1,7 @@
 /* A layer of one's own: a class is its options, the weights it makes, and a function of tensors.
  * A highway layer: y = t h(x) + (1 - t) x with t = sigmoid(x U + c), so that a deep stack begins as almost nothing at
- * all. It is trained, shown, saved and loaded like those that come with the library. Run by the tests. */
+ * all. It is trained, shown, saved and loaded like those that come with the library.
+ * Run by the tests. Needs: jansson */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* An optimizer and a callback of one's own.
  * An optimizer's class is its options, what it keeps beside each weight, and the new weight as tensors: it fuses with
  * the gradients, clips, decays, gathers and averages like those of the library, and is saved with its state.
- * A callback is a struct of functions; what it has to remember for a backup, it points at. Run by the tests. */
+ * A callback is a struct of functions; what it has to remember for a backup, it points at.
+ * Run by the tests. Needs: jansson */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>

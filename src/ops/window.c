@@ -1,6 +1,6 @@
 /* Sliding windows: window sees an axis as (places, size) and costs nothing; unwindow, its adjoint, adds what overlaps.
- * Rests on build.h. Each is the other's gradient. Convolution and pooling are made of them, one axis at a time, so the
- * compiler knows strides and sums, and needs no word for convolution. */
+ * Rests on build.h. Each is the other's gradient. Pools are made of them, one axis at a time, and convolutions when
+ * they run, so the compiler behind knows strides and sums only. */
 #include <string.h>
 
 #include <soma/ops.h>
