@@ -463,3 +463,17 @@ int recipe_open_model(cli *c, const char *path, const option_table *common, soma
     source_close(&test);
     return code;
 }
+
+int network_open(cli *c, const char *path, const option_table *common, const char *dataset, soma_model **model,
+                 data_source *train) {
+    int code = EXIT_DONE;
+    if (is_recipe(path)) {
+        code = recipe_open_model(c, path, common, model, train);
+    } else {
+        *model = model_open(c, path);
+        if (!*model) code = EXIT_INPUT;
+    }
+    if (code != EXIT_DONE || !dataset) return code;
+    source_close(train);
+    return source_open(c, dataset, "train", true, train);
+}

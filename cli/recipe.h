@@ -50,5 +50,9 @@ int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model *
 /* All of this from a file alone, for verbs that only look at a network. common: the verb's tables[1], whose flags win.
  * train (may be NULL): its samples, to be closed by the caller. */
 int recipe_open_model(cli *c, const char *path, const option_table *common, soma_model **out, data_source *train);
+/* The network of a file, a model or a configuration, with training data: the configuration's, or those of a data set
+ * that is named (NULL: none). What was opened before a failure is there to be closed. */
+int network_open(cli *c, const char *path, const option_table *common, const char *dataset, soma_model **model,
+                 data_source *train);
 
 #endif

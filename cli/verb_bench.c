@@ -323,16 +323,7 @@ static int run_bench(cli *c, void *values, option_table tables[OPTION_TABLES], i
     if (code != EXIT_DONE) return code;
     soma_model *model = NULL;
     data_source source = {.data = NULL};
-    if (is_recipe(arguments[0])) {
-        code = recipe_open_model(c, arguments[0], &tables[1], &model, &source);
-    } else {
-        model = model_open(c, arguments[0]);
-        if (!model) code = EXIT_INPUT;
-    }
-    if (code == EXIT_DONE && v->dataset) {
-        source_close(&source);
-        code = source_open(c, v->dataset, "train", true, &source);
-    }
+    code = network_open(c, arguments[0], &tables[1], v->dataset, &model, &source);
     const int64_t samples = code == EXIT_DONE && source.data ? soma_dataset_samples(source.data) : 0;
     if (samples > 0 && samples < v->batch && !option_given(&tables[0], "batch")) v->batch = samples;
     if (code == EXIT_DONE) code = bench_model(c, v, model, source.data);

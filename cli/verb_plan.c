@@ -150,16 +150,7 @@ static int run_plan(cli *c, void *values, option_table tables[OPTION_TABLES], in
     if (code != EXIT_DONE) return code;
     soma_model *model = NULL;
     data_source source = {.data = NULL};
-    if (is_recipe(arguments[0])) {
-        code = recipe_open_model(c, arguments[0], &tables[1], &model, &source);
-    } else {
-        model = model_open(c, arguments[0]);
-        if (!model) code = EXIT_INPUT;
-    }
-    if (code == EXIT_DONE && v->dataset) {
-        source_close(&source);
-        code = source_open(c, v->dataset, "train", true, &source);
-    }
+    code = network_open(c, arguments[0], &tables[1], v->dataset, &model, &source);
     if (code == EXIT_DONE) code = show_plan(c, v, model, source.data);
     soma_model_destroy(model);
     source_close(&source);
