@@ -15,29 +15,12 @@
 
 #include <soma/soma.h>
 
+#include "support/expect.h"
 #include "support/failing.h"
 #include "support/needs.h"
 #include "support/scratch.h"
 
 enum { SAMPLES = 50, FEATURES = 4, BATCH = 8, ROOM = 512 };
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
-
-static void expect_ok(soma_status status) {
-    if (status != SOMA_OK) fail_msg("%s", soma_last_error(NULL));
-}
-
-static void expect_error(soma_status status, const char *part) {
-    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
-        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
-    soma_clear_error(NULL);
-}
 
 static float xs[SAMPLES * FEATURES];
 static float ys[SAMPLES];

@@ -14,25 +14,8 @@
 
 #include <soma/soma.h>
 
+#include "support/expect.h"
 #include "support/failing.h"
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
-
-static void expect_error(soma_status status, const char *part) {
-    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
-        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
-    soma_clear_error(NULL);
-}
-
-static void must(soma_status status) {
-    if (status != SOMA_OK) fail_msg("%s", soma_last_error(NULL));
-}
 
 /* ---- a step gives what it gives in the sequence ---- */
 
@@ -57,13 +40,13 @@ static void check_steps(const char *what, soma_model *net, bool sequences) {
             soma_tensor *part = soma_slice_axis(soma_array(NULL, SOMA_I64, SOMA_DIMS(BATCH, STEPS), x), 1, 0,
                                                 sequences ? STEPS : t + 1, 1),
                         *whole;
-            must(soma_model_apply(net, &part, 1, false, &whole));
+            expect_ok(soma_model_apply(net, &part, 1, false, &whole));
             if (sequences) whole = soma_slice_axis(whole, 1, t, t + 1, 1);
             const float *right = soma_data(whole);
             const void *y;
             for (int b = 0; b < BATCH; b++)
                 column[b] = x[b][t];
-            must(soma_stepper_run(stepper, column, &y));
+            expect_ok(soma_stepper_run(stepper, column, &y));
             assert_int_equal(soma_stepper_position(stepper), t + 1);
             double spread = 0;
             for (int64_t i = 0; i < BATCH * n; i++) {
@@ -78,7 +61,7 @@ static void check_steps(const char *what, soma_model *net, bool sequences) {
         const void *y;
         assert_int_equal(soma_stepper_run(stepper, column, &y), SOMA_INVALID);
         expect_error(SOMA_INVALID, "[stepper] it was made for 9 steps, all have been taken");
-        must(soma_stepper_reset(stepper));
+        expect_ok(soma_stepper_reset(stepper));
     }
     soma_stepper_destroy(stepper);
     soma_model_destroy(net);
@@ -128,11 +111,11 @@ static void steps_of_features(void **state) {
     soma_model *net = soma_sequential(soma_gru(4, .return_sequences = true, .input_shape = {3, 2}), soma_dense(2));
     const float x[] = {1, 2, -1, 0.5f, 3, -2};
     soma_tensor *in = soma_array(NULL, SOMA_F32, SOMA_DIMS(1, 3, 2), x), *whole;
-    must(soma_model_apply(net, &in, 1, false, &whole));
+    expect_ok(soma_model_apply(net, &in, 1, false, &whole));
     soma_stepper *stepper = soma_stepper_create(net, 1, 3);
     for (int t = 0; t < 3; t++) {
         const void *y;
-        must(soma_stepper_run(stepper, x + 2 * t, &y));
+        expect_ok(soma_stepper_run(stepper, x + 2 * t, &y));
         for (int i = 0; i < 2; i++)
             assert_true(fabs((double)((const float *)y)[i] - soma_item(whole, 2 * t + i)) < 1e-6);
     }
@@ -185,7 +168,7 @@ static double log_probability(soma_model *net, const int64_t *tokens, int n, boo
     int64_t all[8] = {prompt[0], prompt[1]};
     memcpy(all + PROMPT, tokens, (size_t)n * sizeof *tokens);
     soma_tensor *x = soma_array(NULL, SOMA_I64, SOMA_DIMS(1, PROMPT + n), all), *y;
-    must(soma_model_apply(net, &x, 1, false, &y));
+    expect_ok(soma_model_apply(net, &x, 1, false, &y));
     double sum = 0;
     for (int i = 0; i < n; i++)
         sum += log(soma_item(y, 4 * (PROMPT - 1 + i) + tokens[i]));
@@ -196,7 +179,7 @@ static void greedy_takes_the_best(void **state) {
     (void)state;
     soma_model *net = small();
     int64_t tokens[NEW], n = 0;
-    must(soma_generate(net, tokens, &n, .prompt = prompt, .n_prompt = PROMPT, .max_tokens = NEW));
+    expect_ok(soma_generate(net, tokens, &n, .prompt = prompt, .n_prompt = PROMPT, .max_tokens = NEW));
     assert_int_equal(n, NEW);
     int64_t so_far[NEW];
     for (int i = 0; i < NEW; i++) {
@@ -211,11 +194,11 @@ static void greedy_takes_the_best(void **state) {
     }
     /* one token only, and no top_p at all, is the same whatever is drawn */
     int64_t drawn[NEW];
-    must(soma_generate(net, drawn, &n, .prompt = prompt, .n_prompt = PROMPT, .max_tokens = NEW, .temperature = 1,
-                       .top_k = 1));
+    expect_ok(soma_generate(net, drawn, &n, .prompt = prompt, .n_prompt = PROMPT, .max_tokens = NEW, .temperature = 1,
+                            .top_k = 1));
     assert_memory_equal(drawn, tokens, sizeof tokens);
-    must(soma_generate(net, drawn, &n, .prompt = prompt, .n_prompt = PROMPT, .max_tokens = NEW, .temperature = 1,
-                       .top_p = 1e-9));
+    expect_ok(soma_generate(net, drawn, &n, .prompt = prompt, .n_prompt = PROMPT, .max_tokens = NEW, .temperature = 1,
+                            .top_p = 1e-9));
     assert_memory_equal(drawn, tokens, sizeof tokens);
     soma_model_destroy(net);
 }
@@ -226,8 +209,8 @@ static void beams_find_the_best(void **state) {
     soma_model *net = small();
     for (int stops = 0; stops < 2; stops++) {
         int64_t tokens[NEW], n = 0, best[NEW] = {0}, best_n = 0;
-        must(soma_generate(net, tokens, &n, .prompt = prompt, .n_prompt = PROMPT, .max_tokens = 3, .num_beams = 64,
-                           .stop_token = stops ? 2 : 0));
+        expect_ok(soma_generate(net, tokens, &n, .prompt = prompt, .n_prompt = PROMPT, .max_tokens = 3, .num_beams = 64,
+                                .stop_token = stops ? 2 : 0));
         double most = -INFINITY;
         for (int code = 0; code < 64; code++) {
             int64_t t[3] = {code / 16, code / 4 % 4, code % 4};
@@ -255,13 +238,13 @@ static void draws_have_the_models_probabilities(void **state) {
     /* one long sequence would change its probabilities: many short ones */
     for (int i = 0; i < DRAWS; i++) {
         int64_t n;
-        must(soma_generate(net, tokens + i, &n, .prompt = prompt, .n_prompt = 1, .max_tokens = 1, .temperature = 2,
-                           .seed = (uint64_t)i));
+        expect_ok(soma_generate(net, tokens + i, &n, .prompt = prompt, .n_prompt = 1, .max_tokens = 1, .temperature = 2,
+                                .seed = (uint64_t)i));
         assert_int_equal(n, 1);
         count[tokens[i]]++;
     }
     soma_tensor *x = soma_array(NULL, SOMA_I64, SOMA_DIMS(1, 1), prompt), *y;
-    must(soma_model_apply(net, &x, 1, false, &y));
+    expect_ok(soma_model_apply(net, &x, 1, false, &y));
     double sum = 0;
     for (int i = 0; i < 4; i++)
         sum += sqrt(soma_item(y, i));
@@ -271,11 +254,12 @@ static void draws_have_the_models_probabilities(void **state) {
     }
     int64_t again[20], other[20], first[20], n;
     for (uint64_t seed = 0; seed < 3; seed++)
-        must(soma_generate(net,
-                           seed == 0   ? first
-                           : seed == 1 ? other
-                                       : again,
-                           &n, .prompt = prompt, .n_prompt = 1, .max_tokens = 7, .temperature = 4, .seed = seed % 2));
+        expect_ok(soma_generate(net,
+                                seed == 0   ? first
+                                : seed == 1 ? other
+                                            : again,
+                                &n, .prompt = prompt, .n_prompt = 1, .max_tokens = 7, .temperature = 4,
+                                .seed = seed % 2));
     assert_memory_equal(first, again, 7 * sizeof *first);
     assert_memory_not_equal(first, other, 7 * sizeof *first);
     soma_model_destroy(net);
@@ -290,9 +274,9 @@ static void logits_are_probabilities_too(void **state) {
         soma_position_embedding(8), soma_transformer_decoder(12, .num_heads = 2),
         soma_dense(4, .kernel_initializer = soma_normal(0, 1)));
     int64_t x[NEW], y[NEW], n, m;
-    must(soma_generate(a, x, &n, .prompt = prompt, .n_prompt = 2, .max_tokens = NEW, .num_beams = 3));
-    must(soma_generate(b, y, &m, .prompt = prompt, .n_prompt = 2, .max_tokens = NEW, .num_beams = 3,
-                       .from_logits = true));
+    expect_ok(soma_generate(a, x, &n, .prompt = prompt, .n_prompt = 2, .max_tokens = NEW, .num_beams = 3));
+    expect_ok(soma_generate(b, y, &m, .prompt = prompt, .n_prompt = 2, .max_tokens = NEW, .num_beams = 3,
+                            .from_logits = true));
     assert_int_equal(n, m);
     assert_memory_equal(x, y, sizeof x);
     assert_int_equal(soma_generate(b, y, &m, .prompt = prompt, .max_tokens = NEW), SOMA_INVALID);
@@ -338,11 +322,11 @@ static void out_of_memory_anywhere(void **state) {
     int64_t right[4], tokens[4];
     soma_status status;
     assert_false(generate_without(-1, &status, right));
-    must(status);
+    expect_ok(status);
     for (int64_t n = 0; generate_without(n, &status, tokens); n++)
         if (status == SOMA_OK && memcmp(tokens, right, sizeof right) != 0)
             fail_msg("other tokens after allocation %lld failed", (long long)n);
-    must(status);
+    expect_ok(status);
     assert_memory_equal(tokens, right, sizeof right);
 }
 

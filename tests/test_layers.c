@@ -14,28 +14,10 @@
 #include <soma/soma.h>
 
 #include "nn/layer.h"
+#include "support/expect.h"
 #include "support/scratch.h"
 
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof *(array)))
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
-
-static void expect_error(soma_status status, const char *part) {
-    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
-        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
-    soma_clear_error(NULL);
-}
-
-static void expect_near(const char *what, double value, double expected, double tolerance) {
-    if (!(fabs(value - expected) <= tolerance * (1 + fabs(expected))))
-        fail_msg("%s: %.17g, expected %.17g", what, value, expected);
-}
 
 static soma_tensor *apply(soma_model *net, soma_tensor *x, bool training) {
     soma_tensor *y = NULL;

@@ -17,22 +17,9 @@
 #include <soma/soma.h>
 
 #include "formats/safetensors.h"
+#include "support/expect.h"
 #include "support/failing.h"
 #include "support/scratch.h"
-
-static void expect_error(soma_status status, const char *part) {
-    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
-        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
-    soma_clear_error(NULL);
-}
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
 
 enum { SAMPLES = 50, FEATURES = 5 };
 

@@ -15,33 +15,11 @@
 #include <soma/soma.h>
 
 #include "functions_golden.h"
+#include "support/expect.h"
 #include "support/needs.h"
 #include "support/scratch.h"
 
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof *(array)))
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
-
-static void expect_all(const char *what, soma_tensor *x, const double *expected, int64_t n, double tolerance) {
-    if (!x || soma_size(x) != n) fail_msg("%s: %s", what, soma_last_error(NULL));
-    for (int64_t i = 0; i < n; i++) {
-        double value = soma_item(x, i);
-        if (!(fabs(value - expected[i]) <= tolerance * (1 + fabs(expected[i]))))
-            fail_msg("%s[%d]: %.17g, expected %.17g", what, (int)i, value, expected[i]);
-    }
-}
-
-static void expect_error(soma_status status, const char *part) {
-    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
-        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
-    soma_clear_error(NULL);
-}
 
 /* ---- activations ---- */
 

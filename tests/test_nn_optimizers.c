@@ -16,24 +16,11 @@
 #include <soma/soma.h>
 
 #include "optimizers_golden.h"
+#include "support/expect.h"
 #include "support/needs.h"
 #include "support/scratch.h"
 
 enum { STEPS = 5, SIZE = 6 };
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
-
-static void expect_error(soma_status status, const char *part) {
-    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
-        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
-    soma_clear_error(NULL);
-}
 
 /* ---- a model that is a weight ---- */
 

@@ -13,19 +13,9 @@
 
 #include <soma/soma.h>
 
+#include "support/expect.h"
+
 enum { BATCH = 5, FEATURES = 3, WEIGHTS = 6, ROOM = 256 };
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
-
-static void expect_ok(soma_status status) {
-    if (status != SOMA_OK) fail_msg("%s", soma_last_error(NULL));
-}
 
 /* mean of (|d critic / dx| - 1)^2, x (batch, n) */
 static soma_tensor *gradient_penalty(soma_model *critic, soma_tensor *x) {
