@@ -3,6 +3,7 @@
  * Sizes go beyond the machine's processors, as SOMA_THREADS may. */
 #define _GNU_SOURCE 1
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -154,6 +155,35 @@ static void refused_threads_are_done_without(void **state) {
         assert_int_equal(s.value[j], j == 0 ? 2 : 0);
 }
 
+static void note_cpu(void *argument, int thread, int threads) {
+    shared *s = argument;
+    s->threads = threads;
+    s->value[thread] = sched_getcpu();
+}
+
+/* On whatever CPU the caller is, and wherever it goes between runs, its workers are on others. */
+static void workers_keep_off_the_callers_cpu(void **state) {
+    (void)state;
+    const int cpus = team_cpus();
+    cpu_set_t allowed;
+    if (cpus < 2 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) skip();
+    shared s = {.team = team_create(NULL, cpus < MOST ? cpus : MOST)};
+    team_run(s.team, count_me, &s);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET((unsigned)cpu, &allowed)) continue;
+        cpu_set_t only;
+        CPU_ZERO(&only);
+        CPU_SET((unsigned)cpu, &only);
+        assert_int_equal(sched_setaffinity(0, sizeof only, &only), 0);
+        team_run(s.team, note_cpu, &s);
+        assert_int_equal(s.value[0], cpu);
+        for (int i = 1; i < s.threads; i++)
+            assert_int_not_equal(s.value[i], cpu);
+    }
+    assert_int_equal(sched_setaffinity(0, sizeof allowed, &allowed), 0);
+    team_destroy(s.team);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everybody_takes_part),
@@ -162,6 +192,7 @@ int main(void) {
         cmocka_unit_test(unused_teams_start_nothing),
         cmocka_unit_test(callers_take_turns),
         cmocka_unit_test(refused_threads_are_done_without),
+        cmocka_unit_test(workers_keep_off_the_callers_cpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "base/apart.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -30,6 +31,8 @@ struct team {
     int size;
     int running; /* threads that take part, the caller's included; known after the first run */
     bool started, stopping;
+    bool roomy; /* a CPU for every thread */
+    apart apart;
     int spin_microseconds, yields;
     pthread_mutex_t turn; /* held through a run: callers take turns */
     pthread_mutex_t lock; /* for going to sleep and waking sleepers */
@@ -90,7 +93,14 @@ static bool spin(const team *t, const condition *c) {
     return false;
 }
 
-static void wait_for(team *t, const condition *c) {
+/* Called by the caller's thread, which the system may have moved whenever it slept. */
+static void keep_apart(team *t) {
+    if (!t->roomy || !apart_moved(&t->apart)) return;
+    for (int i = 1; i < t->running; i++)
+        apart_keep_off(&t->apart, t->workers[i - 1].handle);
+}
+
+static void wait_for(team *t, const condition *c, int thread) {
     if (spin(t, c)) return;
     pthread_mutex_lock(&t->lock);
     atomic_fetch_add(&t->sleepers, 1);
@@ -98,6 +108,7 @@ static void wait_for(team *t, const condition *c) {
         pthread_cond_wait(&t->wake, &t->lock);
     atomic_fetch_sub(&t->sleepers, 1);
     pthread_mutex_unlock(&t->lock);
+    if (thread == 0) keep_apart(t);
 }
 
 /* After a seq_cst change of what others may wait for. */
@@ -114,7 +125,7 @@ static void *work(void *argument) {
     const worker *me = argument;
     team *t = me->team;
     for (unsigned seen = 0;; seen++) {
-        wait_for(t, &(condition){.counter = &t->region, .from = seen});
+        wait_for(t, &(condition){.counter = &t->region, .from = seen}, me->thread);
         if (t->stopping) return NULL;
         t->function(t->argument, me->thread, t->running);
         if (atomic_fetch_sub(&t->unfinished, 1) == 1) wake_sleepers(t);
@@ -126,6 +137,7 @@ static void start_threads(team *t) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    apart_begin(&t->apart);
     t->running = 1;
     while (t->running < t->size) {
         worker *w = &t->workers[t->running - 1];
@@ -148,9 +160,9 @@ team *team_create(soma_context *context, int threads) {
     t->context = context;
     t->size = threads;
     t->running = 1;
-    const bool crowded = threads > team_cpus();
-    t->spin_microseconds = crowded ? SPIN_CROWDED : SPIN_MICROSECONDS;
-    t->yields = crowded ? YIELDS_CROWDED : 0;
+    t->roomy = threads <= team_cpus();
+    t->spin_microseconds = t->roomy ? SPIN_MICROSECONDS : SPIN_CROWDED;
+    t->yields = t->roomy ? 0 : YIELDS_CROWDED;
     pthread_mutex_init(&t->turn, NULL);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
@@ -181,24 +193,24 @@ void team_run(team *t, team_fn *function, void *argument) {
     }
     pthread_mutex_lock(&t->turn);
     if (!t->started) start_threads(t);
+    keep_apart(t);
     t->function = function;
     t->argument = argument;
     atomic_store_explicit(&t->unfinished, t->running - 1, memory_order_relaxed);
     atomic_fetch_add(&t->region, 1);
     wake_sleepers(t);
     function(argument, 0, t->running);
-    wait_for(t, &(condition){.zero = &t->unfinished});
+    wait_for(t, &(condition){.zero = &t->unfinished}, 0);
     pthread_mutex_unlock(&t->turn);
 }
 
 void team_barrier(team *t, int thread) {
     assert(thread >= 0 && thread < t->running);
-    (void)thread;
     if (t->running == 1) return;
     /* The phase can't change before this thread arrives, so a relaxed look gives the present one. */
     const unsigned phase = atomic_load_explicit(&t->phase, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) + 1 < t->running) {
-        wait_for(t, &(condition){.counter = &t->phase, .from = phase});
+        wait_for(t, &(condition){.counter = &t->phase, .from = phase}, thread);
         return;
     }
     atomic_store_explicit(&t->arrived, 0, memory_order_relaxed); /* before the phase: the next barrier counts from 0 */
