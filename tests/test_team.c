@@ -157,7 +157,7 @@ static void refused_threads_are_done_without(void **state) {
 
 static void note_cpu(void *argument, int thread, int threads) {
     shared *s = argument;
-    s->threads = threads;
+    if (thread == 0) s->threads = threads;
     s->value[thread] = sched_getcpu();
 }
 
