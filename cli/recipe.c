@@ -268,14 +268,15 @@ static int refuse_any(cli *c, const recipe *r, const config_node *const *nodes, 
     return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s", r->path, at.line, at.column, text);
 }
 
-static int refuse(cli *c, const recipe *r, const config_node *node) {
+int recipe_refuse(cli *c, const recipe *r, const config_node *node) {
     return refuse_any(c, r, &node, 1);
 }
 
-static int build_layers(cli *c, const recipe *r, soma_model **out) {
+static int build_layers(cli *c, const recipe *r, const data_source *train, soma_model **out) {
     if (r->layers->kind != CONFIG_LIST || r->layers->n == 0)
         return cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s: layers must be a list",
                         r->path ? r->path : "--layers");
+    if (recipe_is_graph(r->layers)) return recipe_build_graph(c, r, train, out);
     soma_layer **layers = cli_alloc(c, (size_t)r->layers->n, sizeof(soma_layer *));
     int n = 0;
     for (const config_node *node = r->layers->first; node; node = node->next, n++) {
@@ -283,10 +284,10 @@ static int build_layers(cli *c, const recipe *r, soma_model **out) {
         if (layers[n]) continue;
         while (n > 0)
             soma_layer_destroy(layers[--n]);
-        return refuse(c, r, node);
+        return recipe_refuse(c, r, node);
     }
     *out = soma_sequential_create(c->context, layers, n);
-    return *out ? EXIT_DONE : refuse(c, r, r->layers);
+    return *out ? EXIT_DONE : recipe_refuse(c, r, r->layers);
 }
 
 /* Hidden layers and a last one that suits the labels. */
@@ -351,6 +352,20 @@ static int compile(cli *c, const recipe *r, const data_source *train, soma_model
     return r->root ? refuse_any(c, r, parts, 3) : cli_fail_status(c, EXIT_USAGE);
 }
 
+/* The samples must have as many elements as the model takes; a configuration has said how many. */
+static int check_samples(cli *c, const recipe *r, const data_source *train, const soma_model *model) {
+    const soma_array_data x = soma_dataset_x(train->data);
+    int64_t shape[SOMA_MAX_RANK], size = 1;
+    const int rank = soma_model_input_shape(model, shape);
+    for (int i = 0; i < rank; i++)
+        size *= shape[i];
+    if (rank < 0 || size == array_sample_size(x)) return EXIT_DONE;
+    const config_place at = r->layers ? r->layers->at : (config_place){1, 1};
+    return cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s:%d:%d: the samples are %s, but the layers take %s",
+                    r->path ? r->path : "--layers", at.line, at.column, text_shape(c, x.rank - 1, x.shape + 1),
+                    text_shape(c, rank, shape));
+}
+
 /* Class indices must be outputs of the model; other labels are for the library to judge. */
 static int check_labels(cli *c, const recipe *r, const data_source *source, const soma_model *model) {
     int64_t shape[SOMA_MAX_RANK];
@@ -413,7 +428,7 @@ static int read_callbacks(cli *c, const recipe *r, soma_fit_options *out) {
         if (n == SOMA_MAX_CALLBACKS - c->json) /* which needs one of its own */
             return cli_fail(c, EXIT_INPUT, "callbacks: %d are possible", n);
         out->callbacks[n] = soma_callback_from_json(c->context, config_to_json(c, node));
-        if (!out->callbacks[n]) return refuse(c, r, node);
+        if (!out->callbacks[n]) return recipe_refuse(c, r, node);
         n++;
     }
     return EXIT_DONE;
@@ -434,15 +449,16 @@ int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_f
 
 int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out) {
     *out = NULL;
-    int code = r->layers ? build_layers(c, r, out) : build_hidden(c, r, train, out);
+    int code = r->layers ? build_layers(c, r, train, out) : build_hidden(c, r, train, out);
     if (code != EXIT_DONE) return code;
     soma_model *model = *out;
     if (!isnan(r->pixel_scale) && soma_set_pixel_scale(model, r->pixel_scale, 0) != SOMA_OK)
         return cli_fail_status(c, EXIT_FAILED);
     const soma_array_data x = soma_dataset_x(train->data);
     if (soma_model_build(model, x.rank - 1, x.shape + 1) != SOMA_OK)
-        return refuse(c, r, r->layers ? r->layers : r->root);
-    code = compile(c, r, train, model);
+        return recipe_refuse(c, r, r->layers ? r->layers : r->root);
+    code = check_samples(c, r, train, model);
+    if (code == EXIT_DONE) code = compile(c, r, train, model);
     return code == EXIT_DONE ? check_labels(c, r, train, model) : code;
 }
 

@@ -45,6 +45,11 @@ const char *recipe_name(cli *c, const recipe *r);
 int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *test);
 /* What fit takes beside the data: callbacks and the weights of classes; the callbacks are freed by fit. */
 int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_fit_options *out);
+/* The library's last error as a message with the place in node that it is about. Returns the exit code. */
+int recipe_refuse(cli *c, const recipe *r, const config_node *node);
+/* Whether layers say what goes in, and the network of such ones: recipe_graph.c. */
+bool recipe_is_graph(const config_node *layers);
+int recipe_build_graph(cli *c, const recipe *r, const data_source *train, soma_model **out);
 /* The network, built for the data and compiled; in *out, also after an error when it was made. */
 int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out);
 /* All of this from a file alone, for verbs that only look at a network. common: the verb's tables[1], whose flags win.

@@ -576,6 +576,8 @@ SOMA_API soma_symbol *soma_symbol_output(soma_symbol *y, int i);
 /** Shape of one sample. */
 SOMA_API int soma_symbol_ndim(const soma_symbol *symbol);
 SOMA_API const int64_t *soma_symbol_shape(const soma_symbol *symbol);
+/** The layer whose result it is: to be destroyed, with all its symbols, where no model comes of them. */
+SOMA_API soma_layer *soma_symbol_layer(const soma_symbol *symbol);
 SOMA_API soma_model *soma_model_create(soma_symbol *const *inputs, int n, soma_symbol *const *outputs, int m);
 
 SOMA_API void soma_model_destroy(soma_model *model); /**< with its layers and weights; NULL does nothing */

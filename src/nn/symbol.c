@@ -137,6 +137,9 @@ int soma_symbol_ndim(const soma_symbol *symbol) {
 const int64_t *soma_symbol_shape(const soma_symbol *symbol) {
     return symbol ? symbol->shape : NULL;
 }
+soma_layer *soma_symbol_layer(const soma_symbol *symbol) {
+    return symbol ? symbol->layer : NULL;
+}
 
 /* ---- from symbols to calls ---- */
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Trains a tiny network from YAML for everything that has a name: each loss, metric, optimizer, schedule, callback,
-# activation, initializer, regularizer, constraint, and each layer that has a case in tests/golden.
+# activation, initializer, regularizer, constraint, and each layer: those with a case in tests/golden on its samples,
+# those with several inputs in a graph.
 # Rests on `soma names`, so what is new is covered by itself. Prints what fails, and at the end how many of what ran.
 import functools
 import json
@@ -132,15 +133,57 @@ for title, layer, shape, values in cases():
     train("layers", title, {"layers": layers, "x": nested(values, shape), "loss": "mse", "metrics": [],
                             "y": [0.5 * i for i in range(shape[0])]})
 
-# Those without such a case: alone on samples of some shape, which the first that fits decides. These can't stand alone.
-SEVERAL = {"add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate", "dot", "attention",
-           "additive_attention", "multi_head_attention", "group_query_attention", "transformer_decoder"}
-CELLS = {"simple_rnn_cell", "lstm_cell", "gru_cell", "stacked_rnn_cells"}
+# ---- layers with several inputs, in a graph: a query, a value and a key made of the same samples ----
+
+SERIES = [[[0.1 * (i + j), 0.3 * (i % 3), 0.2 * j] for j in range(5)] for i in range(8)]
+VECTORS = [[0.1 * i, 0.3 * (i % 3), 0.5] for i in range(8)]
+PAIR, STATES = ["query", "value"], ["query", "value", "key"]
+MERGES = ("add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate")
+
+
+def graph(title, name, options, inputs, x=SERIES, units=(4, 4, 4)):
+    """A layer on several results: three dense ones that look at the samples, of so many units."""
+    layers = [{"input": {"name": "samples"}}]
+    layers += [{"dense": {"units": n, "inputs": "samples", "name": one}}
+               for one, n in zip(STATES, units) if one in inputs]
+    layers += [{name: {**options, "inputs": inputs}}, "flatten", {"dense": 1}]
+    train("layers", title, {"layers": layers, "x": x, "loss": "mse", "metrics": [], "y": [0.5 * i for i in range(8)]})
+
+
+for name in MERGES:
+    graph(name, name, {}, PAIR if name == "subtract" else STATES)
+graph("dot", "dot", {"axes": [1, 1], "normalize": True}, PAIR)
+for name, options in (("attention", {"use_scale": True}), ("additive_attention", {}),
+                      ("multi_head_attention", {"num_heads": 2, "key_dim": 3}),
+                      ("group_query_attention", {"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 2})):
+    graph(name + " of two", name, options, PAIR)
+    graph(name + " of three", name, options, STATES)
+graph("transformer_decoder", "transformer_decoder", {"intermediate_dim": 8, "num_heads": 2}, PAIR)
+for name, inputs in (("simple_rnn_cell", PAIR), ("gru_cell", PAIR), ("lstm_cell", STATES)):
+    graph(name, name, {"units": 4}, inputs, VECTORS)
+graph("stacked_rnn_cells", "stacked_rnn_cells", {"cell_0": {"gru_cell": 4}, "cell_1": {"simple_rnn_cell": 3}}, STATES,
+      VECTORS, (4, 4, 3))
+
+# states that go from one recurrent layer to another, a layer that is called twice, each way to merge two directions
+encoder = [{"input": {"name": "samples"}},
+           {"lstm": {"units": 4, "return_sequences": True, "return_state": True, "name": "encoder"}},
+           {"lstm": {"units": 4, "return_sequences": True, "inputs": ["samples", "encoder:1", "encoder:2"]}},
+           {"dense": {"units": 3, "name": "head"}}, {"call": {"layer": "head", "inputs": "encoder", "name": "again"}},
+           {"concatenate": {"inputs": ["head", "again"]}}, "flatten", {"dense": 1}]
+train("layers", "encoder and decoder", {"layers": encoder, "x": SERIES, "loss": "mse", "metrics": [], "y": INDICES})
+for mode in ("concat", "sum", "mul", "ave"):
+    layers = [{"bidirectional": {"layer": {"gru": 3}, "merge_mode": mode, "backward_layer": {"lstm": {
+        "units": 3, "go_backwards": True}}}}, {"dense": 1}]
+    train("layers", "bidirectional " + mode, {"layers": layers, "x": SERIES, "loss": "mse", "metrics": [], "y": INDICES})
+
+# Those without a case yet: alone on samples of some shape, which the first that fits decides.
+SEVERAL = {*MERGES, "dot", "attention", "additive_attention", "multi_head_attention", "group_query_attention",
+           "transformer_decoder", "simple_rnn_cell", "lstm_cell", "gru_cell", "stacked_rnn_cells"}
 FIRST = {"dense": 3, "activation": "tanh", "rescaling": 0.5, "reshape": {"target_shape": [-1, 1]}, "repeat_vector": 2,
          "embedding": {"input_dim": 20, "output_dim": 4}, "rnn": {"cell": {"gru_cell": 4}}}
 SHAPES = [[6], [4, 3], [6, 6, 2], [4, 6, 6, 2], [3, 6, 6, 6, 2], [6, 6, 6, 2]]
 for name in names("layers"):
-    if name in seen | SEVERAL | CELLS:
+    if name in seen | SEVERAL:
         continue
     kinds = []
     for shape in SHAPES:
