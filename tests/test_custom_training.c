@@ -361,6 +361,83 @@ static void interrupted_fits_go_on(void **state) {
     soma_context_destroy(two);
 }
 
+/* Ends the training, and interrupts it at the same time. */
+typedef struct decision {
+    int64_t stop_epoch, stop_batch; /* -1: after the epoch */
+    bool rings, rings_validating;
+} decision;
+
+static soma_status decide_batch(void *user, soma_model *net, const soma_logs *logs) {
+    const decision *d = user;
+    if (logs->epoch != d->stop_epoch || logs->batch != d->stop_batch) return SOMA_OK;
+    soma_model_stop_training(net);
+    if (d->rings && !d->rings_validating) soma_model_request_stop(net);
+    return SOMA_OK;
+}
+
+static soma_status decide_epoch(void *user, soma_model *net, const soma_logs *logs) {
+    const decision *d = user;
+    if (logs->epoch != d->stop_epoch) return SOMA_OK;
+    if (d->stop_batch < 0 && d->stop_epoch + 1 < EPOCHS) soma_model_stop_training(net);
+    if (d->rings && d->stop_batch < 0) soma_model_request_stop(net);
+    return SOMA_OK;
+}
+
+static soma_status decide_validating(void *user, soma_model *net, const soma_logs *logs) {
+    const decision *d = user;
+    (void)logs;
+    if (d->rings_validating) soma_model_request_stop(net);
+    return SOMA_OK;
+}
+
+static soma_status fit_deciding(soma_model *net, soma_dataset *data, decision *d, bool resume) {
+    soma_callback callback = {.user = d, .on_train_batch_end = decide_batch, .on_epoch_end = decide_epoch};
+    if (d->rings_validating) callback.on_test_batch_end = decide_validating;
+    return soma_fit(net, data, .epochs = EPOCHS, .batch_size = BATCH, .validation_split = 0.2, .resume = resume,
+                    .callbacks = {soma_early_stopping(.patience = 50, .restore_best_weights = true), &callback});
+}
+
+/* A training that a callback ends, and that is interrupted in the same moment or while it still measures: what comes
+ * of it is what would have come without, and no batch more. */
+static void decisions_outlast_interruptions(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    static const decision cases[] = {
+        {.stop_epoch = 2, .stop_batch = -1, .rings = true},          /* after an epoch: fit is done at once */
+        {.stop_epoch = EPOCHS - 1, .stop_batch = -1, .rings = true}, /* after the last */
+        {.stop_epoch = 2, .stop_batch = 1, .rings = true},
+        {.stop_epoch = 2, .stop_batch = PER_EPOCH - 1, .rings = true},
+        {.stop_epoch = 0, .stop_batch = 1, .rings = true, .rings_validating = true}};
+    soma_dataset *data = data_of(NULL);
+    char path[512], first[512], second[512];
+    snprintf(path, sizeof path, "%s", scratch_path("decided.soma"));
+    snprintf(first, sizeof first, "%s", scratch_path("whole.soma"));
+    snprintf(second, sizeof second, "%s", scratch_path("pieces.soma"));
+    for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
+        decision silent = cases[i], loud = cases[i];
+        silent.rings = silent.rings_validating = false;
+        soma_model *whole = compiled(NULL), *net = compiled(NULL);
+        expect_ok(fit_deciding(whole, data, &silent, false));
+        expect_ok(soma_save(whole, first));
+        soma_status status = fit_deciding(net, data, &loud, false);
+        assert_int_equal(status, cases[i].stop_batch < 0 ? SOMA_OK : SOMA_INTERRUPTED);
+        expect_ok(soma_save(net, path));
+        soma_model *again = soma_load(NULL, path);
+        assert_non_null(again);
+        if (status == SOMA_INTERRUPTED) expect_ok(fit_deciding(again, data, &silent, true));
+        expect_ok(soma_save(again, second));
+        size_t n, size;
+        char *expected = scratch_read(first, &n), *result = scratch_read(second, &size);
+        if (n != size || memcmp(expected, result, n) != 0) fail_msg("case %d: not the same", i);
+        free(expected);
+        free(result);
+        soma_model_destroy(whole);
+        soma_model_destroy(net);
+        soma_model_destroy(again);
+    }
+    soma_dataset_destroy(data);
+}
+
 /* In the same program, without a file; and with another batch size, which can't be. */
 static void fits_go_on_in_place(void **state) {
     (void)state;
@@ -509,10 +586,10 @@ static void out_of_memory_anywhere(void **state) {
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
-        TEST(own_loops_are_fits),     TEST(own_loops_compute_the_same), TEST(parts_stay_apart),
-        TEST(mistakes_are_told),      TEST(objectives_are_minimized),   TEST(objectives_have_names),
-        TEST(interrupted_fits_go_on), TEST(fits_go_on_in_place),        TEST(averages_are_measured),
-        TEST(out_of_memory_anywhere),
+        TEST(own_loops_are_fits),     TEST(own_loops_compute_the_same),      TEST(parts_stay_apart),
+        TEST(mistakes_are_told),      TEST(objectives_are_minimized),        TEST(objectives_have_names),
+        TEST(interrupted_fits_go_on), TEST(decisions_outlast_interruptions), TEST(fits_go_on_in_place),
+        TEST(averages_are_measured),  TEST(out_of_memory_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,7 +130,8 @@ SOMA_API soma_status soma_model_fit(soma_model *model, const soma_fit_options *o
 /** From a callback: no further batch. fit then returns SOMA_OK. */
 SOMA_API void soma_model_stop_training(soma_model *model);
 /** From a signal handler or another thread: fit finishes its batch and returns SOMA_INTERRUPTED. The model then knows
- *  its place in the epoch, and a file it is saved to: a fit with .resume goes on from there. */
+ *  its place in the epoch, and a file it is saved to: a fit with .resume goes on from there. Once the last epoch is
+ *  over, or a callback has ended the training after an epoch, there is nothing to go on with: fit ends as it would. */
 SOMA_API void soma_model_request_stop(soma_model *model);
 
 /* ---- training steps of your own ---- */

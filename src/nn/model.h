@@ -39,12 +39,12 @@ struct soma_model {
     double pixel_scale, pixel_offset;
     bool raw_pixels;                          /* the first layer is a rescaling, or the user said so: uint8 as it is */
     int64_t optimizer_count, optimizer_bytes; /* elements of the optimizer's state, for the summary */
-    atomic_int stop;                          /* MODEL_RUNS, or why it should not */
+    atomic_int stop;                          /* MODEL_RUNS, or why it should not: one or both */
     void *training;
     void (*training_destroy)(soma_model *model, void *training);
 };
 
-enum { MODEL_RUNS, MODEL_STOPS, MODEL_INTERRUPTED };
+enum { MODEL_RUNS = 0, MODEL_STOPS = 1, MODEL_INTERRUPTED = 2 };
 
 /* An empty model with room for the given numbers; *_create functions fill it. */
 soma_model *model_alloc(soma_context *context, int layers, int calls, int values);

@@ -23,7 +23,7 @@ typedef struct backup {
 /* All callbacks' state, and how far the training is: the epoch to run next, and whether it was told to stop. The place
  * in an epoch is part of every file. */
 static soma_status save(const backup *b, const soma_model *model, const soma_logs *logs, int64_t epoch) {
-    bool stops = atomic_load(&model->stop) == MODEL_STOPS;
+    bool stops = atomic_load(&model->stop) & MODEL_STOPS;
     const int64_t at[] = {epoch, stops};
     place_entries e = {.n = 0};
     char name[NAME];

@@ -93,6 +93,10 @@ static soma_status prepare_data(fitting *f) {
 
 /* ---- the place in the epoch ---- */
 
+static int stop_reason(const fitting *f) {
+    return atomic_load_explicit(&f->model->stop, memory_order_relaxed);
+}
+
 /* Where the fit begins: where it is told to, or where the last one was left. */
 static soma_status find_place(fitting *f) {
     fit_place *p = &f->t->place;
@@ -115,7 +119,12 @@ static soma_status keep_place(fitting *f, int64_t batch) {
     if (!p->sums.data) return SOMA_NO_MEMORY;
     p->sums.bytes = bytes;
     averages_export(&f->averages, p->sums.data);
-    const int64_t at[] = {f->logs.epoch, batch, f->train_batches.size, f->n_batches, f->train_batches.samples};
+    const int64_t at[] = {f->logs.epoch,
+                          batch,
+                          f->train_batches.size,
+                          f->n_batches,
+                          f->train_batches.samples,
+                          stop_reason(f) & MODEL_STOPS};
     memcpy(p->at, at, sizeof at);
     p->inside = true;
     return SOMA_OK;
@@ -195,10 +204,6 @@ static double seconds(const fitting *f) {
     return f->timed ? run_seconds() : 0;
 }
 
-static int stop_reason(const fitting *f) {
-    return atomic_load_explicit(&f->model->stop, memory_order_relaxed);
-}
-
 /* What only runs when somebody looks at every batch. */
 static soma_status after_batch(fitting *f) {
     double now = run_seconds();
@@ -241,21 +246,25 @@ static soma_status train_epoch(fitting *f) {
         averages_import(&f->averages, f->t->place.sums.data);
         batches_seek(&f->train_batches, f->logs.batch);
     }
+    if (f->goes_on && stop_reason(f) & MODEL_STOPS) { /* in that batch, which was the last */
+        f->logs.batch--;
+        return SOMA_OK;
+    }
     for (; f->logs.batch < f->n_batches; f->logs.batch++) {
         if (!batches_next(&f->train_batches, &b)) break;
         TRY(train_batch(f, &b));
-        if (stop_reason(f) == MODEL_INTERRUPTED) return leave(f, f->logs.batch + 1);
-        if (stop_reason(f) == MODEL_STOPS) break;
+        if (stop_reason(f) & MODEL_INTERRUPTED) return leave(f, f->logs.batch + 1);
+        if (stop_reason(f) & MODEL_STOPS) break;
     }
     return SOMA_OK;
 }
 
-static soma_status validate(fitting *f) {
+static soma_status validate(fitting *f, int64_t done) {
     RUN_HOOKS(f->o->callbacks, on_test_begin, f->model, &f->logs);
     soma_status status = measure(f->model, &f->validation_batches, &f->validation_steps, f->o->callbacks, &f->measured);
     if (status != SOMA_OK && status != SOMA_INTERRUPTED) return status;
     RUN_HOOKS(f->o->callbacks, on_test_end, f->model, &f->logs);
-    return status == SOMA_OK ? SOMA_OK : leave(f, f->n_batches);
+    return status == SOMA_OK ? SOMA_OK : leave(f, done);
 }
 
 static soma_status run_epoch(fitting *f, int64_t epoch) {
@@ -272,7 +281,7 @@ static soma_status run_epoch(fitting *f, int64_t epoch) {
     TRY(train_epoch(f));
     int64_t done = f->logs.batch < f->n_batches ? f->logs.batch + 1 : f->n_batches;
     progress_step(&f->progress, done, seconds(f), f->names, f->values, f->logs.n);
-    if (validates) TRY(validate(f));
+    if (validates) TRY(validate(f, done));
     collect(f, validates);
     double now = seconds(f);
     f->logs.seconds = now - f->epoch_start;
@@ -284,9 +293,8 @@ static soma_status run_epoch(fitting *f, int64_t epoch) {
     return SOMA_OK;
 }
 
-/* Interrupted with no batch of the next epoch done, if there is a next one. */
+/* Interrupted with no batch of the next epoch done. */
 static soma_status between_epochs(fitting *f, int64_t next) {
-    if (next == f->epochs) return SOMA_INTERRUPTED;
     averages_clear(&f->averages);
     f->logs.epoch = next;
     return leave(f, 0);
@@ -301,10 +309,12 @@ static soma_status run(fitting *f) {
         TRY(place_give_callbacks(place, f->model->context, f->o->callbacks));
         place_drop_callbacks(place, f->model->context);
     }
-    for (int64_t epoch = f->t->start_epoch; epoch < f->epochs && stop_reason(f) == MODEL_RUNS; epoch++) {
+    if (f->goes_on && place->at[PLACE_STOPS]) soma_model_stop_training(f->model);
+    bool over = !f->goes_on && stop_reason(f) & MODEL_STOPS;
+    for (int64_t epoch = f->t->start_epoch; epoch < f->epochs && !over; epoch++) {
         TRY(run_epoch(f, epoch));
-        if (stop_reason(f) == MODEL_INTERRUPTED) return between_epochs(f, epoch + 1);
-        if (stop_reason(f) == MODEL_STOPS) break;
+        over = stop_reason(f) & MODEL_STOPS || epoch + 1 == f->epochs;
+        if (!over && stop_reason(f) & MODEL_INTERRUPTED) return between_epochs(f, epoch + 1);
     }
     TRY(minimizer_finalize(&f->t->minimizer));
     RUN_HOOKS(f->o->callbacks, on_train_end, f->model, &f->logs);
@@ -316,10 +326,9 @@ soma_status soma_model_fit(soma_model *model, const soma_fit_options *options) {
     fitting f = {.model = model, .o = options, .t = training_of(model)};
     if (!f.t) return SOMA_NO_MEMORY;
     progress_init(&f.progress, model->context, options->verbose, options->write, options->write_user);
-    int expected = MODEL_STOPS; /* an interruption that came early counts */
-    atomic_compare_exchange_strong(&model->stop, &expected, MODEL_RUNS);
+    (void)atomic_fetch_and(&model->stop, MODEL_INTERRUPTED); /* which counts also when it came early */
     soma_status status = check_options(model, options);
-    if (status == SOMA_OK) status = stop_reason(&f) == MODEL_INTERRUPTED ? SOMA_INTERRUPTED : prepare(&f);
+    if (status == SOMA_OK) status = stop_reason(&f) & MODEL_INTERRUPTED ? SOMA_INTERRUPTED : prepare(&f);
     if (status == SOMA_OK) status = run(&f);
     f.t->place.resume = false;
     if (status != SOMA_INTERRUPTED) place_clear(&f.t->place, model->context);
@@ -329,10 +338,9 @@ soma_status soma_model_fit(soma_model *model, const soma_fit_options *options) {
 }
 
 void soma_model_stop_training(soma_model *model) {
-    int expected = MODEL_RUNS;
-    if (model) atomic_compare_exchange_strong(&model->stop, &expected, MODEL_STOPS);
+    if (model) (void)atomic_fetch_or(&model->stop, MODEL_STOPS);
 }
 
 void soma_model_request_stop(soma_model *model) {
-    if (model) atomic_store(&model->stop, MODEL_INTERRUPTED);
+    if (model) (void)atomic_fetch_or(&model->stop, MODEL_INTERRUPTED);
 }

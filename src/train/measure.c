@@ -40,7 +40,7 @@ soma_status measure(soma_model *model, batches *data, const step_pair *steps, so
         averages_add(out, s, b.count);
         RUN_HOOKS(callbacks, on_test_batch_end, model, &logs);
         logs.batch++;
-        if (atomic_load_explicit(&model->stop, memory_order_relaxed) == MODEL_INTERRUPTED) return SOMA_INTERRUPTED;
+        if (atomic_load_explicit(&model->stop, memory_order_relaxed) & MODEL_INTERRUPTED) return SOMA_INTERRUPTED;
     }
     return SOMA_OK;
 }

@@ -19,13 +19,15 @@ typedef enum place_number {
     PLACE_SIZE,
     PLACE_BATCHES,
     PLACE_SAMPLES,
+    PLACE_STOPS,
     PLACE_NUMBERS
 } place_number;
 
 typedef struct fit_place {
     bool inside;               /* an epoch is under way, or was when the training was left */
     bool resume;               /* the fit that begins is to go on from here */
-    int64_t at[PLACE_NUMBERS]; /* epoch and batches done, and of what: the batch size, batches of an epoch, samples */
+    int64_t at[PLACE_NUMBERS]; /* epoch and batches done, and of what: the batch size, batches of an epoch, samples;
+                                  whether a callback has ended the training */
     place_part sums;           /* double: of the batches so far */
     place_part states[SOMA_MAX_CALLBACKS], blobs[SOMA_MAX_CALLBACKS]; /* once interrupted */
 } fit_place;
