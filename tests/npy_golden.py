@@ -23,7 +23,12 @@ CASES = [  # name, array, version
     ("complex", np.arange(2, dtype="<c8"), (1, 0)),
     ("record", np.zeros(2, dtype=[("a", "<f4"), ("b", "<i4")]), (1, 0)),
     ("unicode", np.array(["ab"]), (1, 0)),
-    ("u4", np.arange(2, dtype="<u4"), (1, 0)),
+    ("u2", np.arange(6, dtype="<u2").reshape(2, 3), (1, 0)),
+    ("u2_big", np.array([0, 1, 65535], dtype=">u2"), (1, 0)),
+    ("u4", np.array([0, 1, 4294967295], dtype="<u4"), (1, 0)),
+    ("u4_fortran", np.asfortranarray(np.arange(6, dtype="<u4").reshape(3, 2)), (1, 0)),
+    ("u8", np.array([0, 1, 2**63 - 1], dtype="<u8"), (1, 0)),
+    ("u8_beyond", np.array([0, 2**63], dtype=">u8"), (1, 0)),
 ]
 
 print("/* NPY files as NumPy", np.__version__, "writes them; made by npy_golden.py.\n"

@@ -10,9 +10,10 @@ extern "C" {
 #endif
 
 /** Reads one array written by numpy.save: versions 1 to 3, either byte order, C or Fortran order (made row-major).
+ *  uint16 and uint32 become int32 and int64, uint64 int64.
  *  path: the .npy file. -> a constant of the array's shape and dtype; NULL after an error.
  *  Errors: SOMA_IO; SOMA_FORMAT for a malformed or truncated file and for Python objects, which are never unpickled;
- *  SOMA_DTYPE for dtypes Soma lacks (unsigned beyond 8 bits, complex, strings, dates); SOMA_SHAPE beyond rank 8.
+ *  SOMA_DTYPE for dtypes Soma lacks (complex, strings, dates) and for uint64 beyond 2^63 - 1; SOMA_SHAPE beyond rank 8.
  *  Source: NumPy enhancement proposal 1 and numpy.lib.format. */
 SOMA_API soma_tensor *soma_npy_load(soma_graph *graph, const char *path);
 

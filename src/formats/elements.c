@@ -79,3 +79,29 @@ soma_status elements_transpose(elements *e) {
     e->data = to;
     return SOMA_OK;
 }
+
+soma_status elements_unsigned(elements *e, const char *what) {
+    const size_t size = soma_dtype_size(e->dtype), n = e->bytes / size;
+    const uint64_t *eight = e->data;
+    for (size_t i = 0; size == 8 && i < n; i++)
+        RETURN_IF(e->context, eight[i] > INT64_MAX, SOMA_DTYPE,
+                  "%s: element %zu is %llu, which int64 can't hold; save it as float64", what, i,
+                  (unsigned long long)eight[i]);
+    if (size == 8) return SOMA_OK;
+    elements wide = *e;
+    wide.dtype = size == 2 ? SOMA_I32 : SOMA_I64;
+    RETURN_IF(e->context, !size_mul(e->bytes, soma_dtype_size(wide.dtype) / size, &wide.bytes), SOMA_NO_MEMORY,
+              "%s: the elements don't fit in memory", what);
+    TRY(elements_alloc(&wide));
+    const uint16_t *two = e->data;
+    const uint32_t *four = e->data;
+    int32_t *to_four = wide.data;
+    int64_t *to_eight = wide.data;
+    for (size_t i = 0; i < n; i++) {
+        if (size == 2) to_four[i] = two[i];
+        if (size == 4) to_eight[i] = four[i];
+    }
+    elements_free(e);
+    *e = wide;
+    return SOMA_OK;
+}

@@ -25,5 +25,8 @@ void elements_free(elements *e);
 void elements_swap(elements *e);
 /* Elements in column-major order become row-major, in a new block. */
 SOMA_MUST_CHECK soma_status elements_transpose(elements *e);
+/* Signed elements that were unsigned ones: in the next wider dtype, int64 where there is none. SOMA_DTYPE, naming what,
+ * for one beyond 2^63 - 1. */
+SOMA_MUST_CHECK soma_status elements_unsigned(elements *e, const char *what);
 
 #endif

@@ -12,13 +12,14 @@
 
 enum { NPY_MAGIC = 6, NPY_MAX_HEADER = 1 << 20, NPY_ALIGN = 64 };
 
-/* NumPy's type letter and size to a dtype, both ways. */
+/* NumPy's type letter and size to a dtype, both ways; unsigned ones are read as signed first, see elements_unsigned. */
 static const struct {
     char kind;
     int size;
     soma_dtype dtype;
-} npy_dtypes[] = {{'f', 4, SOMA_F32}, {'f', 8, SOMA_F64}, {'f', 2, SOMA_F16}, {'i', 1, SOMA_I8},  {'i', 2, SOMA_I16},
-                  {'i', 4, SOMA_I32}, {'i', 8, SOMA_I64}, {'u', 1, SOMA_U8},  {'b', 1, SOMA_BOOL}};
+} npy_dtypes[] = {{'f', 4, SOMA_F32},  {'f', 8, SOMA_F64}, {'f', 2, SOMA_F16}, {'i', 1, SOMA_I8},
+                  {'i', 2, SOMA_I16},  {'i', 4, SOMA_I32}, {'i', 8, SOMA_I64}, {'u', 1, SOMA_U8},
+                  {'b', 1, SOMA_BOOL}, {'u', 2, SOMA_I16}, {'u', 4, SOMA_I32}, {'u', 8, SOMA_I64}};
 enum { NPY_DTYPES = sizeof npy_dtypes / sizeof *npy_dtypes };
 
 /* ---- the header ---- */
@@ -32,7 +33,7 @@ typedef struct scanner {
 
 typedef struct header {
     elements *array;
-    bool swap, fortran;
+    bool swap, fortran, is_unsigned;
     bool has_descr, has_order, has_shape;
 } header;
 
@@ -84,11 +85,12 @@ static soma_status scan_descr(scanner *s, header *h) {
         if (type[0] != npy_dtypes[i].kind || type[1] != (char)('0' + npy_dtypes[i].size) || type[2]) continue;
         h->array->dtype = npy_dtypes[i].dtype;
         h->swap = order == '>' && npy_dtypes[i].size > 1;
+        h->is_unsigned = type[0] == 'u' && npy_dtypes[i].size > 1;
         return SOMA_OK;
     }
     return error_set(s->context, SOMA_DTYPE,
                      "%s: byte %zu: NumPy dtype '%s' is not supported; save it as float32, float64, float16, int8 to "
-                     "int64, uint8 or bool",
+                     "int64, uint8 to uint64 or bool",
                      s->path, s->offset + at, descr);
 }
 
@@ -211,7 +213,8 @@ static soma_status read_elements(soma_context *context, file_stream *stream, con
     RETURN_IF(context, got, SOMA_FORMAT, "%s: byte %llu: more bytes than the header tells of", file_stream_path(stream),
               end);
     if (h->swap) elements_swap(e);
-    return h->fortran ? elements_transpose(e) : SOMA_OK;
+    if (h->fortran) TRY(elements_transpose(e));
+    return h->is_unsigned ? elements_unsigned(e, file_stream_path(stream)) : SOMA_OK;
 }
 
 soma_status npy_read(soma_context *context, file_stream *stream, elements *out) {
