@@ -33,3 +33,7 @@ void interrupt_guard(soma_model *model) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
 }
+
+bool interrupt_came(void) {
+    return received;
+}

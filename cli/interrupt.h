@@ -8,5 +8,7 @@
 
 /* From now on SIGINT and SIGTERM stop the model's training; NULL: they have their usual meaning again. */
 void interrupt_guard(soma_model *model);
+/* Whether one of them has come since. */
+bool interrupt_came(void);
 
 #endif

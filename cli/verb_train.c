@@ -178,6 +178,11 @@ static int interrupted(training *t) {
     return EXIT_INTERRUPT;
 }
 
+/* The last epoch was over, or a callback had ended the training. */
+static int interrupted_at_the_end(training *t) {
+    return cli_fail(t->c, EXIT_INTERRUPT, "interrupted after the last epoch; the model is in %s", t->r->output);
+}
+
 static int fit(training *t) {
     soma_callback lines = {.on_epoch_end = json_line};
     soma_fit_options o = {
@@ -198,10 +203,16 @@ static int fit(training *t) {
     }
     interrupt_guard(t->model);
     const soma_status status = soma_model_fit(t->model, &o);
-    interrupt_guard(NULL);
-    if (status == SOMA_INTERRUPTED) return interrupted(t);
-    if (status == SOMA_OK) return save(t);
-    const int code = cli_fail_status(t->c, EXIT_INPUT); /* what has no code of its own is about data that do not fit */
+    int code = EXIT_DONE;
+    if (status == SOMA_INTERRUPTED) {
+        code = interrupted(t);
+    } else if (status == SOMA_OK) {
+        code = save(t);
+        if (code == EXIT_DONE && interrupt_came()) code = interrupted_at_the_end(t);
+    }
+    interrupt_guard(NULL); /* only now: what is trained is not lost */
+    if (status == SOMA_INTERRUPTED || status == SOMA_OK) return code;
+    code = cli_fail_status(t->c, EXIT_INPUT); /* what has no code of its own is about data that do not fit */
     if (status == SOMA_DIVERGED) cli_hint("Nothing was saved.");
     return code;
 }

@@ -12,7 +12,7 @@ kill -INT $!
 code=0
 wait $! || code=$?
 echo "exit code $code"
-grep -v step log | tail -n 3 | sed -E 's/epoch [0-9]+/epoch N/'
+grep -Ev 'step|^Epoch' log | tail -n 3 | sed -E 's/epoch [0-9]+/epoch N/'
 soma info 'my model.soma' | grep -c history
 again=$(sed -n 's/^Go on by: //p' log)
 epochs=$(soma info 'my model.soma' | sed -nE 's/.*loss.* ([0-9]+) epochs/\1/p')
