@@ -87,9 +87,9 @@ typedef enum cpu_reduce {
  * A: element (i, s*k + p) at a[i*a_row + s*a_segment + p*a_col]: windows over an image lie so, a segment for each of
  * its rows. B: row s*k + p at b + (s*k + p)*b_row, columns = vectors*lanes, all of them readable; alignment of one
  * element is enough, of 64 bytes faster. C: row i at c + i*c_row; written whole (columns elements a row), any
- * alignment. accumulate: add to what C holds. segments and k >= 0 (0 without accumulate writes zeros). The order of a
- * sum depends on both and the tile's extents alone: in order, small tiles (up to six vectors) in two, four or eight
- * parts, between which each segment's k are dealt out in turn. */
+ * alignment. accumulate: the sums begin with what C holds, not with zeros. segments and k >= 0 (0 without accumulate
+ * writes zeros). Every sum is one chain of multiply-adds, in order: an element has the same bits whatever the tile's
+ * extents, and whether k comes at once or in pieces. */
 typedef void cpu_tile_fn(int64_t segments, int64_t k, const void *a, int64_t a_row, int64_t a_col, int64_t a_segment,
                          const void *b, int64_t b_row, void *c, int64_t c_row, bool accumulate);
 
@@ -118,9 +118,11 @@ typedef struct cpu_real {
     int rows;    /* the highest register tile, <= CPU_MAX_ROWS */
     int vectors; /* the widest register tile, in vectors, <= CPU_MAX_VECTORS */
     cpu_tile_fn *tile[CPU_A_MODES][CPU_MAX_ROWS + 1][CPU_MAX_VECTORS + 1]; /* [mode][rows][vectors], from 1 */
-    /* One row: c[j] = sum over p < k of a[p*a_step] * b[p*b_row + j], j < columns, exactly. B as it lies, no alignment:
-     * for products of a row or two, where packing B would cost more than the product. */
-    void (*row)(int64_t k, const void *a, int64_t a_step, const void *b, int64_t b_row, void *c, int64_t columns);
+    /* One row: c[j] = sum over p < k of a[p*a_step] * b[p*b_row + j], j < columns, exactly, and with a tile's bits.
+     * After every two vectors b goes on b_pair elements from where they began: in the next panel, or straight on.
+     * No alignment. One row of a tile would wait for each fma before the next; here up to eight vectors are summed. */
+    void (*row)(int64_t k, const void *a, int64_t a_step, const void *b, int64_t b_row, int64_t b_pair, void *c,
+                int64_t columns);
     cpu_map_fn *map[CPU_MAP_COUNT][8]; /* bit 0, 1, 2 of the variant: a, b, c is one number */
     cpu_reduce_fn *reduce[CPU_REDUCE_COUNT];
     cpu_load_fn *load[SOMA_DTYPE_COUNT];

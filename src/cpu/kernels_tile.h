@@ -2,24 +2,19 @@
  * Rests on vec.h. One function, inlined with constant extents for each entry of the table, so that the sums stay in
  * registers; A's rows are reached from three base pointers, since fourteen would not fit the integer registers. */
 
-/* Small tiles split k over several sums, or each fma would wait for the one before: about eight chains in all.
- * A function of the tile's shape only, so the order of every sum is too. */
-#define TILE_CHAINS(rows, vectors)                                                                                     \
-    ((rows) * (vectors) == 1 ? 8 : (rows) * (vectors) <= 3 ? 4 : (rows) * (vectors) <= 6 ? 2 : 1)
-
 /* Element (i,k) of A with its rows contiguous: base[i/5] points to row i - i%5. */
 #define TILE_ROW(base, stride, i) ((const real *)(const void *)((base)[(i) / 5] + (i) % 5 * (stride)))
 
-/* One step of k: chain sums += column of A times row of B. */
+/* One step of k: sums += column of A times row of B. */
 INLINE void V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VECTORS], const char *const base[3],
-                         int64_t stride, int64_t k, const real *b) {
+                         int64_t stride, const real *b) {
     vec row[CPU_MAX_VECTORS];
     UNROLL for (int j = 0; j < vectors; j++) {
         row[j] = V(load_loose)(b + j * LANES);
         IN_REGISTER(row[j]);
     }
     UNROLL for (int i = 0; i < rows; i++) {
-        const real *p = mode == CPU_A_ROWS ? TILE_ROW(base, stride, i) + k : (const real *)(const void *)base[0] + i;
+        const real *p = mode == CPU_A_ROWS ? TILE_ROW(base, stride, i) : (const real *)(const void *)base[0] + i;
         const vec x = V(splat)(*p);
         UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = V(fma)(x, row[j], sum[i][j]);
     }
@@ -29,42 +24,30 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t segments, int64_t k
                     int64_t a_segment, const void *b_start, int64_t b_row, void *c_start, int64_t c_row,
                     bool accumulate) {
     enum { BYTES = sizeof(real) };
-    const int chains = TILE_CHAINS(rows, vectors);
-    vec sum[8][CPU_MAX_ROWS][CPU_MAX_VECTORS];
-    UNROLL for (int q = 0; q < chains; q++) UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int j = 0; j < vectors; j++) sum[q][i][j] = (vec){0};
-
     const int64_t stride = a_stride * BYTES;
     const char *start = a;
     const real *b = b_start;
-    real *c = c_start;
+    vec sum[CPU_MAX_ROWS][CPU_MAX_VECTORS];
+    if (accumulate) {
+        const real *c = c_start;
+        UNROLL for (int i = 0; i < rows; i++, c += c_row) {
+            UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = V(load_loose)(c + j * LANES);
+        }
+    } else {
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = (vec){0};
+    }
     for (int64_t s = 0; s < segments; s++, start += a_segment * BYTES) {
         const char *base[3] = {start, start + 5 * stride, start + 10 * stride};
-        int64_t left = k;
-        for (; left >= chains; left -= chains) {
-            UNROLL for (int q = 0; q < chains; q++) {
-                V(tile_step)(mode, rows, vectors, sum[q], base, stride, mode == CPU_A_ROWS ? q : 0, b);
-                b += b_row;
-                if (mode == CPU_A_COLUMNS) base[0] += stride;
-            }
-            if (mode == CPU_A_ROWS)
-                for (int i = 0; i < 3; i++)
-                    base[i] += chains * BYTES;
-        }
-        UNROLL for (int q = 0; q < chains - 1; q++) {
-            if (q >= left) break;
-            V(tile_step)(mode, rows, vectors, sum[q], base, stride, mode == CPU_A_ROWS ? q : 0, b);
-            b += b_row;
-            if (mode == CPU_A_COLUMNS) base[0] += stride;
+        for (int64_t p = 0; p < k; p++, b += b_row) {
+            V(tile_step)(mode, rows, vectors, sum, base, stride, b);
+            for (int i = 0; i < 3; i++)
+                base[i] += mode == CPU_A_ROWS ? BYTES : stride;
         }
     }
-    UNROLL for (int w = chains / 2; w > 0; w /= 2) UNROLL for (int q = 0; q < w; q++)
-        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[q][i][j] += sum[q + w][i][j];
-
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) {
-        real *p = c + i * c_row + j * LANES;
-        if (accumulate) sum[0][i][j] += V(load_loose)(p);
-        V(store_loose)(p, sum[0][i][j]);
+    real *c = c_start;
+    FORGET(c); /* or the addresses of all rows would be kept from above, in memory */
+    UNROLL for (int i = 0; i < rows; i++, c += c_row) {
+        UNROLL for (int j = 0; j < vectors; j++) V(store_loose)(c + j * LANES, sum[i][j]);
     }
 }
 
@@ -85,30 +68,47 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t segments, int64_t k
     }
 TILE_LIST(TILE_KERNELS)
 
-/* vectors * LANES columns of one row: so many independent sums, so wide a walk over B's rows. */
-INLINE void V(row_block)(int vectors, int64_t k, const real *a, int64_t a_step, const real *b, int64_t b_row, real *c) {
+/* Some vectors of one row: so many independent sums, so wide a walk over B's rows. */
+INLINE void V(row_block)(int vectors, int64_t k, const real *a, int64_t a_step, const real *b, int64_t b_row,
+                         int64_t b_pair, real *c) {
     vec sum[8];
     UNROLL for (int j = 0; j < vectors; j++) sum[j] = (vec){0};
     for (int64_t p = 0; p < k; p++, a += a_step, b += b_row) {
         const vec x = V(splat)(*a);
-        UNROLL for (int j = 0; j < vectors; j++) sum[j] = V(fma)(x, V(load_loose)(b + j * LANES), sum[j]);
+        UNROLL for (int j = 0; j < vectors; j++) sum[j] =
+            V(fma)(x, V(load_loose)(b + j / 2 * b_pair + j % 2 * LANES), sum[j]);
     }
     UNROLL for (int j = 0; j < vectors; j++) V(store_loose)(c + j * LANES, sum[j]);
 }
 
-static void V(row)(int64_t k, const void *a, int64_t a_step, const void *b, int64_t b_row, void *c, int64_t columns) {
-    const real *x = a, *y = b;
+#define ROW_BLOCK(n)                                                                                                   \
+    case n:                                                                                                            \
+        V(row_block)(n, k, a, a_step, y, b_row, b_pair, z);                                                            \
+        break;
+static void V(row)(int64_t k, const void *a, int64_t a_step, const void *b, int64_t b_row, int64_t b_pair, void *c,
+                   int64_t columns) {
+    const real *y = b;
     real *z = c;
-    int64_t j = 0;
-    for (; j + 8 * LANES <= columns; j += 8 * LANES)
-        V(row_block)(8, k, x, a_step, y + j, b_row, z + j);
-    for (; j + LANES <= columns; j += LANES)
-        V(row_block)(1, k, x, a_step, y + j, b_row, z + j);
-    if (j == columns) return;
+    for (; columns >= 8 * LANES; columns -= 8 * LANES, y += 4 * b_pair, z += 8 * LANES)
+        V(row_block)(8, k, a, a_step, y, b_row, b_pair, z);
+    const int64_t vectors = columns / LANES;
+    switch (vectors) {
+        ROW_BLOCK(1)
+        ROW_BLOCK(2)
+        ROW_BLOCK(3)
+        ROW_BLOCK(4)
+        ROW_BLOCK(5)
+        ROW_BLOCK(6)
+        ROW_BLOCK(7)
+    default:
+        break;
+    }
+    columns -= vectors * LANES, y += vectors / 2 * b_pair + vectors % 2 * LANES, z += vectors * LANES;
+    if (columns == 0) return;
     vec sum = {0};
     for (int64_t p = 0; p < k; p++)
-        sum = V(fma)(V(splat)(x[p * a_step]), V(load_part)(y + p * b_row + j, columns - j, 0), sum);
-    V(store_part)(z + j, sum, columns - j);
+        sum = V(fma)(V(splat)(((const real *)a)[p * a_step]), V(load_part)(y + p * b_row, columns, 0), sum);
+    V(store_part)(z, sum, columns);
 }
 
 static double V(peak)(int64_t n) {

@@ -29,6 +29,9 @@
 #define IN_REGISTER(x) ((void)0)
 #endif
 
+/* What the compiler worked out from x no longer holds. */
+#define FORGET(x) __asm__("" : "+r"(x))
+
 #if VEC_BYTES == 64
 #define X86_PREFIX _mm512_
 #elif VEC_BYTES == 32

@@ -1,6 +1,6 @@
 /* Blocks of a contraction: some tiles of some panels stay in L2 while k passes piece by piece.
- * Rests on contract_frame.h. A deep product of few elements is cut along k, too: each part has a C of its own in the
- * plan's memory, and all of them are added in order, so that the number of threads changes no bit. */
+ * Rests on contract_frame.h. A deep product of few panels is cut along k, too: parts have sums of their own, which are
+ * added in order. Where there would be too few units for a team, each part is one, with a C in the plan's memory. */
 #include "base/context_internal.h"
 #include "plan/contract_frame.h"
 
@@ -33,13 +33,15 @@ static void pack_block(const frame *f, const block *b, const k_piece *k) {
 /* Where the sums of a block's panel are gathered: in C itself, among the parts, or in the thread's memory. */
 static char *sums(const frame *f, const block *b, int64_t panel, int64_t *c_row) {
     const contract *c = f->c;
+    const int64_t own = (panel - b->panel) * b->rows * c->width * f->size;
     *c_row = c->width;
-    if (c->parts > 1) {
+    if (c->parts_apart) {
         int64_t at = ((b->part * c->panels + panel) * c->batch * c->m + b->row) * c->width;
         return (char *)f->runner->plan->bases[c->partial] + at * f->size;
     }
+    if (b->part > 0) return f->accumulators + b->panels * b->rows * c->width * f->size + own;
     char *direct = frame_direct(f, b->row, panel * c->width, c_row);
-    return direct ? direct : f->accumulators + (panel - b->panel) * b->rows * c->width * f->size;
+    return direct ? direct : f->accumulators + own;
 }
 
 static void multiply(const frame *f, const block *b, const k_piece *k, int64_t panel, bool accumulate) {
@@ -99,11 +101,37 @@ static void add_parts(frame *f) {
     }
 }
 
+/* All of a part's k, piece by piece. `packed`: the block whose part of A is packed. */
+static void run_part(const frame *f, const block *b, int64_t index, int64_t *packed) {
+    const contract *c = f->c;
+    const int64_t from = c->pieces * b->part / c->parts, to = c->pieces * (b->part + 1) / c->parts;
+    for (int64_t i = from; i < to; i++) {
+        k_piece k = frame_piece(c, i);
+        if (c->pack_a && (c->pieces > 1 || *packed != index)) pack_block(f, b, &k);
+        *packed = index;
+        for (int64_t j = 0; j < b->panels; j++)
+            multiply(f, b, &k, b->panel + j, i > from);
+    }
+}
+
+/* The parts of a block one after the other. */
+static void run_parts(const frame *f, block *b, int64_t index, int64_t *packed) {
+    const contract *c = f->c;
+    const int64_t elements = b->panels * b->rows * c->width;
+    for (b->part = 0; b->part < c->parts; b->part++) {
+        run_part(f, b, index, packed);
+        if (b->part > 0)
+            f->real->map[CPU_ADD][0](f->accumulators, f->accumulators, f->accumulators + elements * f->size, NULL,
+                                     elements);
+    }
+    b->part = 0;
+}
+
 void contract_run_blocks(frame *f) {
     const contract *c = f->c;
     const int64_t blocks = c->batch / c->inner * c->blocks;
     int64_t first, last, packed = -1;
-    runner_share(f->runner, c->parts * blocks * c->panels, &first, &last);
+    runner_share(f->runner, (c->parts_apart ? c->parts : 1) * blocks * c->panels, &first, &last);
     for (int64_t u = first; u < last;) {
         int64_t index = u / c->panels;
         block b = {.part = index / blocks, .outer = index % blocks / c->blocks, .panel = u % c->panels};
@@ -111,19 +139,16 @@ void contract_run_blocks(frame *f) {
         b.tiles = minimum(c->block_tiles, c->tiles - b.first);
         b.panels = minimum(minimum(c->block_panels, c->panels - b.panel), last - u);
         set_rows(f, &b);
-        const int64_t from = c->pieces * b.part / c->parts, to = c->pieces * (b.part + 1) / c->parts;
-        for (int64_t i = from; i < to; i++) {
-            k_piece k = frame_piece(c, i);
-            if (c->pack_a && (c->pieces > 1 || packed != index)) pack_block(f, &b, &k);
-            packed = index;
+        if (c->parts_apart) {
+            run_part(f, &b, index, &packed);
+        } else {
+            run_parts(f, &b, index, &packed);
             for (int64_t j = 0; j < b.panels; j++)
-                multiply(f, &b, &k, b.panel + j, i > from);
+                finish(f, &b, b.panel + j);
         }
-        for (int64_t j = 0; c->parts == 1 && j < b.panels; j++)
-            finish(f, &b, b.panel + j);
         u += b.panels;
     }
-    if (c->parts == 1) return;
+    if (!c->parts_apart) return;
     if (f->runner->threads > 1) team_barrier(context_team(f->runner->plan->context), f->runner->thread);
     add_parts(f);
 }

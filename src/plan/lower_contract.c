@@ -1,6 +1,8 @@
-/* Contractions: where A, B and C lie, and how the product is cut into tiles, blocks and parts, by its size alone.
- * Rests on axes.c for operands that are views, on lower_program.c for the epilogue. An operand whose strides a kernel
- * cannot follow is packed by a step of its own (B) or computed into memory first. */
+/* Contractions: where A, B and C lie, and how the product is cut into tiles, blocks and parts, by its size alone. Every
+ * element is one sum in the order of k however it is cut, so a row has the same bits alone and among others; only the
+ * parts of a deep k are sums of their own, and how many there are depends on k and n. Rests on axes.c for operands that
+ * are views, on lower_program.c for the epilogue. An operand whose strides a kernel cannot follow is packed by a step
+ * of its own (B) or computed into memory first. */
 #include <string.h>
 
 #include "plan/passes.h"
@@ -70,6 +72,7 @@ enum {
     DEPTH_LEAST = 256,
     PIECE_ELEMENTS = 65536 /* of a piece of a product that is deeper than DEPTH_MAX, of A and B */,
     DEPTH_MAX = 2048,
+    DEPTH_PART = 1024 /* at least, of a part of k */,
     BLOCK_ELEMENTS = 32768 /* of C in L2 */,
     UNITS = 16 /* that threads can share */,
     PART_FLOPS = 2000000,
@@ -114,8 +117,33 @@ static soma_status pack_right(build *b, const pack_step *wanted, int *destinatio
     return SOMA_OK;
 }
 
+enum { PLAIN_ROWS = 2, ROW_VECTORS = 16 /* of a unit */, PARTS_PANELS = 4 };
+
+/* So few rows of C, with evenly spaced elements of A, that they go one by one. */
+static bool few_rows(const operands *o, const contract *c, int64_t most) {
+    const fine_axis *axis;
+    int rank = o->node->rank, simple = axes_of(&o->axes[0], rank - 1, &axis) <= 1;
+    simple = simple && axes_of(&o->axes[0], rank - 2, &axis) <= 1;
+    bool parts = c->k > DEPTH_MAX && c->n <= PARTS_PANELS * c->width;
+    return simple && !parts && (o->shared ? c->m * c->batch : c->m) <= most;
+}
+
+/* Few rows of C and B's rows contiguous: packing would read and write B once more than the product reads it. */
+static bool use_plain(const operands *o, const contract *c) {
+    if (c->n == 1 || o->b_rows > 1 || o->b_columns != 1 || o->b_column->stride != 1) return false;
+    return few_rows(o, c, PLAIN_ROWS);
+}
+
+/* One row of tiles would wait for its sums; side by side, several panels don't. */
+static void set_by_rows(contract *c, const cpu_real *real, int64_t pair) {
+    c->by_rows = true;
+    c->width = ROW_VECTORS * real->lanes;
+    c->b_pair = pair;
+    c->b_panel = ROW_VECTORS / 2 * pair;
+}
+
 /* The panels of one matrix after the other, or the same for all. */
-static void set_panels(contract *c, operands *o) {
+static void set_panels(contract *c, operands *o, const cpu_real *real) {
     c->b_row = c->width;
     c->b_panel = c->k * c->width;
     int64_t matrix = (c->n + c->width - 1) / c->width * c->b_panel;
@@ -123,17 +151,7 @@ static void set_panels(contract *c, operands *o) {
         o->strides[1][i] = o->shared ? 0 : matrix;
         matrix *= o->batch_shape[i];
     }
-}
-
-enum { PLAIN_ROWS = 2, PLAIN_WIDTH = 16 /* vectors of a unit */, PLAIN_DEPTH = 1024 };
-
-/* Few rows of C and B's rows contiguous: packing would read and write B once more than the product reads it. */
-static bool use_plain(const operands *o, const contract *c) {
-    const fine_axis *axis;
-    if (c->n == 1 || o->b_rows > 1 || o->b_columns != 1 || o->b_column->stride != 1) return false;
-    int rank = o->node->rank, simple = axes_of(&o->axes[0], rank - 1, &axis) <= 1;
-    simple = simple && axes_of(&o->axes[0], rank - 2, &axis) <= 1;
-    return simple && (o->shared ? c->m * c->batch : c->m) <= PLAIN_ROWS;
+    if (few_rows(o, c, 1)) set_by_rows(c, real, c->b_panel);
 }
 
 enum { LYING_PANELS = 4 };
@@ -203,7 +221,7 @@ static soma_status lower_packed(operands *o, contract *c, int source, const cpu_
         return SOMA_OK;
     }
     TRY(pack_right(o->b, &p, &c->b));
-    set_panels(c, o);
+    set_panels(c, o, real);
     return SOMA_OK;
 }
 
@@ -216,16 +234,15 @@ static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
     if (s->width) {
         bool straight = s->rows == c->k && s->columns == c->n && (c->n == 1 || o->b_column->stride == 1);
         if (s->width != c->width || !straight) return lower_packed(o, c, source, real);
-        set_panels(c, o);
+        set_panels(c, o, real);
         return SOMA_OK;
     }
-    bool lying = use_lying(o, c, s, real);
-    c->plain_b = use_plain(o, c) && !(lying && c->k > PLAIN_DEPTH);
-    if (!lying && !c->plain_b) return lower_packed(o, c, source, real);
-    if (c->plain_b) c->width = PLAIN_WIDTH * real->lanes;
+    bool plain = use_plain(o, c);
+    if (!plain && !use_lying(o, c, s, real)) return lower_packed(o, c, source, real);
     c->b_offset = o->axes[1].offset;
     c->b_row = o->b_rows ? o->b_row->stride : 0;
     c->b_panel = c->width;
+    if (plain) set_by_rows(c, real, 2 * real->lanes);
     return SOMA_OK;
 }
 
@@ -316,19 +333,19 @@ static void set_packed_blocks(contract *c) {
     c->block_panels = minimum(c->panels, 512 / c->width);
 }
 
-/* Deep products of few elements: C in L2, k piece by piece; in parts, if there would be too few units to share. */
+/* Deep products of few elements: C in L2, k piece by piece. A few panels are summed in parts, which are units of their
+ * own if there would be too few to share; how many, and where they begin, depends on k and n alone. */
 static void set_deep_blocks(contract *c) {
     c->blocked = true;
     c->block_panels = even_parts(c->panels, 8);
     int64_t tiles = BLOCK_ELEMENTS / (c->block_panels * c->width * c->tile_rows);
     c->block_tiles = even_parts(c->tiles, tiles < 1 ? 1 : tiles);
+    if (c->panels <= PARTS_PANELS) c->parts = minimum(parts_of(UNITS, c->panels), c->k / DEPTH_PART);
     int64_t depth = PIECE_ELEMENTS / (c->block_tiles * c->tile_rows + c->block_panels * c->width);
-    set_pieces(c, depth < DEPTH_LEAST ? DEPTH_LEAST : minimum(depth, DEPTH_PACKED));
+    set_pieces(c, depth < DEPTH_LEAST || c->parts > 1 ? DEPTH_LEAST : minimum(depth, DEPTH_PACKED));
     int64_t units = c->batch / c->inner * c->panels * parts_of(c->tiles, c->block_tiles);
     double flops = 2.0 * (double)(c->batch * c->m * c->n) * (double)c->k;
-    int64_t parts = minimum(parts_of(UNITS, units), c->pieces);
-    if (flops < (double)parts * PART_FLOPS) parts = (int64_t)(flops / PART_FLOPS);
-    if (parts > 1) c->parts = parts;
+    c->parts_apart = c->parts > 1 && units < UNITS && flops >= (double)c->parts * PART_FLOPS;
 }
 
 /* Tiles as tall as the kernels have them, even over m. */
@@ -337,7 +354,7 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->panels = parts_of(c->n, c->width);
     c->vectors = c->width / real->lanes;
     c->last_vectors = (c->n - (c->panels - 1) * c->width + real->lanes - 1) / real->lanes;
-    if (c->plain_b) {
+    if (c->by_rows) {
         c->tile_rows = c->m;
         c->stack = 1;
         return;
@@ -362,18 +379,18 @@ static void set_epilogue(contract *c) {
     tile_program *p = &c->epilogue;
     if (p->block < tile) p->block = tile;
     c->direct = -1;
-    if (p->n_instructions == 1 && p->instructions[0].kind == INSTRUCTION_STORE && !c->plain_b && c->parts == 1) {
+    if (p->n_instructions == 1 && p->instructions[0].kind == INSTRUCTION_STORE && !c->by_rows && c->parts == 1) {
         const tile_access *a = &p->accesses[p->instructions[0].access];
         if (!a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
     }
-    c->narrow = !c->plain_b && c->direct < 0 && c->dtype == SOMA_F32 && c->panels == 1 && 2 * c->n <= c->width;
+    c->narrow = !c->by_rows && c->direct < 0 && c->dtype == SOMA_F32 && c->panels == 1 && 2 * c->n <= c->width;
     for (int i = 0; i < p->n_accesses; i++)
         c->narrow = c->narrow && !p->accesses[i].width;
 }
 
 static soma_status add_partial(build *b, contract *c) {
     c->partial = -1;
-    if (c->parts == 1) return SOMA_OK;
+    if (!c->parts_apart) return SOMA_OK;
     plan_storage partial = {
         .kind = STORAGE_ARENA, .dtype = c->dtype, .elements = c->parts * c->panels * c->batch * c->m * c->width};
     c->partial = storage_add(b, &partial);
@@ -409,6 +426,6 @@ soma_status lower_contract(build *b, int index) {
     s->bytes = (double)b->plan->storages[c.a].bytes + (double)b->plan->storages[c.b].bytes;
     step_count(b, s, &c.epilogue);
     step_set_parallel(s);
-    s->barrier_inside = s->parallel && c.parts > 1;
+    s->barrier_inside = s->parallel && c.parts_apart;
     return SOMA_OK;
 }

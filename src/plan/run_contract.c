@@ -8,7 +8,8 @@ static size_t align_up(size_t bytes) {
 }
 
 static size_t accumulator_bytes(const contract *c) {
-    int64_t tiles = c->plain_b ? 1 : c->blocked && c->parts == 1 ? c->block_tiles * c->block_panels : c->stack;
+    int64_t tiles = c->by_rows ? 1 : c->blocked && !c->parts_apart ? c->block_tiles * c->block_panels : c->stack;
+    if (c->parts > 1 && !c->parts_apart) tiles *= 2; /* the sums so far, and a part's */
     return align_up((size_t)(tiles * c->tile_rows * c->width) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
 }
 
@@ -101,7 +102,7 @@ void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t colum
 
 /* ---- a row or two ---- */
 
-/* B as it lies: one unit is a wide piece of the few rows. */
+/* One unit is a wide piece of the few rows. B in panels has whole vectors. */
 static void run_rows(frame *f) {
     const contract *c = f->c;
     int64_t first, last, outer = c->batch / c->inner, m = c->inner * c->m;
@@ -109,10 +110,12 @@ static void run_rows(frame *f) {
     for (int64_t u = first; u < last; u++) {
         int64_t matrix = u / c->panels, panel = u % c->panels, column = panel * c->width;
         const char *b = frame_b(f, matrix, panel, &(k_piece){0});
+        int64_t columns = minimum(c->width, c->n - column);
+        if (c->b_pair > 2 * f->real->lanes) columns = (columns + f->real->lanes - 1) & -(int64_t)f->real->lanes;
         for (int64_t i = 0; i < m; i++) {
             int64_t batch = axes_offset(c->batch_rank, c->batch_shape, c->a_batch, matrix * c->inner + i / c->m);
-            f->real->row(c->k, f->a + (batch + i % c->m * c->a_row) * f->size, c->a_col, b, c->b_row,
-                         f->accumulators + i * c->width * f->size, minimum(c->width, c->n - column));
+            f->real->row(c->k, f->a + (batch + i % c->m * c->a_row) * f->size, c->a_col, b, c->b_row, c->b_pair,
+                         f->accumulators + i * c->width * f->size, columns);
         }
         frame_finish(f, f->accumulators, matrix * m, m, column);
     }
@@ -198,7 +201,7 @@ void contract_run(const contract *c, const plan_runner *runner) {
     f.packed = f.accumulators + c->packed_at;
     f.panel = f.accumulators + c->panel_at;
     f.scratch = f.accumulators + c->scratch_at;
-    if (c->plain_b)
+    if (c->by_rows)
         run_rows(&f);
     else if (c->blocked)
         contract_run_blocks(&f);

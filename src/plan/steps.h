@@ -152,7 +152,8 @@ typedef struct contract {
     int64_t b_offset, b_row, b_panel, b_batch[CONTRACT_AXES];
     bool pack_b; /* by each thread, panel by panel, from b as `right` says */
     pack_step right;
-    bool plain_b;                               /* a row or two of C, B row-major: no tiles */
+    bool by_rows;                               /* a row or two of C, B as it lies or in panels: no tiles; */
+    int64_t b_pair;                             /* then two vectors of B's columns begin so far from the next two */
     int64_t width, vectors, last_vectors;       /* of a panel of B and C; vectors of the last one */
     int64_t panels, tile_rows, tiles;           /* rows of a register tile; tiles over the rows that have one B */
     int64_t stack;                              /* tiles that share an epilogue */
@@ -163,9 +164,10 @@ typedef struct contract {
     bool blocked; /* blocks of C, through k piece by piece */
     bool pack_a;  /* A's part of a block and piece in a form of its own */
     int64_t block_tiles, block_panels, blocks;
-    int64_t parts; /* of k's pieces, each with a C of its own: added in order at the end */
-    int partial;   /* storage of [parts][panels][batch*m][width] when parts > 1, else -1 */
-    int direct;    /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
+    int64_t parts;    /* of k's pieces, each with sums of its own: added in order */
+    bool parts_apart; /* parts are units of their own */
+    int partial;      /* storage of [parts][panels][batch*m][width] then, else -1 */
+    int direct;       /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
     size_t packed_at, panel_at, scratch_at, scratch_bytes; /* of a thread's scratch: where its parts begin, all of it */
     tile_program epilogue;
 } contract;
