@@ -20,6 +20,12 @@ const option recipe_options[] = {
     SHARED_Y(recipe),
     {.name = "test-x", .kind = OPTION_CONFIG, AT(test_x), .argument = "FILE", .help = "samples to test with"},
     {.name = "test-y", .kind = OPTION_CONFIG, AT(test_y), .argument = "FILE", .help = "what these should give"},
+    SHARED_SAMPLE_WEIGHT(recipe, "how much each sample counts in the loss: .npy or\nIDX (in YAML also a list)"),
+    {.name = "test-sample-weight",
+     .kind = OPTION_CONFIG,
+     AT(test_sample_weight),
+     .argument = "FILE",
+     .help = "the same for those to test with"},
     SHARED_SAMPLES(recipe, "train on the first N samples only"),
     {.name = "validation-split",
      .kind = OPTION_NUMBER,
@@ -35,6 +41,13 @@ const option recipe_options[] = {
      .low = 1,
      .high = 1e9,
      .help = "measure them after every N-th epoch (default 1)"},
+    {.name = "validation-batch-size",
+     .kind = OPTION_INT,
+     AT(validation_batch_size),
+     .argument = "N",
+     .low = 1,
+     .high = 1e9,
+     .help = "samples at a time (default: the batch size)"},
     {.name = "validate-on-test",
      .kind = OPTION_FLAG,
      AT(validate_on_test),
@@ -99,6 +112,13 @@ const option recipe_options[] = {
      .low = 1,
      .high = 1e9,
      .help = "passes over the samples (default 5)"},
+    {.name = "initial-epoch",
+     .kind = OPTION_INT,
+     AT(initial_epoch),
+     .argument = "N",
+     .low = 0,
+     .high = 1e9,
+     .help = "number of the first epoch (default 0)"},
     SHARED_BATCH_SIZE(recipe, "samples a step (default 32)"),
     {.name = "steps-per-epoch",
      .kind = OPTION_INT,
@@ -170,6 +190,9 @@ static void drop_rivals(const option_table *flags, recipe *r) {
     if (option_given(flags, "layers") && !option_given(flags, "hidden")) r->hidden = NULL;
     if (option_given(flags, "dataset") && !option_given(flags, "x")) r->x = r->y = r->test_x = r->test_y = NULL;
     if (option_given(flags, "x") && !option_given(flags, "dataset")) r->dataset = NULL;
+    if (!option_given(flags, "dataset") && !option_given(flags, "x")) return;
+    if (!option_given(flags, "sample-weight")) r->sample_weight = NULL; /* of other samples */
+    if (!option_given(flags, "test-sample-weight")) r->test_sample_weight = NULL;
 }
 
 int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], recipe *r) {
@@ -192,6 +215,9 @@ int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], re
     if (r->x && !r->y) return cli_fail(c, wrong, "%s: y is missing: what the samples should give", where);
     if ((r->test_x != NULL) != (r->test_y != NULL))
         return cli_fail(c, wrong, "%s: test_x and test_y need each other", where);
+    if (r->initial_epoch >= r->epochs)
+        return cli_fail(c, wrong, "%s: initial_epoch %lld leaves none of %lld epochs", where,
+                        (long long)r->initial_epoch, (long long)r->epochs);
     if (r->layers && r->hidden) return cli_fail(c, wrong, "%s: both layers and hidden describe the network", where);
     if (r->validation_split > 0 && r->validate_on_test)
         return cli_fail(c, wrong, "%s: both validation_split and validate_on_test are given", where);
@@ -434,6 +460,13 @@ static int read_callbacks(cli *c, const recipe *r, soma_fit_options *out) {
     return EXIT_DONE;
 }
 
+int recipe_test_weights(cli *c, const recipe *r, const data_source *test, const double **out) {
+    *out = NULL;
+    if (!r->test_sample_weight || !test->data) return EXIT_DONE;
+    return source_read_weights(c, r->test_sample_weight, r->path ? r->path : "--test-sample-weight", "weights",
+                               soma_dataset_samples(test->data), false, out);
+}
+
 int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_fit_options *out) {
     out->data = train->data;
     out->batch_size = r->batch_size;
@@ -442,7 +475,12 @@ int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_f
     out->no_shuffle = !r->shuffle;
     out->validation_split = r->validation_split;
     out->validation_freq = r->validation_freq;
+    out->validation_batch_size = r->validation_batch_size;
+    out->initial_epoch = r->initial_epoch;
     int code = r->class_weight ? read_class_weight(c, r, train, out) : EXIT_DONE;
+    if (code == EXIT_DONE && r->sample_weight)
+        code = source_read_weights(c, r->sample_weight, r->path ? r->path : "--sample-weight", "weights",
+                                   soma_dataset_samples(train->data), r->samples > 0, &out->sample_weight);
     if (code == EXIT_DONE && r->callbacks) code = read_callbacks(c, r, out);
     return code;
 }

@@ -12,7 +12,7 @@ typedef struct recipe {
     const config_node *root;
     /* data */
     const char *dataset;
-    const config_node *x, *y, *test_x, *test_y;
+    const config_node *x, *y, *test_x, *test_y, *sample_weight, *test_sample_weight;
     int64_t samples;
     double validation_split;
     bool validate_on_test, shuffle;
@@ -24,7 +24,7 @@ typedef struct recipe {
     /* training */
     const config_node *optimizer, *loss, *metrics, *class_weight, *callbacks;
     double learning_rate;
-    int64_t epochs, batch_size, steps_per_epoch, validation_freq, seed;
+    int64_t epochs, initial_epoch, batch_size, steps_per_epoch, validation_freq, validation_batch_size, seed;
     const char *resume;
     /* output */
     const char *output, *plots;
@@ -43,8 +43,10 @@ int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], re
 const char *recipe_name(cli *c, const recipe *r);
 /* Opens the samples to train on and, if there are some, to test with (else test->data is NULL). */
 int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *test);
-/* What fit takes beside the data: callbacks and the weights of classes; the callbacks are freed by fit. */
+/* What fit takes beside the data: callbacks and the weights of samples and classes; the callbacks are freed by fit. */
 int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_fit_options *out);
+/* The weights of the samples to test with; NULL when there are none. */
+int recipe_test_weights(cli *c, const recipe *r, const data_source *test, const double **out);
 /* The library's last error as a message with the place in node that it is about. Returns the exit code. */
 int recipe_refuse(cli *c, const recipe *r, const config_node *node);
 /* Whether layers say what goes in, and the network of such ones: recipe_graph.c. */

@@ -20,6 +20,9 @@
 #define SHARED_X(type, words) SHARED_ROW(type, x, .name = "x", .kind = OPTION_CONFIG, .argument = "FILE", .help = words)
 #define SHARED_Y(type)                                                                                                 \
     SHARED_ROW(type, y, .name = "y", .kind = OPTION_CONFIG, .argument = "FILE", .help = "what they should give")
+/* const config_node *sample_weight */
+#define SHARED_SAMPLE_WEIGHT(type, words)                                                                              \
+    SHARED_ROW(type, sample_weight, .name = "sample-weight", .kind = OPTION_CONFIG, .argument = "FILE", .help = words)
 /* int64_t samples */
 #define SHARED_SAMPLES(type, words)                                                                                    \
     SHARED_ROW(type, samples, .name = "samples", .kind = OPTION_INT, .argument = "N", .low = 1, .high = 9e15,          \

@@ -230,6 +230,9 @@ static int read_any(cli *c, const config_node *node, const char *what, soma_data
                     soma_array_data *out) {
     if (!node) return EXIT_DONE;
     if (node->kind == CONFIG_WORD) {
+        if (node->at.column > 1 && access(node->word, R_OK) != 0) /* a configuration's, not a flag's */
+            return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s: cannot be opened: %s", what, node->at.line, node->at.column,
+                            node->word, strerror(errno));
         *file = source_read_array(c, node->word);
         if (!*file) return EXIT_INPUT;
         *out = soma_dataset_x(*file);
@@ -266,6 +269,31 @@ int source_open_arrays(cli *c, const config_node *x, const config_node *y, const
     }
     soma_dataset_destroy(files[0]);
     soma_dataset_destroy(files[1]);
+    return code;
+}
+
+int source_read_weights(cli *c, const config_node *node, const char *file, const char *what, int64_t n, bool cut,
+                        const double **out) {
+    if (!cli_context(c)) return EXIT_FAILED;
+    soma_dataset *data = NULL;
+    inline_array list = {0};
+    soma_array_data array = {.data = NULL};
+    int code = read_any(c, node, file, &data, &list, &array);
+    const char *name = array_name(c, node, file, what);
+    if (code == EXIT_DONE && array_sample_size(array) != 1)
+        code = cli_fail(c, EXIT_INPUT, "%s: one number a sample is expected, not %s", name,
+                        text_shape(c, array.rank, array.shape));
+    if (code == EXIT_DONE && (cut ? array.shape[0] < n : array.shape[0] != n))
+        code = cli_fail(c, EXIT_INPUT, "%s: %lld weights, but there are %lld samples", name, (long long)array.shape[0],
+                        (long long)n);
+    double *weights = cli_alloc(c, (size_t)n + 1, sizeof *weights);
+    for (int64_t i = 0; i < n && code == EXIT_DONE; i++) {
+        weights[i] = array_item(array, i);
+        if (!isfinite(weights[i]))
+            code = cli_fail(c, EXIT_INPUT, "%s: the weight of sample %lld is no number", name, (long long)i);
+    }
+    soma_dataset_destroy(data);
+    *out = weights;
     return code;
 }
 

@@ -38,6 +38,10 @@ file_kind file_look(cli *c, const char *path);
 /* One array of a file, as a dataset without labels. NULL after a message. */
 soma_dataset *source_read_array(cli *c, const char *path);
 void source_close(data_source *source);
+/* A weight for each of n samples, from a file (.npy, IDX) or a list, in the command's memory; more than n are left
+ * alone where the samples were cut. what: the option, for messages. */
+int source_read_weights(cli *c, const config_node *node, const char *file, const char *what, int64_t n, bool cut,
+                        const double **out);
 /* The first samples only; all when n is 0. */
 int source_limit(cli *c, data_source *source, int64_t n);
 

@@ -7,7 +7,7 @@
 
 typedef struct evaluation {
     const char *dataset;
-    const config_node *x, *y;
+    const config_node *x, *y, *sample_weight;
     int part;
     int64_t samples, batch_size;
 } evaluation;
@@ -17,6 +17,7 @@ static const option evaluate_options[] = {
     SHARED_PART(evaluation),
     SHARED_X(evaluation, "samples: .npy or IDX"),
     SHARED_Y(evaluation),
+    SHARED_SAMPLE_WEIGHT(evaluation, "how much each counts in the loss: .npy or IDX"),
     SHARED_SAMPLES(evaluation, "the first N only"),
     SHARED_BATCH_SIZE(evaluation, "changes the speed only (default 256)"),
     {.name = NULL},
@@ -39,7 +40,13 @@ static int measure(cli *c, const evaluation *e, soma_model *model, const data_so
         const int code = source_check_labels(c, source, shape[rank - 1]);
         if (code != EXIT_DONE) return code;
     }
-    const soma_scores s = soma_evaluate(model, source->data, .batch_size = e->batch_size);
+    const double *weights = NULL;
+    if (e->sample_weight) {
+        const int code = source_read_weights(c, e->sample_weight, "--sample-weight", "weights",
+                                             soma_dataset_samples(source->data), e->samples > 0, &weights);
+        if (code != EXIT_DONE) return code;
+    }
+    const soma_scores s = soma_evaluate(model, source->data, .batch_size = e->batch_size, .sample_weight = weights);
     if (s.status != SOMA_OK) return cli_fail_status(c, EXIT_INPUT);
     if (!c->json) {
         printf("samples: %lld\nloss: %.4f\n", (long long)soma_dataset_samples(source->data), s.loss);

@@ -16,6 +16,7 @@ typedef struct training {
     const recipe *r;
     data_source train, test;
     soma_model *model;
+    const double *test_weights;
     soma_scores scores;
     const char *pictures[4];
     int n_pictures;
@@ -191,7 +192,9 @@ static int fit(training *t) {
         .terminate_on_nan = true,
         .verbose = progress_mode(t),
     };
-    const int wrong = recipe_fit_options(t->c, t->r, &t->train, &o);
+    int wrong = recipe_fit_options(t->c, t->r, &t->train, &o);
+    if (wrong == EXIT_DONE) wrong = recipe_test_weights(t->c, t->r, &t->test, &t->test_weights);
+    if (t->r->validate_on_test) o.validation_sample_weight = t->test_weights;
     int n = 0; /* the lines come last: what the others know is saved by their places */
     while (n < SOMA_MAX_CALLBACKS && o.callbacks[n])
         n++;
@@ -252,7 +255,7 @@ static int draw_all(training *t) {
 
 static int measure_and_report(training *t) {
     if (t->test.data) {
-        t->scores = soma_evaluate(t->model, t->test.data);
+        t->scores = soma_evaluate(t->model, t->test.data, .sample_weight = t->test_weights);
         if (t->scores.status != SOMA_OK) return cli_fail_status(t->c, EXIT_INPUT);
     }
     const int code = t->r->plots ? draw_all(t) : EXIT_DONE;

@@ -13,20 +13,9 @@
 
 #include <soma/soma.h>
 
+#include "support/expect.h"
 #include "support/needs.h"
 #include "support/scratch.h"
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
-
-static void expect_near(const char *what, double value, double expected, double tolerance) {
-    if (!(fabs(value - expected) <= tolerance)) fail_msg("%s: %.17g, expected %.17g", what, value, expected);
-}
 
 static soma_variable *kernel_of(soma_model *net) {
     return soma_layer_get_weight(soma_model_get_layer(net, 0), 0);
@@ -236,12 +225,45 @@ static void weights_stay_with_their_samples(void **state) {
     soma_dataset_destroy(data);
 }
 
+/* What is measured counts samples as training does: in evaluate, in a held out share, in validation data. */
+static void measuring_counts_them_too(void **state) {
+    (void)state;
+    double x[N], y[N], weight[N], all = 0, last = 0;
+    int64_t shape[] = {N, 1};
+    for (int i = 0; i < N; i++) {
+        x[i] = cos(i);
+        y[i] = 0.1 * i;
+        weight[i] = i % 4;
+        all += weight[i] * pow(0.5 * x[i] - y[i], 2) / N;
+        if (i >= N - 5) last += weight[i] * pow(0.5 * x[i] - y[i], 2) / 5;
+    }
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F64, 2, shape, x},
+                                                  (soma_array_data){SOMA_F64, 2, shape, y}, true);
+    soma_model *net = line();
+    for (int64_t batch = 3; batch < N; batch += 8)
+        expect_near("evaluate", soma_evaluate(net, data, .batch_size = batch, .sample_weight = weight).loss, all, 1e-7);
+    expect_ok(soma_set_learning_rate(net, 0)); /* the line stays */
+    expect_ok(soma_fit(net, data, .validation_split = 0.25, .sample_weight = weight, .validation_batch_size = 2));
+    expect_near("held out", soma_history_get(net, "val_loss", -1), last, 1e-7);
+    expect_ok(soma_fit(net, data, .validation_data = data, .validation_sample_weight = weight));
+    expect_near("validation data", soma_history_get(net, "val_loss", -1), all, 1e-7);
+    assert_true(fabs(soma_history_get(net, "loss", -1) - all) > 0.1); /* whose samples count 1 */
+    weight[7] = (double)NAN;
+    assert_int_equal(soma_evaluate(net, data, .sample_weight = weight).status, SOMA_INVALID);
+    expect_error(SOMA_INVALID, "[evaluate] the weight of sample 7 is nan");
+    assert_int_equal(soma_fit(net, data, .sample_weight = weight), SOMA_INVALID);
+    expect_error(SOMA_INVALID, "[fit] the weight of sample 7 is nan");
+    soma_model_destroy(net);
+    soma_dataset_destroy(data);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
         TEST(identity_is_the_unit_matrix),       TEST(orthogonal_is),
         TEST(variance_scaling_has_its_variance), TEST(constraints_hold_after_a_step),
         TEST(samples_count_as_they_are_told),    TEST(weights_stay_with_their_samples),
+        TEST(measuring_counts_them_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,9 +115,10 @@ typedef struct soma_fit_options {
     int64_t validation_freq;       /* 1: after every epoch */
     const double *class_weight;    /* how much the samples of class 0, 1, ... count in the loss */
     int n_class_weight;            /* how many numbers those are */
-    const double *sample_weight;   /* how much each sample of data counts in the loss; the validation's count 1 */
-    bool terminate_on_nan;         /* SOMA_DIVERGED as soon as the loss is not a finite number */
-    soma_write_fn *write;          /* where progress goes; default stderr */
+    const double *sample_weight;   /* how much each sample of data counts in the loss, a held out share's too */
+    const double *validation_sample_weight; /* the same for validation_data */
+    bool terminate_on_nan;                  /* SOMA_DIVERGED as soon as the loss is not a finite number */
+    soma_write_fn *write;                   /* where progress goes; default stderr */
     void *write_user;
 } soma_fit_options;
 /** Trains: soma_fit(net, train, .epochs = 5, .batch_size = 128). Samples may have any shape of the elements that the
@@ -200,6 +201,7 @@ typedef struct soma_evaluate_options {
     soma_dataset *data;
     int64_t batch_size; /* default 256: it changes the speed only */
     soma_callback *callbacks[SOMA_MAX_CALLBACKS];
+    const double *sample_weight; /* how much each sample counts in the loss, as in fit */
 } soma_evaluate_options;
 /** Loss and metrics on data: soma_evaluate(net, test). */
 #define soma_evaluate(model, ...) soma_model_evaluate(model, &(soma_evaluate_options){.data = __VA_ARGS__})

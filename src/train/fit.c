@@ -6,7 +6,6 @@
 
 #include "train/progress.h"
 #include "train/run.h"
-#include "train/sample_weights.h"
 
 typedef struct fitting {
     soma_model *model;
@@ -21,7 +20,7 @@ typedef struct fitting {
     bool watched; /* somebody looks at every batch */
     bool timed;   /* somebody looks at the time */
     progress progress;
-    sample_weights weights;
+    sample_weights weights, validation_weights;
     averages averages, measured;
     /* What callbacks and the progress see: columns in order, first those of the training alone. */
     const char *names[TRAINING_KEYS];
@@ -81,11 +80,19 @@ static soma_status prepare_data(fitting *f) {
     if (f->train_steps.rest) TRY(step_bind(f->train_steps.rest, &any));
     f->n_batches = batches_count(&f->train_batches);
     if (o->steps_per_epoch > 0 && o->steps_per_epoch < f->n_batches) f->n_batches = o->steps_per_epoch;
-    TRY(sample_weights_init(&f->weights, f->model, o, soma_dataset_samples(f->train), f->train_steps.batch));
+    if (o->sample_weight || o->class_weight)
+        TRY(sample_weights_init(&f->weights, f->model, "fit", o->sample_weight, soma_dataset_samples(f->train),
+                                f->train_steps.batch));
+    TRY(sample_weights_by_class(&f->weights, f->model, o));
     TRY(averages_init(&f->averages, f->model, f->train_steps.full));
     if (!f->validation) return SOMA_OK;
     int64_t size = o->validation_batch_size ? o->validation_batch_size : f->batch_size;
-    TRY(step_pair_get(f->model, STEP_TEST, f->validation, size, false, &f->validation_steps));
+    const double *weights = o->validation_sample_weight; /* a share has those of its samples */
+    if (!o->validation_data) weights = o->sample_weight ? o->sample_weight + soma_dataset_samples(f->train) : NULL;
+    TRY(step_pair_get(f->model, STEP_TEST, f->validation, size, weights != NULL, &f->validation_steps));
+    if (weights)
+        TRY(sample_weights_init(&f->validation_weights, f->model, "fit: validation", weights,
+                                soma_dataset_samples(f->validation), 1));
     TRY(batches_init(&f->validation_batches, f->validation, f->validation_steps.batch, false, 0));
     f->has_validation_batches = true;
     return averages_init(&f->measured, f->model, f->validation_steps.full);
@@ -172,6 +179,7 @@ static void release(fitting *f) {
     if (f->has_train_batches) batches_deinit(&f->train_batches);
     if (f->has_validation_batches) batches_deinit(&f->validation_batches);
     sample_weights_deinit(&f->weights, f->model);
+    sample_weights_deinit(&f->validation_weights, f->model);
     averages_deinit(&f->averages, f->model);
     averages_deinit(&f->measured, f->model);
     soma_dataset_destroy(f->parts[0]);
@@ -261,7 +269,8 @@ static soma_status train_epoch(fitting *f) {
 
 static soma_status validate(fitting *f, int64_t done) {
     RUN_HOOKS(f->o->callbacks, on_test_begin, f->model, &f->logs);
-    soma_status status = measure(f->model, &f->validation_batches, &f->validation_steps, f->o->callbacks, &f->measured);
+    soma_status status = measure(f->model, &f->validation_batches, &f->validation_steps, &f->validation_weights,
+                                 f->o->callbacks, &f->measured);
     if (status != SOMA_OK && status != SOMA_INTERRUPTED) return status;
     RUN_HOOKS(f->o->callbacks, on_test_end, f->model, &f->logs);
     return status == SOMA_OK ? SOMA_OK : leave(f, done);

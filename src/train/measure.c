@@ -27,8 +27,8 @@ soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset 
     return out->rest ? SOMA_OK : training_failure(model);
 }
 
-soma_status measure(soma_model *model, batches *data, const step_pair *steps, soma_callback *const *callbacks,
-                    averages *out) {
+soma_status measure(soma_model *model, batches *data, const step_pair *steps, sample_weights *weights,
+                    soma_callback *const *callbacks, averages *out) {
     soma_logs logs = {.batches = batches_count(data)};
     batch_rows b;
     averages_clear(out);
@@ -36,7 +36,7 @@ soma_status measure(soma_model *model, batches *data, const step_pair *steps, so
     while (batches_next(data, &b)) {
         step *s = step_pair_for(steps, b.count);
         RUN_HOOKS(callbacks, on_test_batch_begin, model, &logs);
-        TRY(step_run_batch(s, &b, NULL));
+        TRY(step_run_batch(s, &b, sample_weights_of(weights, data, &b)));
         averages_add(out, s, b.count);
         RUN_HOOKS(callbacks, on_test_batch_end, model, &logs);
         logs.batch++;
@@ -69,11 +69,17 @@ static soma_scores scores_of(const averages *a) {
 static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, averages *result) {
     TRY(training_check_data(model, "evaluate", o->data, true));
     step_pair steps;
-    TRY(step_pair_get(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, false, &steps));
+    TRY(step_pair_get(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH,
+                      o->sample_weight != NULL, &steps));
     batches data;
     TRY(batches_init(&data, o->data, steps.batch, false, 0));
-    soma_status status = begin_test(model, o, &steps, result);
-    if (status == SOMA_OK) status = measure(model, &data, &steps, o->callbacks, result);
+    sample_weights weights = {0};
+    soma_status status = SOMA_OK;
+    if (o->sample_weight)
+        status = sample_weights_init(&weights, model, "evaluate", o->sample_weight, soma_dataset_samples(o->data), 1);
+    if (status == SOMA_OK) status = begin_test(model, o, &steps, result);
+    if (status == SOMA_OK) status = measure(model, &data, &steps, &weights, o->callbacks, result);
+    sample_weights_deinit(&weights, model);
     batches_deinit(&data);
     if (status != SOMA_OK && status != SOMA_INTERRUPTED) return status;
     RUN_HOOKS(o->callbacks, on_test_end, model, &(soma_logs){0});

@@ -6,6 +6,7 @@
 #include <soma/data.h>
 
 #include "data/batches.h"
+#include "train/sample_weights.h"
 #include "train/step.h"
 
 enum { MEASURE_BATCH = 256 }; /* for evaluate and predict: large enough to be fast, small enough for the cache */
@@ -54,8 +55,8 @@ static inline step *step_pair_for(const step_pair *pair, int64_t count) {
 
 /* Measures into out, which is cleared first, without callbacks' begin and end; allocates nothing. callbacks ends with
  * NULL. */
-soma_status measure(soma_model *model, batches *data, const step_pair *steps, soma_callback *const *callbacks,
-                    averages *out);
+soma_status measure(soma_model *model, batches *data, const step_pair *steps, sample_weights *weights,
+                    soma_callback *const *callbacks, averages *out);
 /* Seconds from some fixed moment. */
 double run_seconds(void);
 

@@ -2,6 +2,7 @@
  * Rests on sample_weights.h. A class' weight is a factor of the weights of its samples, as in Keras. */
 #include "train/sample_weights.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Class numbers of n samples: labels that are whole numbers, or the place of the largest of several. */
@@ -17,7 +18,8 @@ static const int64_t *classes_of(soma_graph *graph, const soma_dataset *data, in
     return soma_data(soma_cast(labels, SOMA_I64));
 }
 
-static soma_status weigh_classes(sample_weights *w, soma_model *model, const soma_fit_options *o) {
+soma_status sample_weights_by_class(sample_weights *w, soma_model *model, const soma_fit_options *o) {
+    if (!o->class_weight) return SOMA_OK;
     soma_graph *graph = soma_graph_create(model->context);
     const int64_t *classes = graph ? classes_of(graph, o->data, w->n) : NULL;
     soma_status status = classes ? SOMA_OK : training_failure(model);
@@ -33,18 +35,20 @@ static soma_status weigh_classes(sample_weights *w, soma_model *model, const som
     return status;
 }
 
-soma_status sample_weights_init(sample_weights *w, soma_model *model, const soma_fit_options *o, int64_t n,
+soma_status sample_weights_init(sample_weights *w, soma_model *model, const char *what, const double *each, int64_t n,
                                 int64_t batch) {
-    if (!o->sample_weight && !o->class_weight) return SOMA_OK;
     w->all = mem_alloc(model->context, (size_t)n * sizeof *w->all);
     if (!w->all) return SOMA_NO_MEMORY;
     w->n = n;
     w->batch = mem_alloc(model->context, (size_t)batch * sizeof *w->batch);
     if (!w->batch) return SOMA_NO_MEMORY;
     w->size = batch;
-    for (int64_t i = 0; i < n; i++)
-        w->all[i] = o->sample_weight ? (float)o->sample_weight[i] : 1;
-    return o->class_weight ? weigh_classes(w, model, o) : SOMA_OK;
+    for (int64_t i = 0; i < n; i++) {
+        w->all[i] = each ? (float)each[i] : 1;
+        RETURN_IF(model->context, !isfinite(w->all[i]), SOMA_INVALID, "[%s] the weight of sample %lld is %g", what,
+                  (long long)i, each ? each[i] : 1);
+    }
+    return SOMA_OK;
 }
 
 void sample_weights_deinit(sample_weights *w, const soma_model *model) {

@@ -13,9 +13,11 @@ typedef struct sample_weights {
     int64_t size;
 } sample_weights;
 
-/* For the first n samples of the data. */
-soma_status sample_weights_init(sample_weights *w, soma_model *model, const soma_fit_options *o, int64_t n,
+/* For n samples in batches of so many; each: the user's numbers, NULL for none. what: "fit", for errors. */
+soma_status sample_weights_init(sample_weights *w, soma_model *model, const char *what, const double *each, int64_t n,
                                 int64_t batch);
+/* Times those of the classes, where the options have some; the samples are the data's first. */
+soma_status sample_weights_by_class(sample_weights *w, soma_model *model, const soma_fit_options *o);
 void sample_weights_deinit(sample_weights *w, const soma_model *model);
 /* The weights of the batch that batches_next has just given; NULL when there are none. */
 const float *sample_weights_of(sample_weights *w, const batches *from, const batch_rows *b);

@@ -87,3 +87,21 @@ mistake 13 "  - early_stoping: {patience: 3}"
 mistake 13 "  - early_stopping: {monitor: loss, patience: many}"
 mistake 13 "  - early_stopping: {monitor: happiness}"
 mistake 14 "  - csv_logger: {file: log.csv}"
+
+# weights of samples: those that count nothing might as well say anything
+points=("x: [[0], [1], [2], [3]]" "y: [[1], [3], [5], [99]]" "layers: [{dense: 1}]" "loss: mse" "metrics: []" "epochs: 60"
+    "optimizer: {sgd: {learning_rate: 0.1}}" "test_x: [[4], [5]]" "test_y: [[9], [0]]" "output: line.soma")
+config "${points[@]}" "sample_weight: [1, 1, 1, 0]" "test_sample_weight: [1, 0]"
+soma train net.yaml --quiet
+run soma evaluate line.soma --x '[[4], [5]]' --y '[[9], [0]]' --sample-weight '[1, 0]' | sed -E 's/(loss: [0-9.]{4}).*/\1/'
+run soma evaluate line.soma --x '[[4], [5]]' --y '[[9], [0]]' --sample-weight '[1]'
+config "${points[@]}" "initial_epoch: 58" "validation_split: 0.5" "validation_batch_size: 1"
+soma train net.yaml 2>&1 | grep -c Epoch
+config "${points[@]}" "sample_weight: [1, 1, 1]"
+run soma train net.yaml --quiet
+config "${points[@]}" "sample_weight: [[1, 2], [1, 1], [1, 1], [1, 1]]"
+run soma train net.yaml --quiet
+config "${points[@]}" "sample_weight: weights.npy"
+run soma train net.yaml --quiet
+config "${points[@]}" "initial_epoch: 60"
+run soma train net.yaml --quiet
