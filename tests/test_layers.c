@@ -237,6 +237,23 @@ static void spatial_dropout_drops_channels(void **state) {
     expect_error(SOMA_SHAPE, "[SpatialDropout2D] a sample of rank 2 is given, not 3");
 }
 
+static void spatial_dropout_knows_channels_first(void **state) {
+    (void)state;
+    soma_model *net = soma_sequential(soma_spatial_dropout_2d(0.5, .data_format = "channels_first"));
+    const float *v = soma_data(apply(net, soma_ones(NULL, SOMA_F32, SOMA_DIMS(50, 40, 2, 3)), true));
+    assert_non_null(v);
+    int dropped = 0;
+    for (int channel = 0; channel < 50 * 40; channel++) {
+        float first = v[channel * 6];
+        assert_true(first == 0 || first == 2);
+        for (int i = 1; i < 6; i++)
+            assert_true(v[channel * 6 + i] == first);
+        dropped += first == 0;
+    }
+    assert_in_range(dropped, 1000 - 5 * 23, 1000 + 5 * 23);
+    soma_model_destroy(net);
+}
+
 static void recurrent_dropout_is_noise_of_training(void **state) {
     (void)state;
     soma_model *net = soma_sequential(soma_lstm(8, .dropout = 0.5, .recurrent_dropout = 0.5));
@@ -416,9 +433,9 @@ static void mistakes(void **state) {
         {"{\"input_shape\": [6], \"layers\": [{\"layer_normalization\": 2}]}", "[LayerNormalization] axis 2 is not"},
         {"{\"input_shape\": [6, 5], \"layers\": [{\"permute\": [2, 2]}]}", "[Permute] dims must be the numbers 1 to 2"},
         {"{\"input_shape\": [4, 5], \"layers\": [{\"cropping_1d\": [2, 2]}]}", "nothing is left of an axis of 4"},
-        {"{\"input_shape\": [4, 5], \"layers\": [{\"cropping_1d\": [1, 2, 3]}]}", "3 sizes are given, not 1 or 2"},
+        {"{\"input_shape\": [4, 5], \"layers\": [{\"cropping_1d\": [1, 2, 3]}]}", "cropping has 3 numbers, not 1 or 2"},
         {"{\"input_shape\": [4, 5, 1], \"layers\": [{\"zero_padding_2d\": [1, 2, 3]}]}",
-         "3 sizes are given, not 1, one an axis or 4"},
+         "padding has 3 numbers, not 1, one an axis or 4"},
         {"{\"input_shape\": [4, 5], \"layers\": [{\"bidirectional\": {\"layer\": {\"dense\": 3}}}]}",
          "Dense is no recurrent layer"},
         {"{\"input_shape\": [4, 5], \"layers\": [\"bidirectional\"]}", "nothing is no recurrent layer"},
@@ -438,6 +455,14 @@ static void mistakes(void **state) {
          "unknown option 'laye'"},
         {"{\"input_shape\": [4], \"layers\": [\"embedding\"]}", "[Embedding] input_dim is 0"},
         {"{\"input_shape\": [4], \"layers\": [{\"softmax\": 5}]}", "axis"},
+        {"{\"input_shape\": [4, 64], \"layers\": [{\"group_normalization\": 0}]}", "groups must not be 0"},
+        {"{\"input_shape\": [4, 4, 2], \"layers\": [{\"flatten\": \"channels\"}]}", "it must be channels_last or"},
+        {"{\"input_shape\": [4, 0, 2], \"layers\": [\"flatten\"]}", "an extent of a sample is 0"},
+        {"{\"layers\": [{\"dense\": {\"units\": 2, \"input_shape\": [[2, 3]]}}]}", "input_shape must be a list"},
+        {"{\"layers\": [{\"dense\": {\"units\": 2, \"input_shape\": [0]}}]}", "whole numbers that are not zero"},
+        {"{\"input_shape\": [4, 4, 2, 2], \"layers\": [{\"conv_lstm_2d\": {\"filters\": 1, \"kernel_size\": 1, "
+         "\"data_format\": \"first\"}}]}",
+         "[ConvLSTM2D] data_format is 'first'"},
     };
     for (int i = 0; i < COUNT(cases); i++) {
         soma_model *net = soma_model_from_json(NULL, cases[i].json);
@@ -461,6 +486,7 @@ int main(void) {
         TEST(frozen_statistics_stay),
         TEST(noise_has_its_moments),
         TEST(spatial_dropout_drops_channels),
+        TEST(spatial_dropout_knows_channels_first),
         TEST(recurrent_dropout_is_noise_of_training),
         TEST(orthogonal_is),
         TEST(weights_of_recurrent_layers),

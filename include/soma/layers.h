@@ -159,13 +159,16 @@ typedef struct soma_repeat_vector_options {
 #define soma_repeat_vector(...) soma_repeat_vector_create(&(soma_repeat_vector_options){.n = __VA_ARGS__})
 SOMA_API soma_layer *soma_repeat_vector_create(const soma_repeat_vector_options *options);
 
-/** Places before and after each axis but the batch and the channels, which come last: of 1D {both} or {before, after};
- * of 2D {all}, {rows, columns} or {top, bottom, left, right}; of 3D {all}, three, or six numbers. -1 stands for none.
- *  ZeroPadding (batch, ..., channels) adds zeros: default {1}. Cropping takes away: default {1}.
+/** Places before and after each axis but the batch and the channels: of 1D {both} or {before, after};
+ * of 2D {all}, {rows, columns} or {top, bottom, left, right}; of 3D {all}, three, or six numbers. -1 stands for none
+ *  (in files also 0, and pairs as lists of their own: [[1, 2], [0, 3]]).
+ *  ZeroPadding (batch, places..., channels) adds zeros: default {1}. Cropping takes away: default {1}. With data_format
+ *  "channels_first" x is (batch, channels, places...).
  *  Keras ZeroPadding1D/2D/3D, Cropping1D/2D/3D. */
 typedef struct soma_borders_options {
     SOMA_LAYER_OPTIONS
     int64_t sizes[SOMA_MAX_RANK];
+    const char *data_format; /* "channels_last" */
 } soma_borders_options;
 #define soma_zero_padding_1d(...) soma_zero_padding_1d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
 #define soma_zero_padding_2d(...) soma_zero_padding_2d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
@@ -273,7 +276,8 @@ SOMA_API soma_layer *soma_gaussian_noise_create(const soma_gaussian_noise_option
 
 /** GaussianDropout: x N(1, rate / (1 - rate)). AlphaDropout: rate of the elements become selu's limit, and all are
  * scaled so that mean 0 and variance 1 stay. SpatialDropout: whole channels become 0, the others are scaled by 1 / (1 -
- * rate): x (batch, ..., channels). Keras GaussianDropout, AlphaDropout, SpatialDropout1D/2D/3D. */
+ * rate): x (batch, ..., channels), or with data_format "channels_first" (batch, channels, ...). Keras GaussianDropout,
+ * AlphaDropout, SpatialDropout1D/2D/3D. */
 #define soma_gaussian_dropout(...) soma_gaussian_dropout_create(&(soma_dropout_options){.rate = __VA_ARGS__})
 #define soma_alpha_dropout(...) soma_alpha_dropout_create(&(soma_dropout_options){.rate = __VA_ARGS__})
 #define soma_spatial_dropout_1d(...) soma_spatial_dropout_1d_create(&(soma_dropout_options){.rate = __VA_ARGS__})
@@ -385,13 +389,15 @@ SOMA_API soma_layer *soma_gru_cell_create(const soma_gru_options *options);
  *  all steps. i, f, o = recurrent_activation(x * W + h * U + b), and so on; strides, padding and dilation are of x * W,
  *  while h * U keeps the places. Weights: kernel (kernel_size..., channels, 4 filters), recurrent_kernel
  *  (kernel_size..., filters, 4 filters), bias (4 filters). Lists have one number for all axes of places or one for
- * each. Shi 2015, Keras ConvLSTM1D/2D/3D. */
+ * each. With data_format "channels_first" x is (batch, steps, channels, places...), and so are results and states. Shi
+ * 2015, Keras ConvLSTM1D/2D/3D. */
 typedef struct soma_conv_lstm_options {
     SOMA_STEPS_OPTIONS
     int64_t filters;
     int64_t kernel_size[SOMA_MAX_RANK];
     int64_t strides[SOMA_MAX_RANK];       /* 1 */
     const char *padding;                  /* "valid"; or "same" */
+    const char *data_format;              /* "channels_last" */
     int64_t dilation_rate[SOMA_MAX_RANK]; /* 1 */
     SOMA_GATE_OPTIONS
     soma_activation_fn *recurrent_activation; /* sigmoid */

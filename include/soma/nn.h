@@ -493,9 +493,11 @@ typedef struct soma_dense_options {
 #define soma_dense(...) soma_dense_create(&(soma_dense_options){.units = __VA_ARGS__})
 SOMA_API soma_layer *soma_dense_create(const soma_dense_options *options);
 
-/** (batch, a, b, ...) -> (batch, a b ...). */
+/** (batch, a, b, ...) -> (batch, a b ...). With data_format "channels_first" the channels, axis a, become the last one
+ *  first, so that the order is that of channels_last. */
 typedef struct soma_flatten_options {
     SOMA_LAYER_OPTIONS
+    const char *data_format; /* "channels_last": x as it is */
 } soma_flatten_options;
 #define soma_flatten(...) soma_flatten_create(&(soma_flatten_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_flatten_create(const soma_flatten_options *options);
@@ -519,7 +521,8 @@ SOMA_API soma_layer *soma_activation_create(const soma_activation_options *optio
 /** While training, each element becomes 0 with probability rate, else is scaled by 1 / (1 - rate). */
 typedef struct soma_dropout_options {
     SOMA_LAYER_OPTIONS
-    double rate; /* in [0, 1) */
+    double rate;             /* in [0, 1) */
+    const char *data_format; /* of spatial dropout, see layers.h */
 } soma_dropout_options;
 #define soma_dropout(...) soma_dropout_create(&(soma_dropout_options){.rate = __VA_ARGS__})
 SOMA_API soma_layer *soma_dropout_create(const soma_dropout_options *options);

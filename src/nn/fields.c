@@ -348,17 +348,39 @@ static soma_status read_function(const field_names *names, const char *who, cons
     return fields_read_numbers(names, who, entry, numbers, parameters, entry->n);
 }
 
+/* Borders, of which there may be none: a zero in a file is meant, and -1 stands for it in the list. */
+static bool is_border(const soma_field *f) {
+    static const char *const borders[] = {"padding", "cropping", "pads", "output_padding"};
+    for (size_t i = 0; i < sizeof borders / sizeof *borders; i++) {
+        if (strcmp(f->name, borders[i]) == 0) return true;
+    }
+    return false;
+}
+
+/* The numbers of a list, also of lists within it, [[1, 2], [3, 4]], behind the *n that are there. */
+static soma_status add_extents(const field_names *names, const char *who, const soma_field *f, const json_node *node,
+                               int64_t *shape, int *n) {
+    if (json_node_kind(node) == JSON_IS_ARRAY) {
+        for (int64_t i = 0; i < json_node_count(node); i++) {
+            const json_node *one = json_node_at(node, i);
+            if (json_node_kind(one) == JSON_IS_ARRAY && !is_border(f)) return wrong(names, who, f, "a list of numbers");
+            TRY(add_extents(names, who, f, one, shape, n));
+        }
+        return SOMA_OK;
+    }
+    if (*n == SOMA_MAX_RANK) return wrong(names, who, f, "a list of at most 8 whole numbers");
+    if (!json_node_integer(node, &shape[*n])) return wrong(names, who, f, "a list of whole numbers");
+    if (shape[*n] == 0 && is_border(f)) shape[*n] = -1;
+    if (shape[*n] == 0) return wrong(names, who, f, "a list of whole numbers that are not zero");
+    (*n)++;
+    return SOMA_OK;
+}
+
 static soma_status read_shape(const field_names *names, const char *who, const soma_field *f, const json_node *node,
                               int64_t *shape) {
+    int n = 0;
     memset(shape, 0, SOMA_MAX_RANK * sizeof *shape);
-    if (json_node_integer(node, &shape[0])) return SOMA_OK;
-    int64_t n = json_node_kind(node) == JSON_IS_ARRAY ? json_node_count(node) : -1;
-    if (n < 0 || n > SOMA_MAX_RANK) return wrong(names, who, f, "a list of at most 8 whole numbers");
-    for (int64_t i = 0; i < n; i++) {
-        if (!json_node_integer(json_node_at(node, i), &shape[i]) || shape[i] == 0)
-            return wrong(names, who, f, "a list of whole numbers that are not zero");
-    }
-    return SOMA_OK;
+    return add_extents(names, who, f, node, shape, &n);
 }
 
 static soma_status read_dtype(const field_names *names, const char *who, const soma_field *f, const json_node *node,
@@ -400,7 +422,10 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
             *(int64_t *)value = (int64_t)number;
             return SOMA_OK;
         }
-        return json_node_integer(node, value) ? SOMA_OK : wrong(names, who, f, "a whole number");
+        if (!json_node_integer(node, value)) return wrong(names, who, f, "a whole number");
+        RETURN_IF(names->context, *(int64_t *)value == 0 && f->standard != 0 && f->low != f->high, SOMA_INVALID,
+                  "[%s] %s must not be 0", who, f->name);
+        return SOMA_OK;
     case SOMA_FIELD_WORD:
         if (!json_node_string(node) || !read_word(f->name, json_node_string(node), &number))
             return wrong(names, who, f, "one of its words");

@@ -8,11 +8,14 @@
 #include "nn/recurrent.h"
 
 #define CONV_LSTM soma_conv_lstm_options
+enum { STATES = 2 };
+
 static const soma_field fields[] = {
     {.name = "filters", .kind = SOMA_FIELD_INT, .offset = offsetof(CONV_LSTM, filters), .low = 1, .high = 0x1p31},
     PLACES_LIST_FIELD(CONV_LSTM, kernel_size),
     PLACES_LIST_FIELD(CONV_LSTM, strides),
     PLACES_STRING_FIELD(CONV_LSTM, padding),
+    PLACES_STRING_FIELD(CONV_LSTM, data_format),
     PLACES_LIST_FIELD(CONV_LSTM, dilation_rate),
     STEPS_FIELDS(CONV_LSTM),
     GATE_FIELDS(CONV_LSTM),
@@ -40,17 +43,19 @@ static soma_status windows_of(const soma_layer *layer, const soma_tensor *x, win
     return places_list(layer, "dilation_rate", o->dilation_rate, w->places, 1, w->input.dilation);
 }
 
-static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
-    (void)n;
+static soma_tensor *walk(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n);
+
+/* The weights, and the states of stateful layers; x with the channels last. */
+static soma_status build_for(soma_layer *layer, soma_tensor *x) {
     const CONV_LSTM *o = soma_layer_options(layer);
     windows w;
-    TRY(windows_of(layer, inputs[0], &w));
+    TRY(windows_of(layer, x, &w));
     soma_weight_options kernel = {.name = "kernel",
                                   .rank = w.places + 2,
                                   .initializer = o->kernel_initializer,
                                   .regularizer = o->kernel_regularizer};
     memcpy(kernel.shape, w.size, (size_t)w.places * sizeof *w.size);
-    kernel.shape[w.places] = soma_dim(inputs[0], -1);
+    kernel.shape[w.places] = soma_dim(x, -1);
     kernel.shape[w.places + 1] = 4 * o->filters;
     if (!kernel.initializer.build) kernel.initializer = soma_glorot_uniform();
     TRY(soma_layer_add_weight(layer, &kernel));
@@ -68,8 +73,8 @@ static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
     if (!bias.initializer.build && !o->no_unit_forget_bias) bias.initializer.build = recurrent_forget_bias;
     if (!o->no_bias) TRY(soma_layer_add_weight(layer, &bias));
     if (!o->stateful) return SOMA_OK;
-    soma_trace trace = {.graph = inputs[0]->graph, .shapes_only = true}; /* how many places do the states have? */
-    const soma_tensor *y = layer->kind->call(layer, &trace, inputs, 1);
+    soma_trace trace = {.graph = x->graph, .shapes_only = true}; /* how many places do the states have? */
+    const soma_tensor *y = walk(layer, &trace, &x, 1);
     if (!y) return SOMA_SHAPE;
     int axis = o->return_sequences ? 2 : 1;
     for (int i = 0; i < 2; i++)
@@ -122,7 +127,8 @@ static soma_tensor *convolve(soma_layer *layer, soma_trace *trace, soma_tensor *
     return soma_reshape(y, y->rank + 1, shape);
 }
 
-static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+/* With the channels last. */
+static soma_tensor *walk(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     const CONV_LSTM *o = soma_layer_options(layer);
     soma_tensor *x = layer_cast(layer, inputs[0]);
     conv_walk c = {.kernel = soma_trace_weight(trace, layer, 1)};
@@ -132,7 +138,7 @@ static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *cons
                         .mask = soma_trace_mask(trace, inputs[0]),
                         .batch = x->shape[0],
                         .steps = x->shape[1],
-                        .n_states = 2,
+                        .n_states = STATES,
                         .advance = advance,
                         .user = &c};
     int64_t shape[SOMA_MAX_RANK];
@@ -151,6 +157,51 @@ static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *cons
     for (int i = 0; trace->memory && n == 1 && i < 2; i++)
         if (!recurrent_recall(&w, i, x->dtype, rank, state)) return NULL;
     return recurrent_run(&w, first);
+}
+
+/* ---- channels in either place ---- */
+
+/* x (batch, steps, channels, places...) with the channels last, if they are not; NULL after an error. */
+static soma_tensor *turned(const soma_layer *layer, soma_tensor *x, bool *first) {
+    const CONV_LSTM *o = soma_layer_options(layer);
+    if (places_order(layer, o->data_format, first) != SOMA_OK) return NULL;
+    return *first && x->rank > 2 ? places_last_from(x, 2) : x;
+}
+
+static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
+    (void)n;
+    bool first;
+    soma_tensor *x = turned(layer, inputs[0], &first);
+    return x ? build_for(layer, x) : SOMA_INVALID;
+}
+
+/* The results of a walk with the channels first. */
+static soma_tensor *turn_back(soma_layer *layer, soma_trace *trace, soma_tensor *y) {
+    const CONV_LSTM *o = soma_layer_options(layer);
+    soma_tensor *const *states, *result = places_first_to(y, o->return_sequences ? 2 : 1);
+    int n = o->return_state && result ? soma_trace_outputs(trace, &states) : 0;
+    if (!n) return result;
+    soma_tensor **back = arena_alloc(&trace->graph->arena, (size_t)n * sizeof *back);
+    if (!back) return NULL;
+    for (int i = 0; i < n; i++)
+        back[i] = places_first_to(states[i], 1);
+    soma_trace_set_outputs(trace, layer, back, n);
+    return result;
+}
+
+static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    bool first;
+    soma_tensor *given[1 + STATES] = {turned(layer, inputs[0], &first)};
+    if (!given[0]) return NULL;
+    if (!first) return walk(layer, trace, inputs, n);
+    if (soma_trace_mask(trace, inputs[0])) soma_trace_set_mask(trace, given[0], soma_trace_mask(trace, inputs[0]));
+    for (int i = 1; i < n; i++) {
+        given[i] = places_last_from(inputs[i], 1);
+        if (!given[i]) return NULL;
+    }
+    soma_tensor *y = walk(layer, trace, given, n), *result = y ? turn_back(layer, trace, y) : NULL;
+    if (result && soma_trace_mask(trace, y)) soma_trace_set_mask(trace, result, soma_trace_mask(trace, y));
+    return result;
 }
 
 #define CONV_LSTM_LAYER(word, class_name)                                                                              \

@@ -151,7 +151,7 @@ static soma_status transpose_cut(const soma_layer *layer, const soma_tensor *x, 
     RETURN_IF(layer->context, given > 1 && given != w->places, SOMA_INVALID,
               "[%s] output_padding has %d numbers, not 1 or %d", layer->kind->name, given, w->places);
     bool told = output_padding(o, w->places, extra), pads = places_count(o->pads) > 0;
-    if (pads) TRY(places_borders(layer, "pads", o->pads, w->places, w->window.pads));
+    if (pads) TRY(places_borders(layer, "pads", o->pads, w->places, 0, w->window.pads));
     for (int i = 0; i < w->places; i++) {
         int64_t stride = w->window.strides[i], span = (w->size[i] - 1) * w->window.dilation[i] + 1, cut;
         RETURN_IF(layer->context, told && extra[i] >= stride, SOMA_INVALID,

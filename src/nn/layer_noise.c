@@ -6,7 +6,7 @@
 
 #include <soma/layers.h>
 
-#include "nn/layer.h"
+#include "nn/places.h"
 
 static const soma_field noise_fields[] = {{.name = "stddev",
                                            .kind = SOMA_FIELD_NUMBER,
@@ -42,6 +42,10 @@ soma_layer *soma_gaussian_noise_create(const soma_gaussian_noise_options *option
 static const soma_field rate_fields[] = {
     {.name = "rate", .kind = SOMA_FIELD_NUMBER, .offset = offsetof(soma_dropout_options, rate), .low = 0, .high = 1},
     {.name = NULL}};
+static const soma_field spatial_fields[] = {
+    {.name = "rate", .kind = SOMA_FIELD_NUMBER, .offset = offsetof(soma_dropout_options, rate), .low = 0, .high = 1},
+    PLACES_STRING_FIELD(soma_dropout_options, data_format),
+    {.name = NULL}};
 
 /* Bool of a shape, true with probability 1 - rate. */
 static soma_tensor *keep(soma_tensor *x, const int64_t *shape, double rate, soma_tensor *step) {
@@ -62,12 +66,20 @@ static soma_tensor *alpha(soma_tensor *x, double rate, soma_tensor *step) {
     return soma_add_scalar(soma_mul_scalar(y, a), b);
 }
 
-static soma_tensor *spatial(soma_tensor *x, double rate, soma_tensor *step) {
+/* One draw for all places of a channel, the last axis or the one after the batch. */
+static soma_tensor *spatial_of(soma_tensor *x, double rate, soma_tensor *step, int channels) {
     int64_t shape[SOMA_MAX_RANK];
     for (int i = 0; i < x->rank; i++)
-        shape[i] = i == 0 || i == x->rank - 1 ? x->shape[i] : 1;
+        shape[i] = i == 0 || i == channels ? x->shape[i] : 1;
     return soma_where(keep(x, shape, rate, step), soma_mul_scalar(x, 1 / (1 - rate)),
                       soma_scalar(x->graph, x->dtype, 0));
+}
+
+static soma_tensor *spatial(soma_tensor *x, double rate, soma_tensor *step) {
+    return spatial_of(x, rate, step, x->rank - 1);
+}
+static soma_tensor *spatial_first(soma_tensor *x, double rate, soma_tensor *step) {
+    return spatial_of(x, rate, step, 1);
 }
 
 typedef soma_tensor *drop_fn(soma_tensor *x, double rate, soma_tensor *step);
@@ -81,19 +93,22 @@ static soma_tensor *drop(soma_layer *layer, soma_trace *trace, soma_tensor *cons
                    layer->kind->name);
     RETURN_NULL_IF(layer->context, x && rank && x->rank != rank, SOMA_SHAPE,
                    "[%s] a sample of rank %d is given, not %d", layer->kind->name, x->rank - 1, rank - 1);
+    bool first;
+    if (places_order(layer, o->data_format, &first) != SOMA_OK) return NULL;
     if (!x || !soma_trace_training(trace) || o->rate == 0) return x;
     soma_tensor *step = soma_trace_step(trace);
-    return step ? function(x, o->rate, step) : NULL;
+    if (!step) return NULL;
+    return first && function == spatial ? spatial_first(x, o->rate, step) : function(x, o->rate, step);
 }
 
-#define DROPOUT(word, class_name, function, rank)                                                                      \
+#define DROPOUT(word, class_name, function, rank, field_list)                                                          \
     static soma_tensor *word(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {                \
         (void)n;                                                                                                       \
         return drop(layer, trace, inputs, rank, function);                                                             \
     }                                                                                                                  \
     const soma_layer_class layer_##word = {.name = class_name,                                                         \
                                            .size = sizeof(soma_dropout_options),                                       \
-                                           .fields = rate_fields,                                                      \
+                                           .fields = field_list,                                                       \
                                            .min_inputs = 1,                                                            \
                                            .max_inputs = 1,                                                            \
                                            .call = word,                                                               \
@@ -101,9 +116,9 @@ static soma_tensor *drop(soma_layer *layer, soma_trace *trace, soma_tensor *cons
     soma_layer *soma_##word##_create(const soma_dropout_options *options) {                                            \
         return soma_layer_create(&layer_##word, options);                                                              \
     }
-DROPOUT(gaussian_dropout, "GaussianDropout", gaussian, 0)
-DROPOUT(alpha_dropout, "AlphaDropout", alpha, 0)
-DROPOUT(spatial_dropout_1d, "SpatialDropout1D", spatial, 3)
-DROPOUT(spatial_dropout_2d, "SpatialDropout2D", spatial, 4)
-DROPOUT(spatial_dropout_3d, "SpatialDropout3D", spatial, 5)
+DROPOUT(gaussian_dropout, "GaussianDropout", gaussian, 0, rate_fields)
+DROPOUT(alpha_dropout, "AlphaDropout", alpha, 0, rate_fields)
+DROPOUT(spatial_dropout_1d, "SpatialDropout1D", spatial, 3, spatial_fields)
+DROPOUT(spatial_dropout_2d, "SpatialDropout2D", spatial, 4, spatial_fields)
+DROPOUT(spatial_dropout_3d, "SpatialDropout3D", spatial, 5, spatial_fields)
 #undef DROPOUT

@@ -1,5 +1,5 @@
 /* Layers that move places about: Permute, RepeatVector, ZeroPadding, Cropping, UpSampling.
- * Rests on views, which cost nothing, and on pad. Channels come last.
+ * Rests on views, which cost nothing, and on pad.
  * Sizes are lists as in Keras, short or long: one number for all, one an axis, or two an axis. */
 #include <stddef.h>
 
@@ -69,73 +69,66 @@ soma_layer *soma_repeat_vector_create(const soma_repeat_vector_options *options)
 
 /* ---- ZeroPadding and Cropping ---- */
 
-enum { PLACES = 3 };
-
-/* sizes[axis][0] before and [1] after, of a list for so many axes. */
-static soma_status borders(const soma_layer *layer, const soma_tensor *x, int axes, int64_t sizes[PLACES][2]) {
+static soma_tensor *pad(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)trace, (void)n;
     const soma_borders_options *o = soma_layer_options(layer);
-    int n = places_count(o->sizes);
-    RETURN_IF(layer->context, n > 1 && n != axes && n != 2 * axes, SOMA_INVALID, "[%s] %d sizes are given, not 1%s%d",
-              layer->kind->name, n, axes == 1 ? " or " : ", one an axis or ", 2 * axes);
-    RETURN_IF(layer->context, x->rank != axes + 2, SOMA_SHAPE, "[%s] a sample of rank %d is given, not %d",
-              layer->kind->name, x->rank - 1, axes + 1);
+    int64_t sizes[MOST_PLACES][2], before[SOMA_MAX_RANK] = {0}, after[SOMA_MAX_RANK] = {0};
+    bool first;
+    int axes = places_of(layer);
+    if (places_format(layer, inputs[0], o->data_format, &first) != SOMA_OK ||
+        places_borders(layer, "padding", o->sizes, axes, 1, sizes) != SOMA_OK)
+        return NULL;
     for (int i = 0; i < axes; i++) {
-        for (int side = 0; side < 2; side++) {
-            int64_t size = n == 0 ? 1 : o->sizes[n == 1 ? 0 : n == axes ? i : 2 * i + side];
-            sizes[i][side] = size < 0 ? 0 : size;
-        }
-    }
-    return SOMA_OK;
-}
-
-static soma_tensor *pad(soma_layer *layer, soma_tensor *const *inputs, int axes) {
-    int64_t sizes[PLACES][2], before[SOMA_MAX_RANK] = {0}, after[SOMA_MAX_RANK] = {0};
-    if (borders(layer, inputs[0], axes, sizes) != SOMA_OK) return NULL;
-    for (int i = 0; i < axes; i++) {
-        before[i + 1] = sizes[i][0];
-        after[i + 1] = sizes[i][1];
+        before[i + 1 + first] = sizes[i][0];
+        after[i + 1 + first] = sizes[i][1];
     }
     return soma_pad(inputs[0], before, after, 0);
 }
 
-static soma_tensor *crop(soma_layer *layer, soma_tensor *const *inputs, int axes) {
-    int64_t sizes[PLACES][2];
-    if (borders(layer, inputs[0], axes, sizes) != SOMA_OK) return NULL;
+static soma_tensor *crop(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    (void)trace, (void)n;
+    const soma_borders_options *o = soma_layer_options(layer);
+    int64_t sizes[MOST_PLACES][2];
+    bool first;
+    int axes = places_of(layer);
+    if (places_format(layer, inputs[0], o->data_format, &first) != SOMA_OK ||
+        places_borders(layer, "cropping", o->sizes, axes, 1, sizes) != SOMA_OK)
+        return NULL;
     soma_tensor *y = inputs[0];
     for (int i = 0; y && i < axes; i++) {
-        int64_t extent = y->shape[i + 1];
+        int64_t extent = y->shape[i + 1 + first];
         RETURN_NULL_IF(layer->context, sizes[i][0] >= extent || sizes[i][1] >= extent - sizes[i][0], SOMA_SHAPE,
                        "[%s] nothing is left of an axis of %lld", layer->kind->name, (long long)extent);
-        y = soma_slice_axis(y, i + 1, sizes[i][0], extent - sizes[i][1], 1);
+        y = soma_slice_axis(y, i + 1 + first, sizes[i][0], extent - sizes[i][1], 1);
     }
     return y;
 }
 
 static const soma_field padding_fields[] = {
-    {.name = "padding", .kind = SOMA_FIELD_SHAPE, .offset = offsetof(soma_borders_options, sizes)}, {.name = NULL}};
+    {.name = "padding", .kind = SOMA_FIELD_SHAPE, .offset = offsetof(soma_borders_options, sizes)},
+    PLACES_STRING_FIELD(soma_borders_options, data_format),
+    {.name = NULL}};
 static const soma_field cropping_fields[] = {
-    {.name = "cropping", .kind = SOMA_FIELD_SHAPE, .offset = offsetof(soma_borders_options, sizes)}, {.name = NULL}};
+    {.name = "cropping", .kind = SOMA_FIELD_SHAPE, .offset = offsetof(soma_borders_options, sizes)},
+    PLACES_STRING_FIELD(soma_borders_options, data_format),
+    {.name = NULL}};
 
-#define BORDERS(word, class_name, function, field_list, axes)                                                          \
-    static soma_tensor *word(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {                \
-        (void)trace, (void)n;                                                                                          \
-        return function(layer, inputs, axes);                                                                          \
-    }                                                                                                                  \
+#define BORDERS(word, class_name, function, field_list)                                                                \
     const soma_layer_class layer_##word = {.name = class_name,                                                         \
                                            .size = sizeof(soma_borders_options),                                       \
                                            .fields = field_list,                                                       \
                                            .min_inputs = 1,                                                            \
                                            .max_inputs = 1,                                                            \
-                                           .call = word};                                                              \
+                                           .call = function};                                                          \
     soma_layer *soma_##word##_create(const soma_borders_options *options) {                                            \
         return soma_layer_create(&layer_##word, options);                                                              \
     }
-BORDERS(zero_padding_1d, "ZeroPadding1D", pad, padding_fields, 1)
-BORDERS(zero_padding_2d, "ZeroPadding2D", pad, padding_fields, 2)
-BORDERS(zero_padding_3d, "ZeroPadding3D", pad, padding_fields, 3)
-BORDERS(cropping_1d, "Cropping1D", crop, cropping_fields, 1)
-BORDERS(cropping_2d, "Cropping2D", crop, cropping_fields, 2)
-BORDERS(cropping_3d, "Cropping3D", crop, cropping_fields, 3)
+BORDERS(zero_padding_1d, "ZeroPadding1D", pad, padding_fields)
+BORDERS(zero_padding_2d, "ZeroPadding2D", pad, padding_fields)
+BORDERS(zero_padding_3d, "ZeroPadding3D", pad, padding_fields)
+BORDERS(cropping_1d, "Cropping1D", crop, cropping_fields)
+BORDERS(cropping_2d, "Cropping2D", crop, cropping_fields)
+BORDERS(cropping_3d, "Cropping3D", crop, cropping_fields)
 #undef BORDERS
 
 /* ---- UpSampling ---- */

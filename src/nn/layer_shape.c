@@ -4,17 +4,26 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "nn/layer.h"
+#include "nn/places.h"
 
 static soma_tensor *flatten(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)layer, (void)trace, (void)n;
+    (void)trace, (void)n;
+    const soma_flatten_options *o = soma_layer_options(layer);
     const soma_tensor *x = inputs[0];
+    bool first;
+    if (places_order(layer, o->data_format, &first) != SOMA_OK) return NULL;
     int64_t features = shape_size(x->rank - 1, x->shape + 1);
-    return soma_reshape(inputs[0], SOMA_DIMS(x->shape[0], features));
+    return soma_reshape(places_last(inputs[0], first && x->rank > 2), SOMA_DIMS(x->shape[0], features));
 }
 
-const soma_layer_class layer_flatten = {
-    .name = "Flatten", .size = sizeof(soma_flatten_options), .min_inputs = 1, .max_inputs = 1, .call = flatten};
+static const soma_field flatten_fields[] = {PLACES_STRING_FIELD(soma_flatten_options, data_format), {.name = NULL}};
+
+const soma_layer_class layer_flatten = {.name = "Flatten",
+                                        .size = sizeof(soma_flatten_options),
+                                        .fields = flatten_fields,
+                                        .min_inputs = 1,
+                                        .max_inputs = 1,
+                                        .call = flatten};
 
 soma_layer *soma_flatten_create(const soma_flatten_options *options) {
     return soma_layer_create(&layer_flatten, options);

@@ -30,14 +30,18 @@ int places_count(const int64_t *list);
 /* One number for each of n axes from a list of none (standard), one or n, each at least 1 and below 2^31. */
 soma_status places_list(const soma_layer *layer, const char *option, const int64_t *list, int n, int64_t standard,
                         int64_t *out);
-/* Before and after each of n axes from a list of one, n or 2 n; -1 stands for none. */
-soma_status places_borders(const soma_layer *layer, const char *option, const int64_t *list, int n,
+/* Before and after each of n axes from a list of none (standard), one, n or 2 n; -1 stands for none. */
+soma_status places_borders(const soma_layer *layer, const char *option, const int64_t *list, int n, int64_t standard,
                            int64_t out[MOST_PLACES][2]);
-/* Whether channels come first, and whether x has the rank for that. */
+/* Whether channels come first, by the words for it. */
+soma_status places_order(const soma_layer *layer, const char *data_format, bool *channels_first);
+/* The same, and whether x has the rank for that. */
 soma_status places_format(const soma_layer *layer, const soma_tensor *x, const char *data_format, bool *channels_first);
-/* x with the channels last; and y back again. */
+/* x with the channels last; and y back again. They come first behind the batch, or behind batch and steps. */
 soma_tensor *places_last(soma_tensor *x, bool channels_first);
 soma_tensor *places_first(soma_tensor *y, bool channels_first);
+soma_tensor *places_last_from(soma_tensor *x, int axis);
+soma_tensor *places_first_to(soma_tensor *y, int axis);
 /* Padding, in words or numbers, of windows of these sizes over x, channels last; strides and dilation are in window. */
 soma_status places_padding(const soma_layer *layer, const soma_tensor *x, const window_layer_options *o,
                            const int64_t *size, soma_window_options *window);

@@ -64,6 +64,19 @@ case("zero padding 2d, four", ("zero_padding_2d", {"padding": [1, 2, 3, -1]}), [
      lambda x, w: F.pad(x[0], (0, 0, 3, 0, 1, 2)))
 case("zero padding 3d", ("zero_padding_3d", {}), [normal(1, 2, 2, 3, 2)], [],
      lambda x, w: F.pad(x[0], (0, 0, 1, 1, 1, 1, 1, 1)))
+case("zero padding 1d, channels first", ("zero_padding_1d", {"padding": [2, 0], "data_format": "channels_first"}),
+     [normal(2, 3, 4)], [], lambda x, w: F.pad(x[0], (2, 0)))
+case("zero padding 2d, channels first",
+     ("ZeroPadding2D", {"padding": [[1, 0], [2, 3]], "data_format": "channels_first"}), [normal(2, 3, 2, 2)], [],
+     lambda x, w: F.pad(x[0], (2, 3, 1, 0)))
+case("zero padding 3d, channels first", ("zero_padding_3d", {"padding": [1, 2, -1], "data_format": "channels_first"}),
+     [normal(1, 2, 2, 3, 2)], [], lambda x, w: F.pad(x[0], (0, 0, 2, 2, 1, 1)))
+case("cropping 2d, channels first", ("cropping_2d", {"cropping": [[1, 0], [0, 2]], "data_format": "channels_first"}),
+     [normal(2, 2, 4, 5)], [], lambda x, w: x[0][:, :, 1:, :-2])
+case("cropping 3d, channels first", ("cropping_3d", {"data_format": "channels_first"}), [normal(1, 2, 4, 3, 3)], [],
+     lambda x, w: x[0][:, :, 1:-1, 1:-1, 1:-1])
+case("flatten, channels first", ("flatten", {"data_format": "channels_first"}), [normal(2, 3, 2, 4)], [],
+     lambda x, w: x[0].movedim(1, -1).flatten(1))
 case("cropping 1d", ("cropping_1d", {"cropping": [1, 2]}), [normal(2, 6, 2)], [], lambda x, w: x[0][:, 1:-2])
 case("cropping 2d", ("cropping_2d", {}), [normal(2, 4, 5, 2)], [], lambda x, w: x[0][:, 1:-1, 1:-1])
 case("cropping 3d", ("cropping_3d", {"cropping": [1, 2, -1, 1, 1, -1]}), [normal(1, 4, 3, 3, 2)], [],

@@ -142,6 +142,19 @@ case("conv lstm 2d, backwards", ("ConvLSTM2D", {"filters": 3, "kernel_size": 2, 
      [normal(1, 3, 4, 4, 2)], conv_weights(2, 2), lambda x, w: conv_lstm(x[0].flip(1), w, dilation=2)[1])
 case("conv lstm 3d", ("ConvLSTM3D", {"filters": 3, "kernel_size": 2}), [normal(1, 2, 3, 2, 3, 2)],
      conv_weights(2, 2, 2), lambda x, w: conv_lstm(x[0], w)[1])
+def first(x, axis=1):
+    return x.movedim(-1, axis)
+
+
+case("conv lstm 2d, channels first",
+     ("conv_lstm_2d", {"filters": 3, "kernel_size": 3, "padding": "same", "data_format": "channels_first"}),
+     [normal(2, 3, 2, 4, 5)], conv_weights(3, 3), lambda x, w: first(conv_lstm(x[0].movedim(2, -1), w, same=True)[1]))
+case("conv lstm 1d, channels first, sequences, states",
+     ("ConvLSTM1D", {"filters": 3, "kernel_size": 2, "return_sequences": True, "return_state": True,
+                     "data_format": "channels_first"}),
+     [normal(2, 3, 2, 5), normal(2, 3, 4), normal(2, 3, 4)], conv_weights(2),
+     lambda x, w: tuple(first(y, 1 if i else 2) for i, y in enumerate(
+         conv_lstm(x[0].movedim(2, -1), w, (x[1].movedim(1, -1), x[2].movedim(1, -1))))))
 case("conv lstm both ways", ("bidirectional", {"layer": {"conv_lstm_1d": {"filters": 3, "kernel_size": 2,
                                                                           "return_sequences": True}}}),
      [normal(1, 3, 4, 2)], conv_weights(2) + conv_weights(2),
