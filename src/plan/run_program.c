@@ -159,6 +159,12 @@ static bool short_rows(const block *b, const tile_access *access) {
     return access->dtype == SOMA_F32 && b->size == 4 && access->column_stride == 1 && b->columns <= SHORT;
 }
 
+/* Without gaps, in memory as in the register: all rows are one. */
+static bool one_run(const block *b, const tile_access *access) {
+    return access->dense && access->column_stride == 1 && b->columns == b->ld &&
+           b->columns == b->program->space.columns;
+}
+
 static void load_rows(const block *b, const tile_access *access, char *dst) {
     const char *base = b->runner->plan->bases[access->storage];
     const int64_t size = element_size(b, access), ahead = b->column * access->column_stride;
@@ -166,6 +172,10 @@ static void load_rows(const block *b, const tile_access *access, char *dst) {
     const bool fits = short_rows(b, access);
     row_walk w;
     walk_from(&w, access, &b->program->space, b->row);
+    if (one_run(b, access)) {
+        get(dst, base + w.offset * size, 1, b->rows * b->columns);
+        return;
+    }
     for (int64_t r = 0; r < b->rows; r++, walk_on(&w), dst += b->ld * b->size) {
         const char *row = base + (w.offset + ahead) * size;
         if (fits)
@@ -182,6 +192,10 @@ static void store_rows(const block *b, const tile_access *access, const char *sr
     const bool fits = short_rows(b, access);
     row_walk w;
     walk_from(&w, access, &b->program->space, b->row);
+    if (one_run(b, access)) {
+        put(base + w.offset * size, 1, src, b->rows * b->columns);
+        return;
+    }
     for (int64_t r = 0; r < b->rows; r++, walk_on(&w), src += b->ld * b->size) {
         char *row = base + (w.offset + ahead) * size;
         if (fits)
@@ -216,8 +230,9 @@ static void load(const block *b, const tile_instruction *in) {
             }
         }
         load_full_row(b, access, 0, dst);
-        for (int64_t r = 1; r < b->rows; r++)
-            memcpy(dst + r * b->ld * b->size, dst, (size_t)(b->columns * b->size));
+        const int64_t row = b->ld * b->size, all = (b->rows - 1) * row + b->columns * b->size;
+        for (int64_t done = row; done < all; done *= 2)
+            memcpy(dst + done, dst, (size_t)minimum(done, all - done));
     } else {
         int64_t n = access->kind == ACCESS_ROW ? b->rows : 1;
         if (n == 1 && access->dtype == SOMA_F32 && b->size == 4 && access->storage >= 0) {
