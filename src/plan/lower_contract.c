@@ -381,7 +381,8 @@ static void set_epilogue(contract *c) {
     c->direct = -1;
     if (p->n_instructions == 1 && p->instructions[0].kind == INSTRUCTION_STORE && !c->by_rows && c->parts == 1) {
         const tile_access *a = &p->accesses[p->instructions[0].access];
-        if (!a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
+        bool even = p->space.row_rank <= 1; /* tiles are written in even rows */
+        if (even && !a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
     }
     c->narrow = !c->by_rows && c->direct < 0 && c->dtype == SOMA_F32 && c->panels == 1 && 2 * c->n <= c->width;
     for (int i = 0; i < p->n_accesses; i++)

@@ -44,19 +44,33 @@ static int even_axes(const layout *l, int first, int last, int64_t *stride) {
     return n;
 }
 
+/* Cuts a product's rows as finely as a place for all of them needs it; every other access can be cut so, too. */
+static void cut_rows(group *g, const layout *where) {
+    int64_t columns = 1, shape[SOMA_MAX_RANK];
+    int n = where->rank, behind = g->rank - g->split;
+    while (n > 0 && columns * where->shape[n - 1] <= g->size / g->row_size)
+        columns *= where->shape[--n];
+    if (columns * g->row_size != g->size || n + behind > SOMA_MAX_RANK) return;
+    memcpy(shape, where->shape, (size_t)n * sizeof *shape);
+    memcpy(shape + n, g->shape + g->split, (size_t)behind * sizeof *shape);
+    memcpy(g->shape, shape, (size_t)(n + behind) * sizeof *shape);
+    g->rank = n + behind;
+    g->split = n;
+}
+
 /* May the group that computes t store it so? */
-static bool may_store(const build *b, const group *g, const soma_tensor *t, const layout *where) {
+static bool may_store(const build *b, group *g, const soma_tensor *t, const layout *where) {
     layout l = *where;
     int64_t stride, shape[SOMA_MAX_RANK];
     const node_info *info = &b->infos[t->id];
+    if (g->kind == GROUP_CONTRACT) cut_rows(g, where);
     for (int i = 0; i < g->rank; i++) {
         bool reduced = g->kind == GROUP_REDUCE && g->root->attributes.axes >> i & 1;
         shape[i] = reduced || (info->per_row && i >= g->split) ? 1 : g->shape[i];
     }
     if (info->per_row || !layout_reshape(&l, g->rank, shape)) return false;
     if (g->kind == GROUP_MAP) return true;
-    if (even_axes(&l, g->split, g->rank, &stride) > 1 || stride != 1) return false;
-    return g->kind != GROUP_CONTRACT || even_axes(&l, 0, g->split, &stride) <= 1; /* tiles in even rows */
+    return even_axes(&l, g->split, g->rank, &stride) <= 1 && stride == 1;
 }
 
 static bool has_parts(const soma_tensor *t) {
@@ -102,7 +116,7 @@ static bool place(build *b, const soma_tensor *t, int k) {
     layout l, *kept;
     const soma_tensor *x = find_part(b, t, k, &l);
     if (!x) return false;
-    const group *g = &b->groups[b->infos[x->id].group];
+    group *g = &b->groups[b->infos[x->id].group];
     bool nested = g->kind == GROUP_KERNEL && x->op == &op_concat;
     if (g->kind == GROUP_KERNEL ? !nested : !may_store(b, g, x, &l)) return false;
     if (!(kept = arena_alloc(&b->arena, sizeof *kept))) return false;
