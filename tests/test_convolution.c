@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <soma/nn.h>
 #include <soma/ops.h>
 #include <soma/plan.h>
 
@@ -138,6 +139,29 @@ static void pools(void **state) {
     EXPECT(soma_average_pool(soma_cast(LINE(1, 2, 4, 6), SOMA_F16), two, NULL), 1.5, 5);
 }
 
+/* A bias and a relu before a max pool are computed behind it: the same numbers and gradients as where both are asked
+ * for between them, which keeps them before it. */
+static void bias_and_relu_before_a_max_pool(void **state) {
+    (void)state;
+    const soma_window_options options[] = {{.strides = {2, 2}}, {.strides = {1, 2}, .pads = {{1, 1}, {0, 1}}}};
+    for (int i = 0; i < 2; i++) {
+        soma_tensor *x = numbers(NULL, SOMA_F32, 4, (const int64_t[]){3, 7, 6, 5}, 0);
+        soma_tensor *bias = numbers(x->graph, SOMA_F32, 1, (const int64_t[]){5}, 1);
+        soma_tensor *shifted = soma_add(x, bias), *rectified = soma_relu(shifted);
+        soma_tensor *y = soma_max_pool(rectified, (const int64_t[]){2, 3}, &options[i]);
+        soma_tensor *weights = numbers(x->graph, SOMA_F32, y->rank, y->shape, 2);
+        soma_tensor *loss = soma_sum(soma_mul(y, weights), SOMA_ALL_AXES, false), *near[2], *far[4];
+        soma_tensor *few[2] = {x, bias}, *all[4] = {x, bias, shifted, rectified};
+        assert_int_equal(soma_grad(loss, few, 2, near), SOMA_OK);
+        assert_int_equal(soma_grad(loss, all, 4, far), SOMA_OK);
+        for (int k = 0; k < 2; k++) {
+            assert_memory_equal(soma_data(near[k]), soma_data(far[k]), (size_t)soma_size(few[k]) * sizeof(float));
+            assert_true(soma_item(soma_sum(soma_abs(near[k]), SOMA_ALL_AXES, false), 0) > 0);
+        }
+        assert_memory_equal(soma_data(far[0]), soma_data(far[2]), (size_t)soma_size(x) * sizeof(float));
+    }
+}
+
 static void windows(void **state) {
     (void)state;
     soma_tensor *x = soma_array(NULL, SOMA_F64, SOMA_DIMS(7), (const double[]){0, 1, 2, 3, 4, 5, 6});
@@ -250,6 +274,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_values),
         cmocka_unit_test_teardown(pools, forget),
+        cmocka_unit_test_teardown(bias_and_relu_before_a_max_pool, forget),
         cmocka_unit_test_teardown(windows, forget),
         cmocka_unit_test_teardown(composed, forget),
         cmocka_unit_test_teardown(errors, forget),

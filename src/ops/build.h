@@ -41,6 +41,10 @@ soma_tensor *op_cumulate(soma_tensor *x, int axis, bool exclusive, bool reverse)
 soma_tensor *op_spread(soma_tensor *x, int axis, int64_t step);
 /* A node made of other ops, where those run faster than what it is; else the node itself. For the compiler. */
 soma_tensor *op_compose(soma_tensor *node);
+/* A max pool of relu(x), or of x plus a number for each channel, as the same of the max pool of x; any other node
+ * itself. Every element is the same number, since rounding keeps order, too. Nodes of `kept` are not left out: somebody
+ * wants to see what passes through them. */
+soma_tensor *op_max_first(soma_tensor *node, soma_tensor *const *kept, int n);
 /* x[first[i] + j*step[i]] along each axis i, count[i] elements; all in range. */
 soma_tensor *op_slice_box(soma_tensor *x, const int64_t *first, const int64_t *count, const int64_t *step);
 

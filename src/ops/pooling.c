@@ -1,6 +1,7 @@
 /* Pools: the largest or the mean of each window of places.
  * Rests on windows.c and on reductions over the windows' own axes, which the compiler unrolls into maps; so neither
- * kernel nor gradient of their own. */
+ * kernel nor gradient of their own. A bias and a relu that stand before a max pool are computed behind it: on a quarter
+ * of the numbers, and of their gradients. */
 #include <math.h>
 #include <string.h>
 
@@ -48,6 +49,70 @@ soma_tensor *soma_max_pool(soma_tensor *x, const int64_t *size, const soma_windo
     cpu_windows g;
     if (!x || !read_pool("max_pool", x, size, options, &g)) return NULL;
     return reduce_windows(&op_max, x, &g, x->dtype == SOMA_BOOL ? 0 : -INFINITY);
+}
+
+/* ---- what keeps the order of numbers comes after the pool ---- */
+
+static bool is_among(const soma_tensor *t, soma_tensor *const *list, int n) {
+    for (int i = 0; i < n; i++)
+        if (list[i] == t) return true;
+    return false;
+}
+
+/* Below the windows of a max pool: what they are of. NULL if some window might see nothing but padding. */
+static soma_tensor *below_windows(soma_tensor *seen, soma_tensor *const *kept, int n) {
+    bool dilated = false;
+    for (; seen->op == &op_window || (seen->op == &op_pad && !dilated); seen = seen->inputs[0]) {
+        dilated = dilated || seen->attributes.step[1] != 1;
+        if (is_among(seen, kept, n)) return NULL;
+    }
+    return seen;
+}
+
+/* The same windows of x. */
+static soma_tensor *windows_like(const soma_tensor *seen, const soma_tensor *of, soma_tensor *x) {
+    if (seen == of) return x;
+    x = windows_like(seen->inputs[0], of, x);
+    return x ? op_apply(NULL, seen->op, &x, 1, &seen->attributes) : NULL;
+}
+
+/* where(x <= c, c, x): the x. */
+static soma_tensor *rectified(const soma_tensor *t, double *c) {
+    double limit;
+    const soma_tensor *test = t->op == &op_where ? t->inputs[0] : NULL;
+    bool good = test && test->op == &op_less_equal && test->inputs[0] == t->inputs[2] &&
+                op_known_number(test->inputs[1], &limit) && op_known_number(t->inputs[1], c) && *c == limit;
+    return good ? t->inputs[2] : NULL;
+}
+
+/* x + a number for each channel: the x. */
+static soma_tensor *shifted(const soma_tensor *t, soma_tensor **numbers) {
+    if (t->op != &op_add) return NULL;
+    int at = t->inputs[1]->op == &op_expand ? 1 : 0;
+    soma_tensor *from = t->inputs[at]->op == &op_expand ? t->inputs[at]->inputs[0] : NULL;
+    int64_t channels = t->shape[t->rank - 1];
+    if (!from || from->rank == 0 || from->shape[from->rank - 1] != channels ||
+        shape_size(from->rank, from->shape) != channels)
+        return NULL;
+    *numbers = soma_reshape(from, SOMA_DIMS(channels));
+    return t->inputs[1 - at];
+}
+
+soma_tensor *op_max_first(soma_tensor *node, soma_tensor *const *kept, int n) {
+    if (!node || node->op != &op_max || !node->attributes.exclusive || !dtype_is_float(node->dtype)) return node;
+    soma_tensor *seen = node->inputs[0], *of = below_windows(seen, kept, n), *numbers = NULL;
+    double limit = 0;
+    if (!of || of->op->kind != OP_MAP || is_among(of, kept, n)) return node;
+    soma_tensor *x = rectified(of, &limit), *y;
+    bool rectifies = x;
+    if (!x) x = shifted(of, &numbers);
+    if (!x) return node;
+    y = windows_like(seen, of, x);
+    y = y ? op_apply(NULL, node->op, &y, 1, &node->attributes) : NULL;
+    y = y ? op_max_first(y, kept, n) : NULL;
+    if (!y || !rectifies) return soma_add(y, numbers);
+    soma_tensor *c = op_number(y, limit);
+    return soma_where(soma_less_equal(y, c), c, y);
 }
 
 /* One over how many elements the windows along axis i see that are not padding: (places, 1, .., 1). */

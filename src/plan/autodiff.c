@@ -14,6 +14,8 @@
 typedef struct sweep {
     soma_graph *graph;
     int64_t n;
+    soma_tensor *const *wrt;
+    int n_wrt;
     bool *leads;             /* depends on some wrt through floats */
     bool *lost;              /* an integer or truth value that depends on some wrt */
     soma_tensor **gradients; /* of y with respect to the node, so far; NULL: none */
@@ -37,8 +39,8 @@ static soma_status check_arguments(soma_tensor *y, soma_tensor *const *wrt, int 
     return SOMA_OK;
 }
 
-static soma_status sweep_init(sweep *s, soma_tensor *y) {
-    *s = (sweep){.graph = y->graph, .n = y->id + 1};
+static soma_status sweep_init(sweep *s, soma_tensor *y, soma_tensor *const *wrt, int n) {
+    *s = (sweep){.graph = y->graph, .n = y->id + 1, .wrt = wrt, .n_wrt = n};
     size_t size;
     if (!size_mul((size_t)s->n, sizeof *s->gradients + 2 * sizeof *s->leads, &size)) return SOMA_NO_MEMORY;
     s->memory = mem_zalloc(s->graph->context, size);
@@ -51,9 +53,9 @@ static soma_status sweep_init(sweep *s, soma_tensor *y) {
 }
 
 /* Forward: which nodes does a change of wrt reach? */
-static void mark_leads(sweep *s, soma_tensor *const *wrt, int n) {
-    for (int i = 0; i < n; i++)
-        if (wrt[i]->id < s->n) s->leads[wrt[i]->id] = true;
+static void mark_leads(sweep *s) {
+    for (int i = 0; i < s->n_wrt; i++)
+        if (s->wrt[i]->id < s->n) s->leads[s->wrt[i]->id] = true;
     for (int64_t id = 0; id < s->n; id++) {
         const soma_tensor *node = s->graph->nodes[id];
         if (s->leads[id] || node->op == &op_stop_gradient) continue;
@@ -86,10 +88,38 @@ static soma_status give(sweep *s, const soma_tensor *input, soma_tensor *dx) {
     return *sum ? SOMA_OK : error_get(s->graph->context);
 }
 
+/* Does the node lead somewhere? One that was made on the way back, if an input does. */
+static bool leads(const sweep *s, const soma_tensor *node) {
+    if (node->id < s->n) return s->leads[node->id];
+    bool any = false;
+    for (int i = 0; dtype_is_float(node->dtype) && i < node->n_inputs; i++)
+        any = any || leads(s, node->inputs[i]);
+    return any;
+}
+
+/* A gradient through the few nodes that stand for one of the sweep's, each read by one other, to those below. */
+static soma_status give_below(sweep *s, soma_tensor *node, soma_tensor *dy) {
+    soma_tensor *dx[3] = {NULL, NULL, NULL};
+    bool needed[3] = {false, false, false};
+    if (node->id < s->n) return give(s, node, dy);
+    for (int i = 0; i < node->n_inputs; i++)
+        needed[i] = leads(s, node->inputs[i]);
+    node->op->vjp(node, dy, needed, dx);
+    for (int i = 0; i < node->n_inputs; i++) {
+        if (!needed[i]) continue;
+        if (!dx[i]) return error_get(s->graph->context);
+        TRY(give_below(s, node->inputs[i], dx[i]));
+    }
+    return SOMA_OK;
+}
+
 /* Passes a node's gradient on to those of its inputs that lead somewhere. */
 static soma_status pass_on(sweep *s, soma_tensor *node, bool *needed, soma_tensor **dx) {
     const op *self = node->op;
+    soma_tensor *same = op_max_first(node, s->wrt, s->n_wrt);
     bool any = false;
+    if (!same) return error_get(s->graph->context);
+    if (same != node) return give_below(s, same, s->gradients[node->id]);
     for (int i = 0; i < node->n_inputs; i++) {
         needed[i] = s->leads[node->inputs[i]->id];
         dx[i] = NULL;
@@ -131,7 +161,7 @@ static soma_status run_backward(sweep *s) {
 }
 
 static soma_status differentiate(sweep *s, soma_tensor *y, soma_tensor *const *wrt, int n, soma_tensor **out) {
-    mark_leads(s, wrt, n);
+    mark_leads(s);
     if (s->leads[y->id]) {
         s->gradients[y->id] = soma_ones(y->graph, y->dtype, y->rank, y->shape);
         if (!s->gradients[y->id]) return SOMA_NO_MEMORY;
@@ -149,7 +179,7 @@ soma_status soma_grad(soma_tensor *y, soma_tensor *const *wrt, int n, soma_tenso
     if (!y) return SOMA_INVALID;
     TRY(check_arguments(y, wrt, n));
     sweep s;
-    TRY(sweep_init(&s, y));
+    TRY(sweep_init(&s, y, wrt, n));
     soma_status status = differentiate(&s, y, wrt, n, out);
     mem_free(y->graph->context, s.memory, s.bytes);
     return status;

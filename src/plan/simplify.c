@@ -273,7 +273,7 @@ static soma_tensor *simplest(simplifier *s, soma_tensor *t) {
     for (int round = 0; t && round < 8; round++) {
         soma_tensor *before = t;
         int64_t first = s->b->graph->n_nodes;
-        t = op_compose(t);
+        t = op_max_first(op_compose(t), NULL, 0);
         if (t) t = plan_unroll(t);
         if (t) t = algebra(t);
         if (t) t = views(t);
