@@ -389,7 +389,7 @@ static void by_name(void **state) {
         {"\"early_stoping\"", "unknown callback 'early_stoping'; did you mean 'early_stopping'?"},
         {"{\"early_stopping\": {\"patients\": 1}}",
          "[early_stopping] unknown option 'patients'; did you mean 'patience'?"},
-        {"{\"early_stopping\": {\"mode\": \"mx\"}}", "[early_stopping] mode must be one of its words"},
+        {"{\"early_stopping\": {\"mode\": \"mx\"}}", "[early_stopping] mode must be one of auto, min, max"},
         {"\"csv_logger\"", "[logger] no path given"},
         {"\"learning_rate_scheduler\"", "[learning_rate_scheduler] no schedule given"},
         {"[]", "[callback] it must be a name, or a name with its options"},

@@ -9,10 +9,12 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <soma/soma.h>
 
+#include "support/expect.h"
 #include "support/needs.h"
 #include "support/scratch.h"
 
@@ -21,11 +23,8 @@ enum { N = 101, CLASSES = 4 };
 static float scores[N][CLASSES], probability[N], target[N];
 static int64_t classes[N];
 
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
+static int fill(void **state) {
+    (void)reset(state);
     uint32_t r = 12345;
     for (int i = 0; i < N; i++) {
         for (int j = 0; j < CLASSES; j++) {
@@ -39,10 +38,6 @@ static int reset(void **state) {
         target[i] = scores[i][1] > 0.6f;
     }
     return 0;
-}
-
-static void expect_near(const char *what, double value, double expected, double tolerance) {
-    if (!(fabs(value - expected) <= tolerance)) fail_msg("%s: %.17g, expected %.17g", what, value, expected);
 }
 
 /* A model that hands its input on, measured in batches of three sizes; the metric must not see them. */
@@ -199,11 +194,127 @@ static void metrics_of_the_users_own(void **state) {
     soma_model_destroy(net);
 }
 
+/* Precision at several thresholds, and what F is of each class, by plain loops; in files one line each. */
+static void lists_make_several_metrics(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    static const double limits[] = {0.25, 0.75};
+    double expected[2 + 2 * CLASSES], hits[CLASSES] = {0}, said[CLASSES] = {0}, there[CLASSES] = {0};
+    for (int k = 0; k < 2; k++) {
+        double right = 0, all = 0;
+        for (int i = 0; i < N; i++) {
+            all += scores[i][1] > limits[k];
+            right += scores[i][1] > limits[k] && classes[i] == 1;
+        }
+        expected[k] = right / all;
+    }
+    for (int i = 0; i < N; i++) {
+        int best = 0;
+        for (int j = 1; j < CLASSES; j++)
+            best = scores[i][j] > scores[i][best] ? j : best;
+        hits[best] += best == classes[i];
+        said[best]++;
+        there[classes[i]]++;
+    }
+    for (int j = 0; j < CLASSES; j++) {
+        expected[2 + j] = 2 * hits[j] / (said[j] + there[j]);
+        expected[2 + CLASSES + j] = 5 * hits[j] / (said[j] + 4 * there[j]);
+    }
+    static const char *const names[] = {"precision_0.25",   "precision_0.75",   "f1_score_class_0", "f1_score_class_1",
+                                        "f1_score_class_2", "f1_score_class_3", "fb_class_0",       "fb_class_1",
+                                        "fb_class_2",       "fb_class_3"};
+    soma_model *net = soma_sequential(soma_activation(soma_linear, .input_shape = {CLASSES}));
+    expect_ok(soma_model_compile_json(
+        net, "{\"loss\": \"sparse_categorical_crossentropy\", \"metrics\": ["
+             "{\"precision\": {\"thresholds\": [0.25, 0.75], \"class_id\": 1}}, {\"f1_score\": {\"average\": null}},"
+             "{\"class_name\": \"FBetaScore\", \"config\": {\"average\": \"none\", \"beta\": 2, \"name\": \"fb\"}}]}"));
+    expect_ok(soma_save(net, scratch_path("several.soma")));
+    soma_model *again = soma_load(NULL, scratch_path("several.soma"));
+    if (!again) fail_msg("%s", soma_last_error(NULL));
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(N, CLASSES), scores},
+                                                  (soma_array_data){SOMA_I64, SOMA_DIMS(N), classes}, true);
+    for (int k = 0; k < 2; k++) {
+        soma_model *one = k ? again : net;
+        soma_scores s = soma_evaluate(one, data, .batch_size = 30);
+        assert_int_equal(s.n_metrics, 2 + 2 * CLASSES);
+        for (int i = 0; i < s.n_metrics; i++) {
+            assert_string_equal(soma_metric_name(one, i), names[i]);
+            expect_near(names[i], s.metrics[i], expected[i], 1e-6);
+        }
+    }
+    static const struct {
+        const char *metrics, *error;
+    } wrong[] = {{"{\"recall\": {\"thresholds\": []}}", "recall makes 0 metrics"},
+                 {"{\"recall\": {\"thresholds\": [\"a\"]}}", "recall: thresholds must be numbers"},
+                 {"{\"f1_score\": {\"average\": \"all\"}}", "average must be one of macro, none, micro, weighted"},
+                 {"{\"f1_score\": {\"class_id\": \"all\"}}", "class_id must be a number"}};
+    for (int i = 0; i < 4; i++) {
+        char json[200];
+        snprintf(json, sizeof json, "{\"loss\": \"mse\", \"metrics\": [%s]}", wrong[i].metrics);
+        assert_int_equal(soma_model_compile_json(net, json), SOMA_INVALID);
+        expect_error(SOMA_INVALID, wrong[i].error);
+    }
+    soma_model_destroy(net);
+    soma_model_destroy(again);
+    soma_dataset_destroy(data);
+    net = soma_sequential(soma_dense(3)); /* of which nobody knows yet what comes in; what comes out is not looked at */
+    assert_int_equal(soma_model_compile_json(net, "{\"loss\": \"mse\", \"metrics\": {\"f1\": {\"average\": null}}}"),
+                     SOMA_INVALID);
+    expect_error(SOMA_INVALID, "give the first layer an input_shape");
+    soma_model_destroy(net);
+}
+
+/* Each cross-entropy of logits is that of what a sigmoid or softmax makes of them. */
+static void losses_take_logits(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    static const struct {
+        const char *name, *numbers;
+        bool one, indices;
+    } cases[] = {{"binary_crossentropy", "\"label_smoothing\": 0.1", true, false},
+                 {"binary_focal_crossentropy", "\"gamma\": 3", true, false},
+                 {"categorical_crossentropy", "\"label_smoothing\": 0.2", false, false},
+                 {"categorical_focal_crossentropy", "\"alpha\": 0.5", false, false},
+                 {"sparse_categorical_crossentropy", "\"ignore_class\": 2", false, true},
+                 {"sparse_categorical_crossentropy", "\"from_logits\": false", false, true}};
+    static float onehot[N][CLASSES];
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < CLASSES; j++)
+            onehot[i][j] = j == classes[i];
+    for (int i = 0; i < 6; i++) {
+        const int64_t columns = cases[i].one ? 1 : CLASSES;
+        soma_array_data x = {SOMA_F32, SOMA_DIMS(N, columns), cases[i].one ? (void *)probability : (void *)scores};
+        soma_array_data y = {SOMA_F32, SOMA_DIMS(N, columns), cases[i].one ? (void *)target : (void *)onehot};
+        const soma_array_data indices = {SOMA_I64, SOMA_DIMS(N), classes};
+        if (cases[i].indices) y = indices;
+        soma_dataset *data = soma_dataset_from_arrays(NULL, x, y, true);
+        double loss[2];
+        for (int logits = 0; logits < 2; logits++) {
+            char json[300];
+            snprintf(json, sizeof json, "{\"loss\": {\"%s\": {%s%s}}}", cases[i].name, cases[i].numbers,
+                     logits ? ", \"from_logits\": true" : "");
+            if (logits && strstr(cases[i].numbers, "from_logits"))
+                snprintf(json, sizeof json, "{\"loss\": {\"%s\": {\"from_logits\": true}}}", cases[i].name);
+            soma_activation_fn *last = logits ? soma_linear : cases[i].one ? soma_sigmoid : soma_softmax;
+            soma_model *net = soma_sequential(soma_activation(last, .input_shape = {columns}));
+            expect_ok(soma_model_compile_json(net, json));
+            soma_scores s = soma_evaluate(net, data);
+            expect_ok(s.status);
+            loss[logits] = s.loss;
+            soma_model_destroy(net);
+        }
+        assert_true(loss[0] > 0.001);
+        expect_near(cases[i].name, loss[1], loss[0], 1e-7);
+        soma_dataset_destroy(data);
+    }
+}
+
 int main(void) {
-#define TEST(function) cmocka_unit_test_setup(function, reset)
+#define TEST(function) cmocka_unit_test_setup(function, fill)
     const struct CMUnitTest tests[] = {
         TEST(binary_metrics),     TEST(area_under_the_curve),     TEST(numbers),
-        TEST(metrics_of_classes), TEST(metrics_of_the_users_own),
+        TEST(metrics_of_classes), TEST(metrics_of_the_users_own), TEST(lists_make_several_metrics),
+        TEST(losses_take_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,7 +163,7 @@ static void names_and_errors(void **state) {
     } wrong[] = {
         {"{\"precision\": {\"class_ids\": 1}}",
          "[compile] precision has no number 'class_ids'; did you mean 'class_id'?"},
-        {"{\"auc\": {\"curve\": \"rok\"}}", "[compile] auc: curve must be a number"},
+        {"{\"auc\": {\"curve\": \"rok\"}}", "[compile] auc: curve must be one of roc, pr"},
         {"\"precison\"", "unknown metric 'precison'; did you mean 'precision'?"},
         {"{\"accuracy\": {\"k\": 1}}", "[compile] accuracy takes no numbers"},
         {"3", "[compile] a metric must be a name, or a name with its numbers"},

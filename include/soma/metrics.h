@@ -60,7 +60,9 @@ SOMA_API soma_tensor *soma_false_negatives(soma_tensor *y_true, soma_tensor *y_p
 /* ---- with numbers ---- */
 
 /* In files {"precision": {"class_id": 2, "name": "precision_of_cats"}}; a C program gives
- * soma_compile(net, ..., .metrics_with = {soma_precision_metric(0.5, 2, 0)}). */
+ * soma_compile(net, ..., .metrics_with = {soma_precision_metric(0.5, 2, 0)}). In files a list stands for several:
+ * {"precision": {"thresholds": [0.3, 0.7]}} is shown as precision_0.3 and precision_0.7, and {"f1_score": {"average":
+ * "none"}} as f1_score_class_0, f1_score_class_1, ... */
 
 enum { SOMA_METRIC_NUMBERS = 8 };
 typedef soma_tensor *soma_metric_with_fn(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers);

@@ -185,11 +185,11 @@ SOMA_API soma_tensor *soma_triplet_margin(soma_tensor *anchor, soma_tensor *same
 /** A loss with numbers of its own. */
 typedef soma_tensor *soma_loss_with_fn(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters);
 /** soma_compile(net, .loss_with = soma_huber_loss(0.5)), or {my_function, {numbers}}; in files {"huber": {"delta":
- * 0.5}}.
+ * 0.5}}. Cross-entropies also have from_logits there, and ignore_class is none unless it is given.
  */
 typedef struct soma_loss {
     soma_loss_with_fn *build; /* NULL: none */
-    double parameters[4];
+    double parameters[5];
 } soma_loss;
 SOMA_API soma_loss soma_huber_loss(double delta); /**< Keras: 1 */
 /** label_smoothing s: y_true becomes (1 - s) y_true + s / 2, with several classes + s / classes. Keras: 0 */

@@ -14,7 +14,7 @@ extern "C" {
 
 typedef struct soma_dataset soma_dataset; /* data.h */
 
-enum { SOMA_MAX_METRICS = 8, SOMA_MAX_CALLBACKS = 8 };
+enum { SOMA_MAX_METRICS = 32, SOMA_MAX_CALLBACKS = 8 };
 
 /* ---- compile ---- */
 

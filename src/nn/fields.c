@@ -218,40 +218,57 @@ static soma_status wrong(const field_names *names, const char *who, const soma_f
 }
 
 /* Numbers that have names in files: those of variance scaling, the orthogonal regularizer, metrics and callbacks. */
+static const struct {
+    const char *key, *word;
+    double value;
+    const char *owner; /* where several have such a key: which function's it is, "" an option's; for errors */
+} words[] = {{"mode", "fan_in", SOMA_FAN_IN, "variance_scaling"},
+             {"mode", "fan_out", SOMA_FAN_OUT, "variance_scaling"},
+             {"mode", "fan_avg", SOMA_FAN_AVG, "variance_scaling"},
+             {"mode", "auto", 0, ""},
+             {"mode", "min", 1, ""},
+             {"mode", "max", 2, ""},
+             {"save_freq", "epoch", 0, NULL},
+             {"update_freq", "epoch", 0, NULL},
+             {"update_freq", "batch", 1, NULL},
+             {"mode", "rows", 0, "orthogonal_regularizer"},
+             {"mode", "columns", 1, "orthogonal_regularizer"},
+             {"distribution", "truncated_normal", SOMA_TRUNCATED_NORMAL, NULL},
+             {"distribution", "untruncated_normal", SOMA_UNTRUNCATED_NORMAL, NULL},
+             {"distribution", "uniform", SOMA_UNIFORM, NULL},
+             {"curve", "roc", SOMA_ROC, NULL},
+             {"curve", "pr", SOMA_PR, NULL},
+             {"summation_method", "interpolation", SOMA_INTERPOLATION, NULL},
+             {"summation_method", "minoring", SOMA_MINORING, NULL},
+             {"summation_method", "majoring", SOMA_MAJORING, NULL},
+             {"average", "macro", SOMA_MACRO, NULL},
+             {"average", "none", SOMA_MACRO, NULL},
+             {"average", "micro", SOMA_MICRO, NULL},
+             {"average", "weighted", SOMA_WEIGHTED, NULL},
+             {"class_aggregation", "uniform_average", SOMA_UNIFORM_AVERAGE, NULL},
+             {"class_aggregation", "variance_weighted_average", SOMA_VARIANCE_WEIGHTED, NULL}};
+enum { WORDS = sizeof words / sizeof *words };
+
 static bool read_word(const char *key, const char *word, double *out) {
-    static const struct {
-        const char *key, *word;
-        double value;
-    } words[] = {{"mode", "fan_in", SOMA_FAN_IN},
-                 {"mode", "fan_out", SOMA_FAN_OUT},
-                 {"mode", "fan_avg", SOMA_FAN_AVG},
-                 {"mode", "auto", 0},
-                 {"mode", "min", 1},
-                 {"mode", "max", 2},
-                 {"save_freq", "epoch", 0},
-                 {"update_freq", "epoch", 0},
-                 {"update_freq", "batch", 1},
-                 {"mode", "rows", 0},
-                 {"mode", "columns", 1},
-                 {"distribution", "truncated_normal", SOMA_TRUNCATED_NORMAL},
-                 {"distribution", "untruncated_normal", SOMA_UNTRUNCATED_NORMAL},
-                 {"distribution", "uniform", SOMA_UNIFORM},
-                 {"curve", "roc", SOMA_ROC},
-                 {"curve", "pr", SOMA_PR},
-                 {"summation_method", "interpolation", SOMA_INTERPOLATION},
-                 {"summation_method", "minoring", SOMA_MINORING},
-                 {"summation_method", "majoring", SOMA_MAJORING},
-                 {"average", "macro", SOMA_MACRO},
-                 {"average", "micro", SOMA_MICRO},
-                 {"average", "weighted", SOMA_WEIGHTED},
-                 {"class_aggregation", "uniform_average", SOMA_UNIFORM_AVERAGE},
-                 {"class_aggregation", "variance_weighted_average", SOMA_VARIANCE_WEIGHTED}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    for (int i = 0; i < WORDS; i++) {
         if (strcmp(words[i].key, key) != 0 || !name_matches(words[i].word, word)) continue;
         *out = words[i].value;
         return true;
     }
     return false;
+}
+
+/* A number was expected, or for some options a word: which ones. */
+static soma_status no_number(const field_names *names, const char *who, const char *of, const char *key) {
+    text known;
+    text_init(&known, names->context);
+    for (int i = 0; i < WORDS; i++)
+        if (strcmp(words[i].key, key) == 0 && (!words[i].owner || strcmp(words[i].owner, of) == 0))
+            text_printf(&known, "%s%s", known.length ? ", " : " one of ", words[i].word);
+    soma_status status = error_set(names->context, SOMA_INVALID, "[%s] %s%s%s must be%s", who, of, *of ? ": " : "", key,
+                                   known.length ? text_string(&known) : " a number");
+    text_deinit(&known);
+    return status;
 }
 
 /* [1, 2] as how many, then they themselves. */
@@ -285,16 +302,15 @@ static soma_status read_axes(const field_names *names, const char *who, const js
 static soma_status read_one(const field_names *names, const char *who, const name_entry *entry, const char *key,
                             const json_node *value, double *out) {
     bool flag;
-    if (json_node_kind(value) == JSON_IS_NULL) return SOMA_OK; /* the default */
+    if (json_node_kind(value) == JSON_IS_NULL) return SOMA_OK;                                    /* the default */
+    if (json_node_kind(value) == JSON_IS_ARRAY && strcmp(key, "thresholds") == 0) return SOMA_OK; /* metric_read_json */
     if (json_node_bool(value, &flag)) {
         *out = flag;
         return SOMA_OK;
     }
     if (json_node_kind(value) == JSON_IS_ARRAY && strcmp(key, "axis") == 0) return read_axes(names, who, value, out);
     if (json_node_string(value) && read_word(key, json_node_string(value), out)) return SOMA_OK;
-    RETURN_IF(names->context, !json_node_number(value, out), SOMA_INVALID, "[%s] %s: %s must be a number", who,
-              entry->name, key);
-    return SOMA_OK;
+    return json_node_number(value, out) ? SOMA_OK : no_number(names, who, entry->name, key);
 }
 
 soma_status fields_read_numbers(const field_names *names, const char *who, const name_entry *entry,
@@ -428,7 +444,7 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
         return SOMA_OK;
     case SOMA_FIELD_WORD:
         if (!json_node_string(node) || !read_word(f->name, json_node_string(node), &number))
-            return wrong(names, who, f, "one of its words");
+            return no_number(names, who, "", f->name);
         *(int *)value = (int)number;
         return SOMA_OK;
     case SOMA_FIELD_NUMBER:

@@ -3,6 +3,8 @@
  * sigmoid or softmax, the form from its logits is built instead: stable, and one row program with its gradient. */
 #include "nn/losses.h"
 
+#include <math.h>
+
 #include "nn/names.h"
 #include "ops/op.h"
 
@@ -108,10 +110,14 @@ soma_tensor *soma_sparse_categorical_crossentropy(soma_tensor *y_true, soma_tens
     return sparse(y_true, y_pred, false);
 }
 
-/* Samples of one class count nothing, and the mean is that of the others. */
+/* ignore_class, from_logits: samples of one class, if it is a number, count nothing, and the mean is that of the
+ * others.
+ */
 soma_tensor *loss_sparse_ignoring(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
     soma_tensor *indices = loss_indices("sparse_categorical_crossentropy", y_true, y_pred);
     if (!indices) return NULL;
+    if (parameters[1] != 0) y_pred = soma_softmax(y_pred);
+    if (isnan(parameters[0])) return soma_sparse_categorical_crossentropy(indices, y_pred);
     soma_tensor *counts = soma_not_equal(indices, soma_scalar(indices->graph, SOMA_I64, parameters[0]));
     soma_tensor *values = soma_sparse_categorical_crossentropy(indices, y_pred);
     return loss_mean_of(values, counts);

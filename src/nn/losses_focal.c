@@ -4,6 +4,8 @@
  * The plain function of each is the same with Keras' numbers. */
 #include "nn/losses.h"
 
+#include <math.h>
+
 #include "nn/names.h"
 #include "tensor/node.h"
 
@@ -28,22 +30,29 @@ static soma_tensor *power(soma_tensor *x, double exponent) {
     return exponent == 1 ? x : exponent == 2 ? soma_square(x) : soma_pow_scalar(x, exponent);
 }
 
-/* ---- label smoothing ---- */
+/* What a sigmoid or softmax makes of logits: losses see where it comes from, and compute with the logits. */
+static soma_tensor *probabilities(soma_tensor *y_pred, double from_logits, soma_activation_fn *activation) {
+    return from_logits != 0 ? activation(y_pred) : y_pred;
+}
+
+/* ---- label smoothing, from_logits ---- */
 
 static soma_tensor *binary_crossentropy(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
     return soma_binary_crossentropy(smooth(loss_align("binary_crossentropy", y_true, y_pred), parameters[0], 2),
-                                    y_pred);
+                                    probabilities(y_pred, parameters[1], soma_sigmoid));
 }
 
 static soma_tensor *categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
     soma_tensor *y = loss_align("categorical_crossentropy", y_true, y_pred);
-    return soma_categorical_crossentropy(smooth_classes(y, parameters[0]), y_pred);
+    return soma_categorical_crossentropy(smooth_classes(y, parameters[0]),
+                                         probabilities(y_pred, parameters[1], soma_softmax));
 }
 
-/* ---- focal: gamma, alpha, balance, label smoothing ---- */
+/* ---- focal: gamma, alpha, balance, label smoothing, from_logits ---- */
 
 static soma_tensor *binary_focal(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
     soma_tensor *y = smooth(loss_align("binary_focal_crossentropy", y_true, y_pred), parameters[3], 2);
+    y_pred = probabilities(y_pred, parameters[4], soma_sigmoid);
     soma_tensor *p = soma_clip(y_pred, epsilon, 1 - epsilon);
     soma_tensor *likelihood = soma_add(soma_mul(y, soma_log(p)), soma_mul(one_minus(y), soma_log(one_minus(p))));
     soma_tensor *right = soma_add(soma_mul(y, y_pred), soma_mul(one_minus(y), one_minus(y_pred)));
@@ -56,15 +65,16 @@ static soma_tensor *binary_focal(soma_tensor *y_true, soma_tensor *y_pred, const
     return soma_mean(loss, SOMA_AXES(-1), false);
 }
 
-static const double focal_numbers[] = {2, 0.25, 0, 0};
+static const double focal_numbers[] = {2, 0.25, 0, 0, 0};
 
 soma_tensor *soma_binary_focal_crossentropy(soma_tensor *y_true, soma_tensor *y_pred) {
     return binary_focal(y_true, y_pred, focal_numbers);
 }
 
-/* gamma, alpha, label smoothing */
+/* gamma, alpha, label smoothing, from_logits */
 static soma_tensor *categorical_focal(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
     soma_tensor *y = smooth_classes(loss_align("categorical_focal_crossentropy", y_true, y_pred), parameters[2]);
+    y_pred = probabilities(y_pred, parameters[3], soma_softmax);
     soma_tensor *p = soma_div(y_pred, soma_sum(y_pred, SOMA_AXES(-1), true));
     p = soma_clip(p, epsilon, 1 - epsilon);
     soma_tensor *weight = soma_mul_scalar(power(one_minus(p), parameters[0]), parameters[1]);
@@ -72,7 +82,7 @@ static soma_tensor *categorical_focal(soma_tensor *y_true, soma_tensor *y_pred, 
 }
 
 soma_tensor *soma_categorical_focal_crossentropy(soma_tensor *y_true, soma_tensor *y_pred) {
-    return categorical_focal(y_true, y_pred, (const double[]){2, 0.25, 0});
+    return categorical_focal(y_true, y_pred, (const double[]){2, 0.25, 0, 0});
 }
 
 /* ---- overlap ---- */

@@ -4,6 +4,7 @@
 #ifndef NN_METRICS_H
 #define NN_METRICS_H
 
+#include "base/arena.h"
 #include "nn/fields.h"
 
 /* The name that files have for it, a user's or ours; NULL: none. custom may be NULL. */
@@ -12,8 +13,15 @@ const char *metric_own_name(const soma_metric *metric, const soma_custom *custom
 soma_finish_fn *metric_finish_of(const soma_metric *metric, const soma_custom *custom);
 /* "accuracy", or {"precision": {"thresholds": 0.7, "name": "sure"}}. */
 soma_status metric_write_json(text *out, const field_names *names, const soma_metric *metric);
-/* Strings are borrowed from the document. */
-soma_status metric_read_json(const field_names *names, const json_node *node, soma_metric *out);
+/* What is read: one metric, or several where thresholds are a list or no average is taken (average none): one a
+ * threshold, one a class. */
+typedef struct metric_list {
+    soma_metric *items;
+    int n, room;
+    int64_t classes; /* that the model tells apart; 0: not known yet */
+    arena *memory;   /* for names; others are borrowed from the document */
+} metric_list;
+soma_status metric_read_json(const field_names *names, const json_node *node, metric_list *out);
 
 /* ---- what metrics.def names ---- */
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/number.h"
+
 /* Ours: the entry of a plain metric, or of one with numbers. */
 static const name_entry *entry_of(const soma_metric *m) {
     if (m->plain) {
@@ -117,7 +119,8 @@ static soma_status read_ours(const field_names *names, const char *name, const j
     return fields_read_numbers(names, "compile", entry, config, out->numbers, SOMA_METRIC_NUMBERS);
 }
 
-soma_status metric_read_json(const field_names *names, const json_node *node, soma_metric *out) {
+static soma_status read_single(const field_names *names, const json_node *node, const json_node **options,
+                               soma_metric *out) {
     const char *name = json_node_string(node);
     const json_node *config = NULL;
     *out = (soma_metric){.name = name};
@@ -129,6 +132,7 @@ soma_status metric_read_json(const field_names *names, const json_node *node, so
         (void)json_node_next(node, &cursor, &name, &config);
     }
     RETURN_IF(names->context, !name, SOMA_INVALID, "[compile] a metric must be a name, or a name with its numbers");
+    *options = config;
     const json_node *shown = config ? json_node_find(config, "name") : NULL;
     if (shown) out->name = json_node_string(shown);
     for (int i = 0; names->custom && i < SOMA_MAX_CUSTOM && names->custom[i].name; i++) {
@@ -136,4 +140,73 @@ soma_status metric_read_json(const field_names *names, const json_node *node, so
         if (own->function && strcmp(own->name, name) == 0) return read_own(names, own, config, out);
     }
     return read_ours(names, name, config, out);
+}
+
+/* ---- several of one ---- */
+
+/* Copies of the metric just read, of which nobody but the caller knows how they differ; the first is there already. */
+static soma_status repeat(const field_names *names, metric_list *list, int64_t n) {
+    RETURN_IF(names->context, n < 1 || n > list->room - list->n + 1, SOMA_INVALID,
+              "[compile] %s makes %lld metrics: 1 to %d are possible", list->items[list->n - 1].name, (long long)n,
+              list->room);
+    for (int64_t i = 1; i < n; i++, list->n++)
+        list->items[list->n] = list->items[list->n - 1];
+    return SOMA_OK;
+}
+
+/* {"precision": {"thresholds": [0.3, 0.7]}}: precision_0.3 and precision_0.7. */
+static soma_status each_threshold(const field_names *names, const json_node *thresholds, metric_list *list) {
+    soma_metric *first = &list->items[list->n - 1];
+    const char *name = first->name;
+    char digits[32];
+    TRY(repeat(names, list, json_node_count(thresholds)));
+    for (int i = 0; i < (int)json_node_count(thresholds); i++) {
+        RETURN_IF(names->context, !json_node_number(json_node_at(thresholds, i), &first[i].numbers[0]), SOMA_INVALID,
+                  "[compile] %s: thresholds must be numbers", name);
+        (void)number_shortest(digits, sizeof digits, first[i].numbers[0]);
+        first[i].name = arena_printf(list->memory, "%s_%s", name, digits);
+        if (!first[i].name) return SOMA_NO_MEMORY;
+    }
+    return SOMA_OK;
+}
+
+/* {"f1_score": {"average": "none"}}: f1_score_class_0 and so on. */
+static soma_status each_class(const field_names *names, int place, metric_list *list) {
+    soma_metric *first = &list->items[list->n - 1];
+    const char *name = first->name;
+    RETURN_IF(
+        names->context, list->classes < 1, SOMA_INVALID,
+        "[compile] %s: average none needs to know how many classes there are: give the first layer an input_shape",
+        name);
+    TRY(repeat(names, list, list->classes));
+    for (int64_t i = 0; i < list->classes; i++) {
+        first[i].numbers[place] = (double)i;
+        first[i].name = arena_printf(list->memory, "%s_class_%lld", name, (long long)i);
+        if (!first[i].name) return SOMA_NO_MEMORY;
+    }
+    return SOMA_OK;
+}
+
+/* The place of a number of that name; -1: there is none. */
+static int place_of(const soma_metric *m, const char *parameter) {
+    const name_entry *entry = m->build ? entry_of(m) : NULL;
+    for (int i = 0; entry && i < entry->n; i++) {
+        if (strcmp(entry->parameters[i], parameter) == 0) return i;
+    }
+    return -1;
+}
+
+soma_status metric_read_json(const field_names *names, const json_node *node, metric_list *out) {
+    const json_node *config = NULL;
+    RETURN_IF(names->context, out->n == out->room, SOMA_INVALID, "[compile] more than %d metrics", out->room);
+    soma_metric *metric = &out->items[out->n++];
+    TRY(read_single(names, node, &config, metric));
+    if (!metric->name) metric->name = metric_own_name(metric, names->custom);
+    const json_node *thresholds = json_node_find(config, "thresholds"), *average = json_node_find(config, "average");
+    if (json_node_kind(thresholds) == JSON_IS_ARRAY && place_of(metric, "thresholds") == 0)
+        return each_threshold(names, thresholds, out);
+    const char *word = json_node_string(average);
+    const bool none = average && (json_node_kind(average) == JSON_IS_NULL || (word && strcmp(word, "none") == 0));
+    const int place = place_of(metric, "class_id");
+    return none && place >= 0 && metric->numbers[place] < 0 ? each_class(names, place, out) : SOMA_OK;
 }

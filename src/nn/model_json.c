@@ -54,7 +54,8 @@ soma_layer *layer_from_json_node(const field_names *names, const json_node *node
         const soma_field *tables[FIELD_TABLES] = {kind->fields, layer_common_fields};
         status = fields_read(names, kind->name, tables, config, options);
     } else {
-        const soma_field *first = kind->fields ? kind->fields : layer_input_shape_field;
+        const soma_field *first = kind->fields;
+        if (!first || (shape == JSON_IS_ARRAY && first->kind == SOMA_FIELD_STRING)) first = layer_input_shape_field;
         status = fields_read_value(names, kind->name, first, config, options);
     }
     soma_layer *layer = status == SOMA_OK ? soma_layer_create(kind, options) : NULL;

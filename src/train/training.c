@@ -3,6 +3,7 @@
  * brings it; compiling again forgets state and plans, not the weights. */
 #include "train/training.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "data/dataset.h"
@@ -229,10 +230,11 @@ static soma_status check_samples(soma_model *model, const char *what, soma_datas
 static soma_status check_labels(soma_model *model, const char *what, soma_dataset *data) {
     const training *t = model->training;
     RETURN_IF(model->context, !soma_dataset_y(data).data, SOMA_INVALID, "[%s] the data have no labels", what);
-    bool ignores = !t->objective && !t->loss && t->loss_with.build == loss_sparse_ignoring;
+    bool sparse = !t->objective && !t->loss && t->loss_with.build == loss_sparse_ignoring;
+    bool ignores = sparse && !isnan(t->loss_with.parameters[0]);
     int64_t ignored = ignores ? (int64_t)t->loss_with.parameters[0] : 0;
-    const name_entry *loss = ignores ? name_find(&loss_names, "sparse_categorical_crossentropy")
-                                     : name_of(&loss_names, (soma_function *)t->loss);
+    const name_entry *loss = sparse ? name_find(&loss_names, "sparse_categorical_crossentropy")
+                                    : name_of(&loss_names, (soma_function *)t->loss);
     if (t->objective || !loss || !loss->indices) return SOMA_OK;
     const model_value *output = &model->values[model->outputs[0]];
     int64_t classes = output->rank > 0 ? output->shape[output->rank - 1] : 1, low, high;

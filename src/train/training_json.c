@@ -50,14 +50,19 @@ static soma_loss_fn *read_loss(const field_names *names, const json_node *node) 
     return (soma_loss_fn *)name_resolve(names->context, &loss_names, names->custom, name, &entry);
 }
 
-static soma_status read_metrics(const field_names *names, const json_node *list, soma_compile_options *options) {
+static soma_status read_metrics(const field_names *names, soma_model *model, const json_node *list,
+                                soma_compile_options *options) {
     if (!list || json_node_kind(list) == JSON_IS_NULL) return SOMA_OK;
     int64_t n = json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : 1;
-    RETURN_IF(names->context, n > SOMA_MAX_METRICS, SOMA_INVALID, "[compile] %lld metrics: %d are possible",
-              (long long)n, SOMA_MAX_METRICS);
+    int64_t shape[SOMA_MAX_RANK];
+    int rank = soma_model_output_shape(model, shape);
+    metric_list metrics = {.items = options->metrics_with,
+                           .room = SOMA_MAX_METRICS,
+                           .classes = rank > 0 ? shape[rank - 1] : 0,
+                           .memory = &model->arena};
     for (int64_t i = 0; i < n; i++) {
         const json_node *node = json_node_kind(list) == JSON_IS_ARRAY ? json_node_at(list, i) : list;
-        TRY(metric_read_json(names, node, &options->metrics_with[i]));
+        TRY(metric_read_json(names, node, &metrics));
     }
     return SOMA_OK;
 }
@@ -104,7 +109,7 @@ soma_status training_read_json(const field_names *names, soma_model *model, cons
         options.loss = read_loss(names, loss);
         if (!options.loss) return training_failure(model);
     }
-    TRY(read_metrics(names, json_node_find(node, "metrics"), &options));
+    TRY(read_metrics(names, model, json_node_find(node, "metrics"), &options));
     const json_node *optimizer = json_node_find(node, "optimizer"), *epochs = json_node_find(node, "epochs");
     int64_t done = 0;
     RETURN_IF(names->context, epochs && (!json_node_integer(epochs, &done) || done < 0), SOMA_FORMAT,
