@@ -384,7 +384,7 @@ static void set_epilogue(contract *c) {
         bool even = p->space.row_rank <= 1; /* tiles are written in even rows */
         if (even && !a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
     }
-    c->narrow = !c->by_rows && c->direct < 0 && c->dtype == SOMA_F32 && c->panels == 1 && 2 * c->n <= c->width;
+    c->narrow = !c->by_rows && c->direct < 0 && !c->blocked && c->pieces == 1 && c->panels == 1 && 2 * c->n <= c->width;
     for (int i = 0; i < p->n_accesses; i++)
         c->narrow = c->narrow && !p->accesses[i].width;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/context_internal.h"
+#include "plan/calls.h"
 #include "plan/passes.h"
 
 static void mark_used(build *b) {
@@ -115,11 +116,11 @@ static soma_status allocate(build *b) {
     const size_t others = (size_t)plan->threads - 1;
     plan->memory_bytes = plan->arena_bytes + plan->scratch_bytes * (others + 1) + plan->own_bytes * others;
     plan->memory = mem_zalloc(b->context, plan->memory_bytes);
-    plan->bases = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->bases + 1);
+    plan->bases = arena_alloc(&plan->arena, ((size_t)plan->n_storages + 1) * sizeof *plan->bases);
     plan->outside = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->outside + 1);
     plan->own_bases = arena_alloc(&plan->arena, others * (size_t)plan->n_storages * sizeof *plan->own_bases + 1);
     if (!plan->memory || !plan->bases || !plan->outside || !plan->own_bases) return SOMA_NO_MEMORY;
-    plan->scratch = (char *)plan->memory + plan->arena_bytes;
+    plan->bases[plan->n_storages] = plan->scratch = (char *)plan->memory + plan->arena_bytes;
     plan->own = plan->scratch + plan->scratch_bytes * (others + 1);
     for (int i = 0; i < plan->n_storages; i++) {
         const plan_storage *s = &plan->storages[i];
@@ -144,6 +145,7 @@ soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool u
     if (status == SOMA_OK) status = wrap_leaves(&b);
     if (status == SOMA_OK) status = passes(&b);
     if (status == SOMA_OK) status = allocate(&b);
+    if (status == SOMA_OK && !use_cached) status = calls_prepare(plan); /* what is run once gains nothing */
     if (status == SOMA_OK) plan_log(&b, "memory");
     if (status == SOMA_OK) plan_log(&b, "schedule");
     arena_deinit(&b.arena);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/context_internal.h"
+#include "plan/calls.h"
 #include "plan/passes.h"
 
 soma_plan *soma_plan_create(soma_tensor *const *targets, int n, const soma_plan_options *options) {
@@ -56,7 +57,7 @@ static soma_status connect(const soma_plan *plan) {
     return SOMA_OK;
 }
 
-static void run_step(const plan_step *s, const plan_runner *r) {
+void plan_run_step(const plan_step *s, const plan_runner *r) {
     const soma_plan *plan = r->plan;
     switch (s->kind) {
     case STEP_MAP:
@@ -75,8 +76,9 @@ static void run_step(const plan_step *s, const plan_runner *r) {
         kernel_run(&s->as.kernel, r);
         break;
     case STEP_COPY:
-        memcpy(plan->bases[s->as.copy.to], plan->bases[s->as.copy.from],
-               (size_t)plan->storages[s->as.copy.to].elements * soma_dtype_size(plan->storages[s->as.copy.to].dtype));
+        call_copy(r, plan->bases[s->as.copy.to], plan->bases[s->as.copy.from],
+                  plan->storages[s->as.copy.to].elements *
+                      (int64_t)soma_dtype_size(plan->storages[s->as.copy.to].dtype));
         break;
     }
 }
@@ -107,6 +109,13 @@ static const soma_plan *seen_by(const soma_plan *plan, int thread, soma_plan *mi
     return mine;
 }
 
+static void run_step(const plan_step *s, const plan_runner *r) {
+    if (s->calls)
+        calls_run(s->calls, s->n_calls, r->plan->bases);
+    else
+        plan_run_step(s, r);
+}
+
 /* One step, with the clock read around it when somebody wants to know. */
 static void run_timed(const run *all, int thread, int i, const plan_runner *runner, double arrive) {
     const double start = seconds_now();
@@ -126,6 +135,10 @@ static void run_thread(void *argument, int thread, int threads) {
     alone.thread = 0;
     team *crew = threads > 1 ? context_team(plan->context) : NULL;
     if (plan->rows && rows_gather(plan, thread, threads) && crew) team_barrier(crew, thread);
+    if (plan->calls && !all->times) {
+        calls_run(plan->calls, plan->n_calls, plan->bases);
+        return;
+    }
     for (int i = 0; i < plan->n_steps; i++) {
         const plan_step *s = &plan->steps[i];
         const double arrive = all->times ? seconds_now() : 0;

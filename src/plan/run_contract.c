@@ -1,6 +1,7 @@
 /* Runs contractions: register tiles of C over A's rows and B's columns, each finished tile through its epilogue.
  * Rests on the tile kernels and on tile programs; blocks are in contract_blocks.c. Units are tiles or blocks of them,
  * cut by problem size alone; every sum runs over k in one order, so that the number of threads changes no bit. */
+#include "plan/calls.h"
 #include "plan/contract_frame.h"
 
 static size_t align_up(size_t bytes) {
@@ -48,7 +49,7 @@ const char *frame_b(const frame *f, int64_t outer, int64_t panel, const k_piece 
     const contract *c = f->c;
     const char *matrix = f->b + axes_offset(c->batch_rank, c->batch_shape, c->b_batch, outer * c->inner) * f->size;
     if (!c->pack_b) return matrix + (panel * c->b_panel + k->row * c->b_row) * f->size;
-    pack_panel(&c->right, f->real, f->panel, matrix, panel, k->row, k->segments * k->run);
+    call_pack(f->runner, &c->right, f->real, f->panel, matrix, panel, k->row, k->segments * k->run);
     return f->panel;
 }
 
@@ -80,19 +81,9 @@ char *frame_direct(const frame *f, int64_t row, int64_t column, int64_t *c_row) 
 
 /* ---- epilogues ---- */
 
-/* Rows of a few columns each, one behind the other, so that the epilogue computes no more than there is. */
-static void close_up(const frame *f, char *tile, int64_t rows) {
-    const int64_t n = f->c->n;
-    float *values = (float *)(void *)tile;
-    for (int64_t r = 1; r < rows; r++)
-        for (int64_t i = 0; i < n; i++)
-            values[r * n + i] = values[r * f->c->width + i];
-}
-
 void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t column) {
     f->registers[0] = tile;
     if (f->c->narrow) {
-        close_up(f, tile, rows);
         program_run(&f->c->epilogue, f->runner, f->scratch, f->registers, row, rows, 0, f->c->n, f->c->n);
         return;
     }
@@ -114,8 +105,8 @@ static void run_rows(frame *f) {
         if (c->b_pair > 2 * f->real->lanes) columns = (columns + f->real->lanes - 1) & -(int64_t)f->real->lanes;
         for (int64_t i = 0; i < m; i++) {
             int64_t batch = axes_offset(c->batch_rank, c->batch_shape, c->a_batch, matrix * c->inner + i / c->m);
-            f->real->row(c->k, f->a + (batch + i % c->m * c->a_row) * f->size, c->a_col, b, c->b_row, c->b_pair,
-                         f->accumulators + i * c->width * f->size, columns);
+            call_row(f->runner, f->real, c->k, f->a + (batch + i % c->m * c->a_row) * f->size, c->a_col, b, c->b_row,
+                     c->b_pair, f->accumulators + i * c->width * f->size, columns);
         }
         frame_finish(f, f->accumulators, matrix * m, m, column);
     }
@@ -155,17 +146,18 @@ static void run_unit(frame *f, const unit *u, const char *b) {
     const k_piece whole = frame_piece(c, 0);
     tile_place p;
     frame_tile(f, u->outer, tile, &p);
-    int64_t row = p.batch * c->m + p.i, rows = 0, c_row = c->width;
+    int64_t row = p.batch * c->m + p.i, rows = 0, c_row = c->narrow ? c->n : c->width;
     char *direct = frame_direct(f, row, column, &c_row), *block = direct ? direct : f->accumulators;
     for (int64_t left = minimum(c->stack, c->tiles - tile);;) {
         cpu_tile_fn *kernel = f->real->tile[f->mode][p.height][vectors];
         const char *a = f->a + p.a * f->size;
         char *into = block + rows * c_row * f->size;
-        kernel(whole.segments, whole.run, a, c->a_row, c->a_col, c->a_segment, b, c->b_row, into, c_row, false);
+        call_tile(f->runner, kernel, whole.segments, whole.run, a, c->a_row, c->a_col, c->a_segment, b, c->b_row, into,
+                  c_row, false);
         for (int64_t i = 1; i < c->pieces; i++) {
             k_piece k = frame_piece(c, i);
-            kernel(k.segments, k.run, a + k.a * f->size, c->a_row, c->a_col, c->a_segment,
-                   b + k.row * c->b_row * f->size, c->b_row, into, c_row, true);
+            call_tile(f->runner, kernel, k.segments, k.run, a + k.a * f->size, c->a_row, c->a_col, c->a_segment,
+                      b + k.row * c->b_row * f->size, c->b_row, into, c_row, true);
         }
         rows += p.height;
         if (--left == 0) break;
@@ -203,8 +195,8 @@ void contract_run(const contract *c, const plan_runner *runner) {
     f.scratch = f.accumulators + c->scratch_at;
     if (c->by_rows)
         run_rows(&f);
-    else if (c->blocked)
-        contract_run_blocks(&f);
-    else
+    else if (!c->blocked)
         run_tiles(&f);
+    else if (!calls_refused(runner))
+        contract_run_blocks(&f);
 }

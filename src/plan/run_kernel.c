@@ -1,8 +1,10 @@
 /* Runs one node by its own kernel: for ops that no program, contraction or reduction computes.
  * Rests on run_move.h for those that all threads share; the others run by the reference, on one thread. */
+#include "plan/calls.h"
 #include "plan/run_move.h"
 
 void kernel_run(const kernel_step *kernel, const plan_runner *runner) {
+    if (calls_refused(runner)) return;
     op_view inputs[16], *views = inputs, output = kernel->output;
     if (kernel->n_inputs > 16) /* room the lowering left behind them, for each thread */
         views = kernel->inputs + (int64_t)kernel->n_inputs * (1 + runner->thread);

@@ -2,7 +2,7 @@
  * Rests on the pack kernels. A weight already in panels is only packed again for its transpose. */
 #include <string.h>
 
-#include "plan/steps.h"
+#include "plan/calls.h"
 
 /* Part of a destination panel from a row-major or column-major source. */
 static void pack_strided(const pack_step *p, const cpu_real *real, char *dst, const char *from, int64_t columns,
@@ -69,6 +69,7 @@ void pack_run(const pack_step *p, const plan_runner *runner) {
             offset += rest % p->batch_shape[i] * p->batch_strides[i];
             rest /= p->batch_shape[i];
         }
-        pack_panel(p, real, destination + u * rows * p->width * size, source + offset * size, u % panels, 0, rows);
+        call_pack(runner, p, real, destination + u * rows * p->width * size, source + offset * size, u % panels, 0,
+                  rows);
     }
 }

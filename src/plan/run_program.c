@@ -3,7 +3,7 @@
  * everything else is converted on the way in and out. */
 #include <string.h>
 
-#include "plan/steps.h"
+#include "plan/calls.h"
 
 typedef struct block {
     const tile_program *program;
@@ -77,8 +77,8 @@ static void load_full_row(const block *b, const tile_access *access, int64_t row
         for (int64_t done = 0; done < b->columns;) {
             int64_t column = b->column + done, piece = access->width - column % access->width;
             if (piece > b->columns - done) piece = b->columns - done;
-            real->load[access->dtype](dst + done * b->size,
-                                      base + panel_offset(access, &b->program->space, row, column) * size, 1, piece);
+            call_load(b->runner, real->load[access->dtype], dst + done * b->size,
+                      base + panel_offset(access, &b->program->space, row, column) * size, 1, piece);
             done += piece;
         }
         return;
@@ -86,6 +86,7 @@ static void load_full_row(const block *b, const tile_access *access, int64_t row
     int64_t offset =
         access->offset + access_row_offset(access, &b->program->space, row) + b->column * access->column_stride;
     if (access->storage < 0) {
+        if (calls_refused(b->runner)) return;
         for (int64_t i = 0; i < b->columns; i++) {
             double value = (double)(offset + i * access->column_stride);
             if (b->size == 4)
@@ -96,13 +97,14 @@ static void load_full_row(const block *b, const tile_access *access, int64_t row
         return;
     }
     const char *source = plan->bases[access->storage];
-    real->load[access->dtype](dst, source + offset * element_size(b, access), access->column_stride, b->columns);
+    call_load(b->runner, real->load[access->dtype], dst, source + offset * element_size(b, access),
+              access->column_stride, b->columns);
 }
 
 /* One element a row, of the registers' own type: moved without a call. False when the access is not so. */
 static bool move_single(const block *b, const tile_access *access, char *reg, bool write) {
     if (b->columns != 1 || b->size != 4 || access->dtype != SOMA_F32 || access->width || access->storage < 0 ||
-        b->program->space.row_rank > 1)
+        b->program->space.row_rank > 1 || b->runner->writing)
         return false;
     int64_t step = access->row_strides[0];
     float *values = (float *)(void *)reg;
@@ -156,7 +158,8 @@ static void walk_on(row_walk *w) {
 
 /* Is a row short, of the registers' own type, and without gaps? */
 static bool short_rows(const block *b, const tile_access *access) {
-    return access->dtype == SOMA_F32 && b->size == 4 && access->column_stride == 1 && b->columns <= SHORT;
+    return access->dtype == SOMA_F32 && b->size == 4 && access->column_stride == 1 && b->columns <= SHORT &&
+           !b->runner->writing;
 }
 
 /* Without gaps, in memory as in the register: all rows are one. */
@@ -173,7 +176,7 @@ static void load_rows(const block *b, const tile_access *access, char *dst) {
     row_walk w;
     walk_from(&w, access, &b->program->space, b->row);
     if (one_run(b, access)) {
-        get(dst, base + w.offset * size, 1, b->rows * b->columns);
+        call_load(b->runner, get, dst, base + w.offset * size, 1, b->rows * b->columns);
         return;
     }
     for (int64_t r = 0; r < b->rows; r++, walk_on(&w), dst += b->ld * b->size) {
@@ -181,7 +184,7 @@ static void load_rows(const block *b, const tile_access *access, char *dst) {
         if (fits)
             copy_short(dst, row, b->columns);
         else
-            get(dst, row, access->column_stride, b->columns);
+            call_load(b->runner, get, dst, row, access->column_stride, b->columns);
     }
 }
 
@@ -193,7 +196,7 @@ static void store_rows(const block *b, const tile_access *access, const char *sr
     row_walk w;
     walk_from(&w, access, &b->program->space, b->row);
     if (one_run(b, access)) {
-        put(base + w.offset * size, 1, src, b->rows * b->columns);
+        call_store(b->runner, put, base + w.offset * size, 1, src, b->rows * b->columns);
         return;
     }
     for (int64_t r = 0; r < b->rows; r++, walk_on(&w), src += b->ld * b->size) {
@@ -201,7 +204,7 @@ static void store_rows(const block *b, const tile_access *access, const char *sr
         if (fits)
             copy_short(row, src, b->columns);
         else
-            put(row, access->column_stride, src, b->columns);
+            call_store(b->runner, put, row, access->column_stride, src, b->columns);
     }
 }
 
@@ -232,10 +235,14 @@ static void load(const block *b, const tile_instruction *in) {
         load_full_row(b, access, 0, dst);
         const int64_t row = b->ld * b->size, all = (b->rows - 1) * row + b->columns * b->size;
         for (int64_t done = row; done < all; done *= 2)
-            memcpy(dst + done, dst, (size_t)minimum(done, all - done));
+            call_copy(b->runner, dst + done, dst, minimum(done, all - done));
     } else {
         int64_t n = access->kind == ACCESS_ROW ? b->rows : 1;
-        if (n == 1 && access->dtype == SOMA_F32 && b->size == 4 && access->storage >= 0) {
+        if (in->single) {
+            b->registers[in->dst] = (char *)b->runner->plan->bases[access->storage] + access->offset * b->size;
+            return;
+        }
+        if (n == 1 && access->dtype == SOMA_F32 && b->size == 4 && access->storage >= 0 && !b->runner->writing) {
             int64_t offset = access->offset + access_row_offset(access, &b->program->space, b->row);
             memcpy(dst, (const float *)b->runner->plan->bases[access->storage] + offset, sizeof(float));
             return;
@@ -243,8 +250,8 @@ static void load(const block *b, const tile_instruction *in) {
         if (access->storage >= 0 && b->program->space.row_rank <= 1) {
             const char *source = b->runner->plan->bases[access->storage];
             int64_t offset = access->offset + b->row * access->row_strides[0];
-            b->program->real->load[access->dtype](dst, source + offset * element_size(b, access),
-                                                  access->row_strides[0], n);
+            call_load(b->runner, b->program->real->load[access->dtype], dst, source + offset * element_size(b, access),
+                      access->row_strides[0], n);
             return;
         }
         block narrow = *b;
@@ -274,16 +281,17 @@ static void store(const block *b, const tile_instruction *in) {
             for (int64_t done = 0; done < b->columns;) {
                 int64_t column = b->column + done, piece = access->width - column % access->width;
                 if (piece > b->columns - done) piece = b->columns - done;
-                put(base + panel_offset(access, &b->program->space, b->row + r, column) * size, 1, row + done * b->size,
-                    piece);
+                call_store(b->runner, put, base + panel_offset(access, &b->program->space, b->row + r, column) * size,
+                           1, row + done * b->size, piece);
                 done += piece;
             }
         }
     } else {
         int64_t n = access->kind == ACCESS_ROW ? b->rows : 1;
         for (int64_t r = 0; r < n; r++)
-            put(base + (access->offset + access_row_offset(access, &b->program->space, b->row + r)) * size, 1,
-                src + r * b->size, 1);
+            call_store(b->runner, put,
+                       base + (access->offset + access_row_offset(access, &b->program->space, b->row + r)) * size, 1,
+                       src + r * b->size, 1);
     }
 }
 
@@ -300,17 +308,18 @@ static void map(const block *b, const tile_instruction *in) {
                 int64_t step = in->row_variant >> i & 1 ? 1 : in->variant >> i & 1 ? 0 : b->ld;
                 row[i] = (const char *)arguments[i] + r * step * b->size;
             }
-            f((char *)dst + r * b->ld * b->size, row[0], row[1], row[2], b->columns);
+            call_map(b->runner, f, (char *)dst + r * b->ld * b->size, row[0], row[1], row[2], b->columns);
         }
         return;
     }
     int64_t n = in->result == ACCESS_FULL ? b->rows * b->ld : in->result == ACCESS_ROW ? b->rows : 1;
     unsigned variant = in->variant;
     if (in->result == ACCESS_FULL) variant |= in->row_variant;
-    in->map[variant](dst, arguments[0], arguments[1], arguments[2], n);
+    call_map(b->runner, in->map[variant], dst, arguments[0], arguments[1], arguments[2], n);
 }
 
 static void random_numbers(const block *b, const tile_instruction *in) {
+    if (calls_refused(b->runner)) return;
     const tile_access *access = &b->program->accesses[in->access];
     const cpu_real *real = b->program->real;
     uint64_t counter = 0;
@@ -358,8 +367,8 @@ static bool run_plain(const block *b) {
         const int64_t n = minimum(p->chunk, whole - done);
         for (int i = 0; i < p->n_maps; i++) {
             const tile_instruction *in = &p->instructions[p->maps[i]];
-            in->plain(registers[in->dst], registers[in->arguments[0]], registers[in->arguments[1]],
-                      registers[in->arguments[2]], n);
+            call_map(b->runner, in->plain, registers[in->dst], registers[in->arguments[0]], registers[in->arguments[1]],
+                     registers[in->arguments[2]], n);
         }
         for (int i = 0; i < n_walking; i++)
             registers[walking[i]] = (char *)registers[walking[i]] + p->chunk * b->size;
@@ -394,13 +403,13 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
             break;
         case INSTRUCTION_MAP:
             if (in->plain)
-                in->plain(registers[in->dst], registers[in->arguments[0]], registers[in->arguments[1]],
-                          registers[in->arguments[2]], whole);
+                call_map(runner, in->plain, registers[in->dst], registers[in->arguments[0]],
+                         registers[in->arguments[1]], registers[in->arguments[2]], whole);
             else
                 map(&b, in);
             break;
         case INSTRUCTION_REDUCE:
-            in->reduce(registers[in->dst], registers[in->arguments[0]], ld, rows, columns);
+            call_reduce(runner, in->reduce, registers[in->dst], registers[in->arguments[0]], ld, rows, columns);
             break;
         case INSTRUCTION_UNIFORM_RANDOM:
         case INSTRUCTION_NORMAL_RANDOM:
@@ -408,6 +417,20 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
             break;
         }
     }
+}
+
+/* May a number be read where it lies? Not by a map of nothing but numbers, which reads a whole vector. */
+static bool is_single(const tile_program *program, const tile_instruction *load) {
+    const tile_access *access = &program->accesses[load->access];
+    if (access->kind != ACCESS_UNIFORM || access->storage < 0 || access->dtype != program->dtype) return false;
+    for (int i = 0; i < program->n_instructions; i++) {
+        const tile_instruction *in = &program->instructions[i];
+        for (int k = 0; k < in->n_arguments; k++)
+            if (in->arguments[k] == load->dst &&
+                (in->kind == INSTRUCTION_REDUCE || (in->kind == INSTRUCTION_MAP && !(in->variant >> k & 1))))
+                return false;
+    }
+    return true;
 }
 
 void program_prepare(tile_program *program) {
@@ -421,6 +444,7 @@ void program_prepare(tile_program *program) {
     program->n_maps = 0;
     for (int i = 0; i < program->n_instructions; i++) {
         tile_instruction *in = &program->instructions[i];
+        in->single = in->kind == INSTRUCTION_LOAD && is_single(program, in);
         bool map = in->kind == INSTRUCTION_MAP && !in->by_rows, number = in->result == ACCESS_UNIFORM;
         bool load = in->kind == INSTRUCTION_LOAD && program->accesses[in->access].kind != ACCESS_COLUMN;
         bool store = in->kind == INSTRUCTION_STORE && in->in_place;

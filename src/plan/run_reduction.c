@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "plan/steps.h"
+#include "plan/calls.h"
 
 typedef struct frame {
     const reduction *r;
@@ -30,7 +30,7 @@ size_t reduction_scratch(const reduction *r) {
 }
 
 static void combine(const frame *f, char *into, const void *value, int64_t n) {
-    f->real->map[combining[f->r->code]][0](into, into, value, NULL, n);
+    call_map(f->runner, f->real->map[combining[f->r->code]][0], into, into, value, NULL, n);
 }
 
 /* The accumulator gets the reduction of elements first .. last-1 for one piece of inner. */
@@ -47,10 +47,12 @@ static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last,
         const char *values = f->registers[r->pre_result];
         for (int64_t j = 0; j < n; j++) {
             const char *row = values + j * columns * f->size;
-            if ((n - j) * columns < touched) /* whole vectors would reach behind what may be somebody else's array */
-                row = memcpy(f->row, row, (size_t)(columns * f->size));
+            if ((n - j) * columns < touched) { /* whole vectors would reach behind what may be somebody else's array */
+                call_copy(f->runner, f->row, row, columns * f->size);
+                row = f->row;
+            }
             if (i == first && j == 0)
-                memcpy(f->accumulator, row, (size_t)(columns * f->size));
+                call_copy(f->runner, f->accumulator, row, columns * f->size);
             else
                 combine(f, f->accumulator, row, columns);
         }
@@ -60,13 +62,12 @@ static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last,
 /* The same for one long row: inner is 1. */
 static void reduce_row(frame *f, int64_t outer, int64_t first, int64_t last) {
     const reduction *r = f->r;
-    char piece[PROGRAM_PAD];
     for (int64_t i = first; i < last; i += r->pre.block) {
         int64_t n = minimum(r->pre.block, last - i);
         program_run(&r->pre, f->runner, f->scratch, f->registers, outer, 1, i, n, n);
-        char *into = i == first ? f->accumulator : piece;
-        f->real->reduce[r->code](into, f->registers[r->pre_result], n, 1, n);
-        if (i != first) combine(f, f->accumulator, piece, 1);
+        char *into = i == first ? f->accumulator : f->row;
+        call_reduce(f->runner, f->real->reduce[r->code], into, f->registers[r->pre_result], n, 1, n);
+        if (i != first) combine(f, f->accumulator, into, 1);
     }
 }
 
@@ -87,8 +88,8 @@ static void reduce_chunk(frame *f, int64_t outer, int64_t chunk, int64_t column,
         return;
     }
     char *partial = f->runner->plan->bases[r->partial];
-    memcpy(partial + ((chunk * r->outer + outer) * r->inner + column) * f->size, f->accumulator,
-           (size_t)(columns * f->size));
+    call_copy(f->runner, partial + ((chunk * r->outer + outer) * r->inner + column) * f->size, f->accumulator,
+              columns * f->size);
 }
 
 void reduction_run(const reduction *r, const plan_runner *runner) {
@@ -118,7 +119,7 @@ void reduction_run(const reduction *r, const plan_runner *runner) {
         for (int64_t chunk = 0; chunk < r->chunks; chunk++) {
             const char *values = partial + ((chunk * r->outer + outer) * r->inner + column) * f.size;
             if (chunk == 0)
-                memcpy(f.accumulator, values, (size_t)(columns * f.size));
+                call_copy(runner, f.accumulator, values, columns * f.size);
             else
                 combine(&f, f.accumulator, values, columns);
         }

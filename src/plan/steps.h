@@ -14,6 +14,8 @@
 /* ---- storages: every array a plan touches ---- */
 
 typedef struct plan_rows plan_rows;
+typedef struct kernel_call kernel_call;
+typedef struct call_list call_list;
 
 typedef enum storage_kind { STORAGE_ARENA, STORAGE_VARIABLE, STORAGE_INPUT, STORAGE_CONSTANT } storage_kind;
 
@@ -75,6 +77,7 @@ typedef struct tile_instruction {
     access_class result;          /* class of dst: uniform, row or full */
     bool by_rows;                 /* map with full result and a row argument */
     bool in_place;                /* store: the value may be computed where it is stored */
+    bool single;                  /* load of a number that is read as one everywhere: used where it lies */
     uint8_t variant, row_variant; /* scalar bits of uniform arguments; the row arguments' bits */
     int n_arguments;
     int dst, arguments[3];  /* registers; store: arguments[0] */
@@ -160,7 +163,8 @@ typedef struct contract {
     int64_t piece_segments, piece_run;          /* of k */
     int64_t segment_pieces, run_pieces, pieces; /* in a slab's segments, in a run, in all */
     bool panels_inside;                         /* every few rows through all panels, not every panel over all rows */
-    bool narrow;  /* C is much narrower than a panel: tiles are closed up for the epilogue */
+    bool narrow; /* C is much narrower than a panel: rows lie close together for the epilogue, each row's tail under the
+                    next, as kernels write them in order */
     bool blocked; /* blocks of C, through k piece by piece */
     bool pack_a;  /* A's part of a block and piece in a form of its own */
     int64_t block_tiles, block_panels, blocks;
@@ -211,6 +215,8 @@ typedef struct plan_step {
     bool row;            /* map with reductions along rows */
     const char *text;
     double flops, bytes;
+    const kernel_call *calls; /* instead of all below, where it is small; NULL */
+    int n_calls;
     union {
         tile_program map;
         contract contract;
@@ -227,11 +233,13 @@ struct soma_plan {
     soma_graph *graph; /* the simplified nodes, for kernel steps and printing */
     const cpu_kernels *kernels;
     plan_storage *storages;
-    void **bases; /* per storage */
+    void **bases; /* per storage, and behind them the scratch of the first thread */
     int n_storages;
     int *outside, n_outside; /* storages of variables and inputs */
     plan_step *steps;
     int n_steps;
+    const kernel_call *calls; /* of all steps, if every one is small; NULL */
+    int n_calls;
     int n_targets;
     int *targets; /* storage per target, -1 for assigns */
     void *memory; /* the arena of tensors, the outputs, the scratch */
@@ -253,6 +261,7 @@ typedef struct plan_runner {
     int thread, threads;
     char *scratch;
     atomic_int *status; /* shared by the team: the first failure */
+    call_list *writing; /* nothing is run: kernels' calls are written down; else NULL */
 } plan_runner;
 
 /* ---- inputs gathered row by row (run_rows.c) ---- */
@@ -264,6 +273,8 @@ bool rows_gather(const soma_plan *plan, int thread, int threads);
 /* Sets the bases of inputs of which the thread has a copy of its own. */
 void rows_connect(const soma_plan *plan, int thread, void **bases);
 
+/* One step, or this thread's part of it. */
+void plan_run_step(const plan_step *s, const plan_runner *r);
 /* The whole plan once; times as in soma_plan_run_timed, or NULL. */
 soma_status plan_run(const soma_plan *plan, soma_plan_time *times);
 
