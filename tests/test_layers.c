@@ -268,7 +268,9 @@ static void recurrent_dropout_is_noise_of_training(void **state) {
 
 static void orthogonal_is(void **state) {
     (void)state;
-    const struct { int64_t rows, columns; } shapes[] = {{1, 1}, {5, 5}, {64, 64}, {16, 64}, {64, 16}, {40, 50}};
+    const struct {
+        int64_t rows, columns;
+    } shapes[] = {{1, 1}, {5, 5}, {64, 64}, {16, 64}, {64, 16}, {40, 50}, {5, 3}, {2, 7}, {96, 57}};
     for (int i = 0; i < COUNT(shapes); i++) {
         soma_graph_reset(NULL);
         int64_t shape[] = {shapes[i].rows, shapes[i].columns};

@@ -63,6 +63,34 @@ static void orthogonal_is(void **state) {
     }
 }
 
+/* Each layer has numbers of its own, however many there are, and a shorter net the same as the layers of a longer one.
+ */
+static void deep_nets_start_everywhere(void **state) {
+    (void)state;
+    enum { WIDTH = 5, DEEP = 41 };
+    double w[2][DEEP][WIDTH * WIDTH];
+    memset(w, 0, sizeof w);
+    for (int k = 0; k < 2; k++) {
+        soma_layer *list[DEEP];
+        const int layers = k == 0 ? DEEP : DEEP / 3;
+        for (int i = 0; i < layers; i++)
+            list[i] = soma_dense(WIDTH, .dtype = SOMA_F64, .input_shape = {WIDTH});
+        soma_model *net = soma_sequential_create(NULL, list, layers);
+        assert_non_null(net);
+        for (int i = 0; i < layers; i++) {
+            soma_variable *v = soma_layer_get_weight(soma_model_get_layer(net, i), 0);
+            assert_int_equal(soma_variable_get(v, w[k][i], sizeof w[k][i]), SOMA_OK);
+            double squares = 0;
+            for (int j = 0; j < WIDTH * WIDTH; j++)
+                squares += w[k][i][j] * w[k][i][j];
+            assert_true(squares > 0.5 && squares < 15); /* 5 is expected */
+            if (i > 0) assert_memory_not_equal(w[k][i], w[k][i - 1], sizeof w[k][i]);
+            if (k == 1) assert_memory_equal(w[1][i], w[0][i], sizeof w[k][i]);
+        }
+        soma_model_destroy(net);
+    }
+}
+
 static void variance_scaling_has_its_variance(void **state) {
     (void)state;
     NEEDS(JANSSON);
@@ -263,7 +291,7 @@ int main(void) {
         TEST(identity_is_the_unit_matrix),       TEST(orthogonal_is),
         TEST(variance_scaling_has_its_variance), TEST(constraints_hold_after_a_step),
         TEST(samples_count_as_they_are_told),    TEST(weights_stay_with_their_samples),
-        TEST(measuring_counts_them_too),
+        TEST(measuring_counts_them_too),         TEST(deep_nets_start_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,28 +260,37 @@ static soma_tensor *first_value(soma_graph *graph, const layer_weight *w, int64_
     return value ? soma_assign(w->variable, soma_cast(value, w->variable->dtype)) : NULL;
 }
 
-/* One plan that fills all of them. */
+enum { WEIGHTS_A_PLAN = 16 /* that are filled together: what a plan takes while it is made is not for all of a net */ };
+
+/* One plan that fills some; *next is the first that is left. */
+static soma_status initialize_some(soma_graph *graph, layer_weight **weights, int n, int *next) {
+    soma_tensor *targets[WEIGHTS_A_PLAN];
+    int count = 0;
+    for (; *next < n && count < WEIGHTS_A_PLAN; ++*next) {
+        if (!weights[*next]->spec.initializer.build) continue; /* zeros, as variables are */
+        targets[count] = first_value(graph, weights[*next], *next);
+        if (!targets[count++]) return SOMA_INVALID;
+    }
+    if (count == 0) return SOMA_OK;
+    soma_plan *plan = soma_plan_create(targets, count, NULL);
+    soma_status status = plan ? soma_plan_run(plan) : SOMA_INVALID;
+    soma_plan_destroy(plan);
+    return status;
+}
+
+/* Random numbers go on from plan to plan: a weight's values depend on the weights before it, not on plans. */
 static soma_status initialize_weights(soma_model *model, layer_weight **weights, int n) {
     soma_graph *graph = soma_graph_create(model->context);
     if (!graph) return SOMA_NO_MEMORY;
-    soma_tensor **targets = arena_alloc(&graph->arena, (size_t)n * sizeof *targets);
-    int count = 0;
-    bool ok = targets != NULL;
-    for (int i = 0; ok && i < n; i++) {
-        if (!weights[i]->spec.initializer.build) continue; /* zeros, as variables are */
-        targets[count] = first_value(graph, weights[i], i);
-        ok = targets[count++] != NULL;
-    }
-    soma_plan *plan = ok && count > 0 ? soma_plan_create(targets, count, NULL) : NULL;
     soma_status status = SOMA_OK;
-    if (plan) {
-        status = soma_plan_run(plan);
-    } else if (!ok || count > 0) {
-        status = soma_last_status(model->context);
-        if (status == SOMA_OK) status = SOMA_INVALID;
+    for (int next = 0; next < n && status == SOMA_OK;) {
+        const uint64_t key = graph->next_key;
+        soma_graph_reset(graph);
+        graph->next_key = key;
+        status = initialize_some(graph, weights, n, &next);
     }
-    soma_plan_destroy(plan);
     soma_graph_destroy(graph);
+    if (status == SOMA_INVALID && soma_last_status(model->context) != SOMA_OK) return soma_last_status(model->context);
     return status;
 }
 
