@@ -4,7 +4,7 @@
 #define PLAN_CONTRACT_FRAME_H
 
 #include "base/base.h"
-#include "plan/steps.h"
+#include "plan/calls.h"
 
 typedef struct frame {
     const contract *c;
@@ -32,12 +32,16 @@ typedef struct k_piece {
 void frame_set_batch(const frame *f, tile_place *p);
 /* A piece of several. */
 k_piece frame_cut(const contract *c, int64_t index);
-/* A piece of a panel of the B that matrices outer*inner .. have. */
+/* The B that matrices outer*inner .. have, as it lies. */
+const char *frame_matrix(const frame *f, int64_t outer);
+/* A piece of a panel of it. */
 const char *frame_b(const frame *f, int64_t outer, int64_t panel, const k_piece *k);
 /* The only store's row-major place for a tile, when whole tiles may be written there at once; else NULL. */
 char *frame_direct(const frame *f, int64_t row, int64_t column, int64_t *c_row);
 /* The epilogue on rows (of all batches) row .. row+rows-1 of a panel. */
 void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t column);
+/* The epilogue on whole rows row .. row+rows-1, which lie in f->accumulators. */
+void frame_finish_rows(frame *f, int64_t row, int64_t rows);
 
 /* Vectors of a panel that hold columns of C: the last panel may need fewer. */
 static inline int64_t frame_vectors(const contract *c, int64_t panel) {
@@ -77,7 +81,24 @@ static inline void frame_next(const frame *f, tile_place *p) {
     p->height = minimum(c->tile_rows, c->m - p->i);
 }
 
-/* contract_blocks.c */
+/* The sums of a tile over all of k; b is the panel's first row. */
+static inline void frame_multiply(const frame *f, const tile_place *p, const char *b, int64_t vectors, char *into,
+                                  int64_t c_row) {
+    const contract *c = f->c;
+    cpu_tile_fn *kernel = f->real->tile[f->mode][p->height][vectors];
+    const char *a = f->a + p->a * f->size;
+    const k_piece whole = frame_piece(c, 0);
+    call_tile(f->runner, kernel, whole.segments, whole.run, a, c->a_row, c->a_col, c->a_segment, b, c->b_row, into,
+              c_row, false);
+    for (int64_t i = 1; i < c->pieces; i++) {
+        const k_piece k = frame_piece(c, i);
+        call_tile(f->runner, kernel, k.segments, k.run, a + k.a * f->size, c->a_row, c->a_col, c->a_segment,
+                  b + k.row * c->b_row * f->size, c->b_row, into, c_row, true);
+    }
+}
+
+/* contract_blocks.c, contract_rows.c */
 void contract_run_blocks(frame *f);
+void contract_run_whole_rows(frame *f);
 
 #endif

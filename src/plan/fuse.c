@@ -184,7 +184,7 @@ static bool reads_per_row(const build *b, const soma_tensor *t) {
 
 /* A map group of a row's worth within a row program. */
 static bool merges_per_row(const group *into, const group *from) {
-    return into->kind == GROUP_ROW && from->size == into->row_size && from->size != into->size;
+    return into->by_rows && from->size == into->row_size && from->size != into->size;
 }
 
 /* Melts map group h into g when both have one space and no third group stands between them. */
@@ -253,7 +253,7 @@ static bool place_map(build *b, const soma_tensor *t) {
     for (int i = 0; i < from.n; i++) {
         group *g = &b->groups[from.groups[i]];
         if (g->kind == GROUP_KERNEL || g->gone) continue;
-        bool per_row = g->kind == GROUP_ROW && size == g->row_size && size != g->size;
+        bool per_row = g->by_rows && size == g->row_size && size != g->size;
         if (g->kind == GROUP_REDUCE ? size != g->post_size : !per_row && size != g->size) continue;
         bool plain = g->kind == GROUP_MAP; /* contractions, rows and reductions take maps in, not the other way round */
         if (best >= 0 && (b->groups[best].kind == GROUP_MAP) == plain && from.groups[i] < best) continue;
@@ -332,6 +332,14 @@ static bool place_kernel(build *b, const soma_tensor *t) {
     return group_push_member(b, g, t) && add_needs(b, (int)(g - b->groups), t);
 }
 
+/* Does the reduction of rows join the contraction that makes them? */
+static bool joins_contraction(build *b, int g, const soma_tensor *t, int64_t run, const sources *from) {
+    const group *into = &b->groups[g];
+    const soma_tensor *x = t->inputs[0];
+    return into->kind == GROUP_CONTRACT && into->by_rows && into->size == shape_size(x->rank, x->shape) &&
+           into->shape[into->rank - 1] == run && into->size > into->row_size && may_join(b, g, t, from, false);
+}
+
 static bool place_reduce(build *b, const soma_tensor *t) {
     const soma_tensor *x = t->inputs[0];
     int first, end;
@@ -347,6 +355,7 @@ static bool place_reduce(build *b, const soma_tensor *t) {
     bool row = trailing && run <= REDUCE_ROW_LIMIT && run > 0;
     if (index && !row) return place_kernel(b, t); /* long rows of positions */
     int g = from.n == 1 ? from.groups[0] : -1;
+    if (g >= 0 && row && joins_contraction(b, g, t, run, &from)) return join(b, g, t, true);
     if (g >= 0 && b->groups[g].kind == GROUP_ROW &&
         !(row && b->groups[g].size == shape_size(x->rank, x->shape) &&
           b->groups[g].row_size == b->groups[g].size / run))
@@ -383,6 +392,7 @@ static bool place_reduce(build *b, const soma_tensor *t) {
     }
     group *made = &b->groups[g];
     made->kind = row ? GROUP_ROW : GROUP_REDUCE;
+    made->by_rows = row;
     if (!row) {
         made->root = t;
         made->post_size = shape_size(t->rank, t->shape);
@@ -391,12 +401,25 @@ static bool place_reduce(build *b, const soma_tensor *t) {
     return join(b, g, t, row);
 }
 
+enum { ROWS_DEPTH = 2048, ROWS_B_BYTES = 524288 /* in L2 */, ROWS_SHARED = 112 /* for threads */, ROWS_FEW = 262144 };
+
+/* All columns of a few rows at a time: where B stays in the caches and there are rows enough for all threads. */
+static bool comes_by_rows(const build *b, const soma_tensor *t) {
+    const cpu_real *real = t->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    int64_t n = t->shape[t->rank - 1], k = t->inputs[0]->shape[t->rank - 1], rows = shape_size(t->rank - 1, t->shape);
+    if (n > REDUCE_ROW_LIMIT || k > ROWS_DEPTH) return false;
+    if (n <= real->lanes * real->vectors) return true; /* a panel holds whole rows */
+    return k * n * (int64_t)soma_dtype_size(t->dtype) <= ROWS_B_BYTES &&
+           (rows >= ROWS_SHARED || rows * n * k < ROWS_FEW);
+}
+
 static bool place_contract(build *b, const soma_tensor *t) {
     group *g = group_new(b, GROUP_CONTRACT, t, node_real(t));
     if (!g) return false;
     g->root = t;
     g->split = t->rank - 1;
     g->row_size = shape_size(t->rank - 1, t->shape);
+    g->by_rows = comes_by_rows(b, t);
     return join(b, (int)(g - b->groups), t, false);
 }
 

@@ -76,7 +76,11 @@ enum {
     BLOCK_ELEMENTS = 32768 /* of C in L2 */,
     UNITS = 16 /* that threads can share */,
     PART_FLOPS = 2000000,
-    INSIDE_ELEMENTS = 65536 /* of B that stay in L2 while all rows of A pass */
+    INSIDE_ELEMENTS = 65536 /* of B that stay in L2 while all rows of A pass */,
+    ROWS_B_BYTES = 524288 /* of B in L2, where rows are finished as wholes */,
+    ROWS_PACKED = 64 /* rows that are worth a B packed by each thread */,
+    ROWS_ELEMENTS = 8192 /* of C, of the rows of a unit */,
+    FINISH_ELEMENTS = 1024 /* of an epilogue's start, in L1 */
 };
 
 /* ---- B ---- */
@@ -135,8 +139,8 @@ static bool use_plain(const operands *o, const contract *c) {
 }
 
 /* One row of tiles would wait for its sums; side by side, several panels don't. */
-static void set_by_rows(contract *c, const cpu_real *real, int64_t pair) {
-    c->by_rows = true;
+static void set_row_by_row(contract *c, const cpu_real *real, int64_t pair) {
+    c->row_by_row = true;
     c->width = ROW_VECTORS * real->lanes;
     c->b_pair = pair;
     c->b_panel = ROW_VECTORS / 2 * pair;
@@ -151,7 +155,7 @@ static void set_panels(contract *c, operands *o, const cpu_real *real) {
         o->strides[1][i] = o->shared ? 0 : matrix;
         matrix *= o->batch_shape[i];
     }
-    if (few_rows(o, c, 1)) set_by_rows(c, real, c->b_panel);
+    if (few_rows(o, c, 1)) set_row_by_row(c, real, c->b_panel);
 }
 
 enum { LYING_PANELS = 4 };
@@ -242,7 +246,7 @@ static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
     c->b_offset = o->axes[1].offset;
     c->b_row = o->b_rows ? o->b_row->stride : 0;
     c->b_panel = c->width;
-    if (plain) set_by_rows(c, real, 2 * real->lanes);
+    if (plain) set_row_by_row(c, real, 2 * real->lanes);
     return SOMA_OK;
 }
 
@@ -354,7 +358,7 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->panels = parts_of(c->n, c->width);
     c->vectors = c->width / real->lanes;
     c->last_vectors = (c->n - (c->panels - 1) * c->width + real->lanes - 1) / real->lanes;
-    if (c->by_rows) {
+    if (c->row_by_row) {
         c->tile_rows = c->m;
         c->stack = 1;
         return;
@@ -374,19 +378,46 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->blocks = c->blocked ? parts_of(c->tiles, c->block_tiles) : parts_of(c->tiles, c->stack);
 }
 
-static void set_epilogue(contract *c) {
+/* Whole rows at a time: where the epilogue reduces them, and where it reads or stores arrays beside the product.
+ * Arrays in panels are walked panel by panel. */
+static void set_whole_rows(contract *c, const cpu_real *real) {
+    const tile_program *p = &c->epilogue;
+    int64_t elements = c->k * c->panels * c->width, rows = c->inner * c->m;
+    bool wanted = c->panels > 1 && c->direct < 0 && !c->row_by_row && c->parts == 1 && c->k <= DEPTH_MAX &&
+                  elements * (int64_t)soma_dtype_size(c->dtype) <= ROWS_B_BYTES && (!c->pack_b || rows >= ROWS_PACKED);
+    for (int i = 0; i < p->n_accesses; i++)
+        wanted = wanted && !p->accesses[i].width;
+    c->whole_rows = wanted || (p->whole_rows && c->panels > 1);
+    if (!c->whole_rows) return;
+    c->blocked = c->pack_a = false;
+    c->parts = 1;
+    set_pieces(c, INT64_MAX);
+    c->c_row = (c->panels - 1) * c->width + c->last_vectors * real->lanes;
+    if (!c->row_by_row) {
+        c->stack = minimum(STACK_ROWS, ROWS_ELEMENTS / c->c_row) / c->tile_rows;
+        c->stack = even_parts(c->tiles, c->stack < 1 ? 1 : c->stack);
+        c->blocks = parts_of(c->tiles, c->stack);
+    }
+    c->finish_rows = FINISH_ELEMENTS / c->c_row;
+    if (c->finish_rows < 1) c->finish_rows = 1;
+    if (p->block < c->finish_rows * c->c_row) c->epilogue.block = c->finish_rows * c->c_row;
+}
+
+static void set_epilogue(contract *c, const cpu_real *real) {
     int64_t tile = c->stack * c->tile_rows * c->width;
     tile_program *p = &c->epilogue;
     if (p->block < tile) p->block = tile;
     c->direct = -1;
-    if (p->n_instructions == 1 && p->instructions[0].kind == INSTRUCTION_STORE && !c->by_rows && c->parts == 1) {
+    if (p->n_instructions == 1 && p->instructions[0].kind == INSTRUCTION_STORE && !c->row_by_row && c->parts == 1) {
         const tile_access *a = &p->accesses[p->instructions[0].access];
         bool even = p->space.row_rank <= 1; /* tiles are written in even rows */
         if (even && !a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
     }
-    c->narrow = !c->by_rows && c->direct < 0 && !c->blocked && c->pieces == 1 && c->panels == 1 && 2 * c->n <= c->width;
+    c->narrow =
+        !c->row_by_row && c->direct < 0 && !c->blocked && c->pieces == 1 && c->panels == 1 && 2 * c->n <= c->width;
     for (int i = 0; i < p->n_accesses; i++)
         c->narrow = c->narrow && !p->accesses[i].width;
+    set_whole_rows(c, real);
 }
 
 static soma_status add_partial(build *b, contract *c) {
@@ -418,7 +449,7 @@ soma_status lower_contract(build *b, int index) {
     TRY(lower_left(o, &c));
     set_tiles(&c, real);
     TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c.epilogue));
-    set_epilogue(&c);
+    set_epilogue(&c, real);
     TRY(add_partial(b, &c));
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;

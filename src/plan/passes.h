@@ -37,6 +37,7 @@ typedef struct group {
     group_kind kind;
     bool gone;               /* merged into another */
     bool sealed;             /* a copy that others could not walk by strides: stays alone */
+    bool by_rows;            /* may reduce its rows and hold values of one a row: row programs, some contractions */
     soma_dtype dtype;        /* of its registers */
     const soma_tensor *root; /* matmul, long reduction, kernel node */
     int rank;                /* the space; for a reduction what is reduced */

@@ -9,7 +9,9 @@ static size_t align_up(size_t bytes) {
 }
 
 static size_t accumulator_bytes(const contract *c) {
-    int64_t tiles = c->by_rows ? 1 : c->blocked && !c->parts_apart ? c->block_tiles * c->block_panels : c->stack;
+    if (c->whole_rows)
+        return align_up((size_t)(c->stack * c->tile_rows * c->c_row) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
+    int64_t tiles = c->row_by_row ? 1 : c->blocked && !c->parts_apart ? c->block_tiles * c->block_panels : c->stack;
     if (c->parts > 1 && !c->parts_apart) tiles *= 2; /* the sums so far, and a part's */
     return align_up((size_t)(tiles * c->tile_rows * c->width) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
 }
@@ -23,7 +25,8 @@ static size_t packed_bytes(const contract *c) {
 static size_t panel_bytes(const contract *c) {
     if (!c->pack_b) return 0;
     int64_t rows = c->blocked ? c->piece_segments * c->piece_run : c->k;
-    return align_up((size_t)(rows * c->width) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
+    return align_up((size_t)(rows * c->width * (c->whole_rows ? c->panels : 1)) * soma_dtype_size(c->dtype)) +
+           PROGRAM_PAD;
 }
 
 void contract_prepare(contract *c) {
@@ -45,9 +48,14 @@ static int64_t axes_offset(int rank, const int64_t *shape, const int64_t *stride
     return offset;
 }
 
+const char *frame_matrix(const frame *f, int64_t outer) {
+    const contract *c = f->c;
+    return f->b + axes_offset(c->batch_rank, c->batch_shape, c->b_batch, outer * c->inner) * f->size;
+}
+
 const char *frame_b(const frame *f, int64_t outer, int64_t panel, const k_piece *k) {
     const contract *c = f->c;
-    const char *matrix = f->b + axes_offset(c->batch_rank, c->batch_shape, c->b_batch, outer * c->inner) * f->size;
+    const char *matrix = frame_matrix(f, outer);
     if (!c->pack_b) return matrix + (panel * c->b_panel + k->row * c->b_row) * f->size;
     call_pack(f->runner, &c->right, f->real, f->panel, matrix, panel, k->row, k->segments * k->run);
     return f->panel;
@@ -91,24 +99,46 @@ void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t colum
                 minimum(f->c->width, f->c->n - column), f->c->width);
 }
 
+void frame_finish_rows(frame *f, int64_t row, int64_t rows) {
+    const contract *c = f->c;
+    for (int64_t i = 0; i < rows; i += c->finish_rows) {
+        f->registers[0] = f->accumulators + i * c->c_row * f->size;
+        program_run(&c->epilogue, f->runner, f->scratch, f->registers, row + i, minimum(c->finish_rows, rows - i), 0,
+                    c->n, c->c_row);
+    }
+}
+
 /* ---- a row or two ---- */
 
-/* One unit is a wide piece of the few rows. B in panels has whole vectors. */
+/* A wide piece of the few rows. B in panels has whole vectors. */
+static void multiply_rows(const frame *f, int64_t matrix, int64_t panel, char *into, int64_t c_row) {
+    const contract *c = f->c;
+    const char *b = frame_b(f, matrix, panel, &(k_piece){0});
+    int64_t columns = minimum(c->width, c->n - panel * c->width);
+    if (c->b_pair > 2 * f->real->lanes) columns = (columns + f->real->lanes - 1) & -(int64_t)f->real->lanes;
+    for (int64_t i = 0; i < c->inner * c->m; i++) {
+        int64_t batch = axes_offset(c->batch_rank, c->batch_shape, c->a_batch, matrix * c->inner + i / c->m);
+        call_row(f->runner, f->real, c->k, f->a + (batch + i % c->m * c->a_row) * f->size, c->a_col, b, c->b_row,
+                 c->b_pair, into + i * c_row * f->size, columns);
+    }
+}
+
+/* One unit is a piece, or all of the rows. */
 static void run_rows(frame *f) {
     const contract *c = f->c;
-    int64_t first, last, outer = c->batch / c->inner, m = c->inner * c->m;
-    runner_share(f->runner, outer * c->panels, &first, &last);
+    const int64_t outer = c->batch / c->inner, m = c->inner * c->m, pieces = c->whole_rows ? 1 : c->panels;
+    int64_t first, last;
+    runner_share(f->runner, outer * pieces, &first, &last);
     for (int64_t u = first; u < last; u++) {
-        int64_t matrix = u / c->panels, panel = u % c->panels, column = panel * c->width;
-        const char *b = frame_b(f, matrix, panel, &(k_piece){0});
-        int64_t columns = minimum(c->width, c->n - column);
-        if (c->b_pair > 2 * f->real->lanes) columns = (columns + f->real->lanes - 1) & -(int64_t)f->real->lanes;
-        for (int64_t i = 0; i < m; i++) {
-            int64_t batch = axes_offset(c->batch_rank, c->batch_shape, c->a_batch, matrix * c->inner + i / c->m);
-            call_row(f->runner, f->real, c->k, f->a + (batch + i % c->m * c->a_row) * f->size, c->a_col, b, c->b_row,
-                     c->b_pair, f->accumulators + i * c->width * f->size, columns);
+        int64_t matrix = u / pieces;
+        if (!c->whole_rows) {
+            multiply_rows(f, matrix, u % pieces, f->accumulators, c->width);
+            frame_finish(f, f->accumulators, matrix * m, m, u % pieces * c->width);
+            continue;
         }
-        frame_finish(f, f->accumulators, matrix * m, m, column);
+        for (int64_t i = 0; i < c->panels; i++)
+            multiply_rows(f, matrix, i, f->accumulators + i * c->width * f->size, c->c_row);
+        frame_finish_rows(f, matrix * m, m);
     }
 }
 
@@ -143,22 +173,12 @@ static unit unit_at(const contract *c, int64_t index) {
 static void run_unit(frame *f, const unit *u, const char *b) {
     const contract *c = f->c;
     const int64_t tile = u->block * c->stack, column = u->panel * c->width, vectors = frame_vectors(c, u->panel);
-    const k_piece whole = frame_piece(c, 0);
     tile_place p;
     frame_tile(f, u->outer, tile, &p);
     int64_t row = p.batch * c->m + p.i, rows = 0, c_row = c->narrow ? c->n : c->width;
     char *direct = frame_direct(f, row, column, &c_row), *block = direct ? direct : f->accumulators;
     for (int64_t left = minimum(c->stack, c->tiles - tile);;) {
-        cpu_tile_fn *kernel = f->real->tile[f->mode][p.height][vectors];
-        const char *a = f->a + p.a * f->size;
-        char *into = block + rows * c_row * f->size;
-        call_tile(f->runner, kernel, whole.segments, whole.run, a, c->a_row, c->a_col, c->a_segment, b, c->b_row, into,
-                  c_row, false);
-        for (int64_t i = 1; i < c->pieces; i++) {
-            k_piece k = frame_piece(c, i);
-            call_tile(f->runner, kernel, k.segments, k.run, a + k.a * f->size, c->a_row, c->a_col, c->a_segment,
-                      b + k.row * c->b_row * f->size, c->b_row, into, c_row, true);
-        }
+        frame_multiply(f, &p, b, vectors, block + rows * c_row * f->size, c_row);
         rows += p.height;
         if (--left == 0) break;
         frame_next(f, &p);
@@ -193,8 +213,10 @@ void contract_run(const contract *c, const plan_runner *runner) {
     f.packed = f.accumulators + c->packed_at;
     f.panel = f.accumulators + c->panel_at;
     f.scratch = f.accumulators + c->scratch_at;
-    if (c->by_rows)
+    if (c->row_by_row)
         run_rows(&f);
+    else if (c->whole_rows)
+        contract_run_whole_rows(&f);
     else if (!c->blocked)
         run_tiles(&f);
     else if (!calls_refused(runner))

@@ -155,7 +155,7 @@ typedef struct contract {
     int64_t b_offset, b_row, b_panel, b_batch[CONTRACT_AXES];
     bool pack_b; /* by each thread, panel by panel, from b as `right` says */
     pack_step right;
-    bool by_rows;                               /* a row or two of C, B as it lies or in panels: no tiles; */
+    bool row_by_row;                            /* a row or two of C, B as it lies or in panels: no tiles; */
     int64_t b_pair;                             /* then two vectors of B's columns begin so far from the next two */
     int64_t width, vectors, last_vectors;       /* of a panel of B and C; vectors of the last one */
     int64_t panels, tile_rows, tiles;           /* rows of a register tile; tiles over the rows that have one B */
@@ -163,6 +163,9 @@ typedef struct contract {
     int64_t piece_segments, piece_run;          /* of k */
     int64_t segment_pieces, run_pieces, pieces; /* in a slab's segments, in a run, in all */
     bool panels_inside;                         /* every few rows through all panels, not every panel over all rows */
+    bool whole_rows; /* so, and then the epilogue over whole rows, which lie row-major, c_row apart, so many at a time:
+                      */
+    int64_t c_row, finish_rows;
     bool narrow; /* C is much narrower than a panel: rows lie close together for the epilogue, each row's tail under the
                     next, as kernels write them in order */
     bool blocked; /* blocks of C, through k piece by piece */
