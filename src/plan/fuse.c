@@ -486,7 +486,23 @@ static bool reads_memory(const build *b, const soma_tensor *t) {
     return g->kind == GROUP_KERNEL || (g->kind == GROUP_CONTRACT && g->root == t);
 }
 
-static void find_stored(build *b) {
+/* A group reads x: of what is made anew there, what it is made of. */
+static bool want_read(build *b, int g, const soma_tensor *x, bool within) {
+    while (b->infos[x->id].role == ROLE_VIEW)
+        x = x->inputs[0];
+    node_info *info = &b->infos[x->id];
+    if (info->role != ROLE_MEMBER || info->group == g) return true;
+    if (!info->anew) {
+        info->stored = true;
+        info->kept = info->kept || within;
+        return !within || group_push_need(b, &b->groups[g], info->group);
+    }
+    for (int i = 0; i < x->n_inputs; i++)
+        if (!want_read(b, g, x->inputs[i], true)) return false;
+    return true;
+}
+
+static bool find_stored(build *b) {
     for (int64_t id = 0; id < b->graph->n_nodes; id++) {
         const soma_tensor *t = b->graph->nodes[id];
         const node_info *info = &b->infos[id];
@@ -496,15 +512,13 @@ static void find_stored(build *b) {
                 want_stored(b, t->inputs[i]);
         if (info->role != ROLE_MEMBER) continue;
         for (int i = 0; i < t->n_inputs; i++) {
-            const soma_tensor *x = t->inputs[i];
-            while (b->infos[x->id].role == ROLE_VIEW)
-                x = x->inputs[0];
-            bool inlined = b->infos[x->id].role == ROLE_INLINE;
-            if (reads_memory(b, t) || (b->infos[x->id].group != info->group && !inlined)) want_stored(b, x);
+            if (reads_memory(b, t)) want_stored(b, t->inputs[i]);
+            if (!want_read(b, info->group, t->inputs[i], false)) return false;
         }
     }
     for (int i = 0; i < b->n_targets; i++)
         if (b->infos[b->targets[i]->id].role != ROLE_STATE) want_stored(b, b->targets[i]);
+    return true;
 }
 
 /* Do a view's elements lie in its source as they are wanted: all of them, in order? */
@@ -555,7 +569,8 @@ soma_status plan_fuse(build *b) {
             if (b->infos[id].role != ROLE_UNUSED && !place(b, b->graph->nodes[id]))
                 return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
         if (!merge_late(b)) return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
-        find_stored(b);
+        if (!b->reference) TRY(plan_keep(b));
+        if (!find_stored(b)) return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
         if (!force_needed(b)) return SOMA_OK;
     }
 }

@@ -119,7 +119,7 @@ soma_status plan_layout(build *b) {
         if (info->role == ROLE_UNUSED) continue;
         if (t->rank < 2 || (info->role == ROLE_LEAF && !t->variable)) wishes[id].refused = true;
         if (info->role == ROLE_MEMBER && !walks_rows(&b->groups[info->group], t, t)) wishes[id].refused = true;
-        if (t->dtype != SOMA_F32 && t->dtype != SOMA_F64) wishes[id].refused = true;
+        if (info->kept || (t->dtype != SOMA_F32 && t->dtype != SOMA_F64)) wishes[id].refused = true;
         if (info->into && !shape_equal(t->rank, t->shape, info->into->rank, info->into->shape))
             wishes[id].refused = true;
         if (info->role == ROLE_MEMBER)

@@ -171,7 +171,8 @@ static bool emit_random(emitter *e, const soma_tensor *t, const layout *l, value
 
 static bool belongs(const emitter *e, const soma_tensor *t) {
     const node_info *info = &e->b->infos[t->id];
-    if (info->role != ROLE_MEMBER || info->group != e->group_index || info->out_only) return false;
+    if (info->role != ROLE_MEMBER || info->out_only) return false;
+    if (info->group != e->group_index) return info->anew;
     if (e->part == PART_WHOLE) return true;
     return group_after(e->g, t) == (e->part == PART_POST);
 }

@@ -19,6 +19,8 @@ typedef struct node_info {
     node_role role;
     bool forced;   /* views and inline nodes: must be computed into a storage of their own */
     bool stored;   /* members: somebody outside the group reads it, or it is a target */
+    bool anew;     /* members: groups that read it make it anew, of what it is made of */
+    bool kept;     /* members: some group reads it to make others anew */
     bool out_only; /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
     bool per_row;  /* members: one value a row of the group's space */
     int group;     /* members, -1 */
@@ -164,6 +166,10 @@ bool group_push_need(build *b, group *g, int need);
 bool group_absorb(build *b, int into, int from);
 /* Does group `from` need group `to`, over any number of others? Gives up with yes when the search grows long. */
 bool group_depends(build *b, int from, int to);
+
+/* ---- keep.c ---- */
+/* Which members are not stored, but made anew where they are read. */
+soma_status plan_keep(build *b);
 
 /* ---- fuse.c ---- */
 soma_status plan_fuse(build *b);

@@ -1,0 +1,258 @@
+/* What is done to a product's rows before they leave the caches: softmax and normalization as epilogues, values that a
+ * gradient makes anew instead of reading them.
+ * Rests on plan/steps.h for what a plan is made of; values are compared with the reference plan's at every instruction
+ * set, and to the bit between numbers of threads. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <soma/layers.h>
+#include <soma/ops.h>
+#include <soma/plan.h>
+
+#include "cpu/cpu.h"
+#include "plan/steps.h"
+
+enum { INPUTS = 4, NUMBERS = 1 << 17 };
+
+static double numbers64[NUMBERS];
+static float numbers32[NUMBERS];
+
+/* A network: makes its inputs, at most INPUTS, and one result; a, b, c are sizes. */
+typedef soma_tensor *net_fn(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs);
+
+typedef struct built {
+    soma_graph *graph;
+    soma_tensor *xs[INPUTS], *targets[INPUTS + 1];
+    int n_xs, n_targets;
+} built;
+
+/* The result, and the gradients of a sum of its squares with some weights for all inputs. */
+static void build(built *g, soma_context *context, net_fn *net, soma_dtype dtype, const int64_t *size, bool gradients) {
+    *g = (built){.graph = soma_graph_create(context), .n_targets = 1};
+    soma_tensor *y = g->targets[0] = net(g->graph, dtype, size[0], size[1], size[2], g->xs);
+    while (g->n_xs < INPUTS && g->xs[g->n_xs])
+        g->n_xs++;
+    if (gradients && y) {
+        soma_tensor *weights =
+            soma_add_scalar(soma_sin(soma_arange(g->graph, dtype, 0, (double)soma_dim(y, -1), 1)), 2);
+        soma_tensor *loss = soma_sum(soma_mul(soma_square(y), weights), SOMA_ALL_AXES, false);
+        if (soma_grad(loss, g->xs, g->n_xs, g->targets + 1) != SOMA_OK) fail_msg("%s", soma_last_error(context));
+        g->n_targets += g->n_xs;
+    }
+    if (!y) fail_msg("%s", soma_last_error(context));
+}
+
+static soma_plan *run(const built *g, bool reference) {
+    soma_plan *plan =
+        soma_plan_create((soma_tensor *const *)g->targets, g->n_targets, &(soma_plan_options){.reference = reference});
+    if (!plan) fail_msg("%s", soma_last_error(g->graph->context));
+    for (int i = 0; i < g->n_xs; i++) {
+        assert_true(soma_size(g->xs[i]) <= NUMBERS / 2);
+        const void *data = g->xs[i]->dtype == SOMA_F64 ? (void *)(numbers64 + 77 * i) : (void *)(numbers32 + 77 * i);
+        assert_int_equal(soma_plan_bind(plan, g->xs[i], data), SOMA_OK);
+    }
+    assert_int_equal(soma_plan_run(plan), SOMA_OK);
+    return plan;
+}
+
+static double element(soma_dtype dtype, const void *data, int64_t i) {
+    return dtype == SOMA_F64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
+}
+
+static void compare(const built *g, const soma_plan *plan, const soma_plan *expected, const int64_t *size) {
+    for (int k = 0; k < g->n_targets; k++) {
+        const soma_dtype dtype = g->targets[k]->dtype;
+        const void *x = soma_plan_output(plan, k), *y = soma_plan_output(expected, k);
+        double most = 0;
+        for (int64_t i = 0; i < soma_size(g->targets[k]); i++)
+            most = fmax(most, fabs(element(dtype, y, i)));
+        for (int64_t i = 0; i < soma_size(g->targets[k]); i++) {
+            double off = fabs(element(dtype, x, i) - element(dtype, y, i));
+            if (!(off <= (dtype == SOMA_F64 ? 1e-12 : 2e-5) * (most + 1e-30)))
+                fail_msg("%lld,%lld,%lld at %s: target %d element %lld is %.9g, not %.9g", (long long)size[0],
+                         (long long)size[1], (long long)size[2], soma_isa(g->graph->context), k, (long long)i,
+                         element(dtype, x, i), element(dtype, y, i));
+        }
+    }
+}
+
+static void equal_bits(const built *g, const soma_plan *one, const soma_plan *other) {
+    for (int k = 0; k < g->n_targets; k++)
+        assert_memory_equal(soma_plan_output(one, k), soma_plan_output(other, k),
+                            (size_t)soma_size(g->targets[k]) * soma_dtype_size(g->targets[k]->dtype));
+}
+
+/* One network of one size everywhere. */
+static void check(net_fn *net, soma_dtype dtype, const int64_t *size) {
+    const cpu_kernels *level;
+    for (int i = 0; (level = cpu_level(i)) != NULL; i++) {
+        built first = {0};
+        soma_plan *alone = NULL;
+        soma_context *contexts[3];
+        for (int threads = 1; threads <= 3; threads++) {
+            built g;
+            contexts[threads - 1] =
+                soma_context_create(&(soma_context_options){.isa = level->name, .threads = threads});
+            build(&g, contexts[threads - 1], net, dtype, size, true);
+            soma_plan *plan = run(&g, false);
+            if (threads == 1) {
+                soma_plan *expected = run(&g, true);
+                compare(&g, plan, expected, size);
+                soma_plan_destroy(expected);
+                first = g;
+                alone = plan;
+                continue;
+            }
+            equal_bits(&g, alone, plan);
+            soma_plan_destroy(plan);
+            soma_graph_destroy(g.graph);
+        }
+        soma_plan_destroy(alone);
+        soma_graph_destroy(first.graph);
+        for (int k = 0; k < 3; k++)
+            soma_context_destroy(contexts[k]);
+    }
+}
+
+static soma_tensor *input(soma_graph *graph, soma_dtype dtype, int rank, const int64_t *shape) {
+    return soma_input(graph, dtype, rank, shape, NULL);
+}
+
+/* Attention of two heads: a steps of b features look at c steps, later ones are masked. */
+static soma_tensor *attention(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    soma_tensor *q = xs[0] = input(graph, dtype, SOMA_DIMS(2, a, 2, b));
+    soma_tensor *k = xs[1] = input(graph, dtype, SOMA_DIMS(2, c, 2, b));
+    soma_tensor *v = xs[2] = input(graph, dtype, SOMA_DIMS(2, c, 2, b));
+    const int heads[] = {0, 2, 1, 3}, turned[] = {0, 2, 3, 1};
+    soma_tensor *scores = soma_matmul(soma_mul_scalar(soma_transpose(q, heads), 0.7), soma_transpose(k, turned));
+    soma_tensor *i = soma_reshape(soma_arange(graph, SOMA_I64, 0, (double)a, 1), SOMA_DIMS(a, 1));
+    soma_tensor *seen = soma_greater_equal(i, soma_arange(graph, SOMA_I64, 0, (double)c, 1));
+    scores = soma_where(seen, scores, soma_scalar(graph, dtype, -1e9));
+    return soma_transpose(soma_matmul(soma_softmax_axis(scores, -1), soma_transpose(v, heads)), heads);
+}
+
+/* A normalization of x w + x w' x's rows. */
+static soma_tensor *normalized(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    soma_tensor *x = xs[0] = input(graph, dtype, SOMA_DIMS(a, b)), *w = xs[1] = input(graph, dtype, SOMA_DIMS(b, c));
+    soma_tensor *bias = xs[2] = input(graph, dtype, SOMA_DIMS(c)), *more = xs[3] = input(graph, dtype, SOMA_DIMS(a, c));
+    soma_tensor *y = soma_add(soma_add(soma_matmul(x, w), bias), more);
+    soma_tensor *centered = soma_sub(y, soma_mean(y, SOMA_AXES(-1), true));
+    soma_tensor *variance = soma_mean(soma_square(centered), SOMA_AXES(-1), true);
+    return soma_add(soma_mul(soma_mul(centered, soma_rsqrt(soma_add_scalar(variance, 1e-3))), bias), y);
+}
+
+/* Two layers with gelu between them. */
+static soma_tensor *hidden(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    soma_tensor *x = xs[0] = input(graph, dtype, SOMA_DIMS(a, b)), *w = xs[1] = input(graph, dtype, SOMA_DIMS(b, c));
+    soma_tensor *bias = xs[2] = input(graph, dtype, SOMA_DIMS(c)), *v = xs[3] = input(graph, dtype, SOMA_DIMS(c, b));
+    return soma_matmul(soma_gelu(soma_add(soma_matmul(x, w), bias)), v);
+}
+
+static void sizes(net_fn *net, int n, const int64_t (*size)[3]) {
+    for (int i = 0; i < n; i++) {
+        check(net, SOMA_F32, size[i]);
+        check(net, SOMA_F64, size[i]);
+    }
+}
+
+#define SIZES(net, list) sizes(net, (int)(sizeof(list) / sizeof *(list)), list)
+
+static void attention_anywhere(void **state) {
+    (void)state;
+    static const int64_t list[][3] = {{1, 3, 5}, {2, 8, 300}, {1, 7, 521}, {17, 5, 33}, {64, 16, 64}, {97, 11, 131}};
+    SIZES(attention, list);
+}
+
+static void normalization_anywhere(void **state) {
+    (void)state;
+    static const int64_t list[][3] = {{1, 9, 40},    {2, 31, 513},  {5, 3, 1},      {13, 17, 33},
+                                      {150, 24, 96}, {113, 37, 67}, {256, 64, 128}, {129, 1, 200}};
+    SIZES(normalized, list);
+}
+
+static void hidden_layers_anywhere(void **state) {
+    (void)state;
+    static const int64_t list[][3] = {{3, 5, 7}, {128, 33, 64}, {131, 17, 101}, {257, 64, 128}, {70, 3, 211}};
+    SIZES(hidden, list);
+}
+
+/* Shares by the scores of a deep product. */
+static soma_tensor *too_deep(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    soma_tensor *x = xs[0] = input(graph, dtype, SOMA_DIMS(a, b)), *w = xs[1] = input(graph, dtype, SOMA_DIMS(b, c));
+    return soma_softmax_axis(soma_mul_scalar(soma_matmul(x, w), 0.01), -1);
+}
+
+static void deep_products_keep_their_passes(void **state) {
+    (void)state;
+    static const int64_t list[][3] = {{19, 2311, 27}, {6, 2100, 29}};
+    SIZES(too_deep, list);
+}
+
+/* ---- what the plans are ---- */
+
+typedef struct counts {
+    int contractions, others, stores; /* stores: of the first contraction */
+} counts;
+
+static counts count(net_fn *net, const int64_t *size, bool gradients) {
+    built g;
+    counts found = {0, 0, 0};
+    soma_context *context = soma_context_create(&(soma_context_options){.threads = 1});
+    build(&g, context, net, SOMA_F32, size, gradients);
+    soma_plan *plan = soma_plan_create((soma_tensor *const *)g.targets, g.n_targets, NULL);
+    assert_non_null(plan);
+    for (int i = 0; i < plan->n_steps; i++) {
+        const plan_step *s = &plan->steps[i];
+        if (s->kind == STEP_CONTRACT && found.contractions++ == 0) found.stores = s->as.contract.epilogue.n_stores;
+        found.others += s->kind != STEP_CONTRACT && s->kind != STEP_PACK;
+    }
+    soma_plan_destroy(plan);
+    soma_graph_destroy(g.graph);
+    soma_context_destroy(context);
+    return found;
+}
+
+static void rows_are_reduced_in_place(void **state) {
+    (void)state;
+    counts c = count(normalized, (const int64_t[]){256, 64, 128}, false);
+    assert_int_equal(c.contractions, 1);
+    assert_int_equal(c.others, 0);
+    c = count(too_deep, (const int64_t[]){256, 2311, 28}, false);
+    assert_int_equal(c.contractions, 1);
+    c = count(too_deep, (const int64_t[]){8, 128, 1000}, false); /* too few rows to share */
+    assert_int_equal(c.others, 1);
+}
+
+/* gelu's gradient is made of the array that gelu reads: that and gelu itself are all that is stored. */
+static void slopes_are_made_anew(void **state) {
+    (void)state;
+    assert_int_equal(count(hidden, (const int64_t[]){256, 64, 128}, true).stores, 2);
+    assert_int_equal(count(hidden, (const int64_t[]){256, 64, 128}, false).stores, 1);
+}
+
+static int fill(void **state) {
+    (void)state;
+    uint32_t seed = 1;
+    for (int i = 0; i < NUMBERS; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        numbers32[i] = (float)(int32_t)(seed >> 16) / 32768 - 1;
+        numbers64[i] = (double)numbers32[i];
+    }
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attention_anywhere),        cmocka_unit_test(normalization_anywhere),
+        cmocka_unit_test(hidden_layers_anywhere),    cmocka_unit_test(deep_products_keep_their_passes),
+        cmocka_unit_test(rows_are_reduced_in_place), cmocka_unit_test(slopes_are_made_anew),
+    };
+    return cmocka_run_group_tests(tests, fill, NULL);
+}
