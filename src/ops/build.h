@@ -45,6 +45,8 @@ soma_tensor *op_compose(soma_tensor *node);
  * itself. Every element is the same number, since rounding keeps order, too. Nodes of `kept` are not left out: somebody
  * wants to see what passes through them. */
 soma_tensor *op_max_first(soma_tensor *node, soma_tensor *const *kept, int n);
+/* What a softmax is made of; itself where it is empty. */
+soma_tensor *op_compose_softmax(soma_tensor *y);
 /* x[first[i] + j*step[i]] along each axis i, count[i] elements; all in range. */
 soma_tensor *op_slice_box(soma_tensor *x, const int64_t *first, const int64_t *count, const int64_t *step);
 

@@ -1,5 +1,6 @@
-/* Compositions that need care with large numbers: softmax, its logarithm, log-sum-exp, softplus.
- * Rests on the ops alone, so these need neither kernel nor gradient.
+/* Compositions that need care with large numbers: log-softmax, log-sum-exp, softplus; and softmax, which is an op only
+ * so that its gradient is made of its result: of its parts the exponentials would have to be kept, too.
+ * Rests on the ops alone, so these need no kernel.
  * The greatest element is subtracted first, as a constant: the result does not depend on it, nor does the gradient. */
 #include <soma/ops.h>
 
@@ -10,15 +11,76 @@ static soma_tensor *lowered(soma_tensor *x, int axis) {
     return soma_sub(x, soma_stop_gradient(soma_max(x, SOMA_AXES(axis), true)));
 }
 
+/* ---- softmax ---- */
+
+static soma_status infer_softmax(soma_graph *graph, const op *self, soma_tensor *const *inputs, int n,
+                                 const op_attributes *attributes, soma_dtype *dtype, int *rank, int64_t *shape) {
+    RETURN_IF(graph->context, attributes->axis < 0 || attributes->axis >= inputs[0]->rank, SOMA_SHAPE,
+              "[softmax] axis %d of rank %d", attributes->axis, inputs[0]->rank);
+    return op_infer_float(graph, self, inputs, n, attributes, dtype, rank, shape);
+}
+
 /* Softmax along the last axis remembers its input, from which losses are computed stably. */
 soma_tensor *soma_softmax_axis(soma_tensor *x, int axis) {
     x = op_to_float(x);
     if (!x || !op_axis(x, "softmax", &axis)) return NULL;
-    soma_tensor *e = soma_exp(lowered(x, axis));
-    soma_tensor *y = soma_div(e, soma_sum(e, SOMA_AXES(axis), true));
+    soma_tensor *y = op_apply(NULL, &op_softmax, &x, 1, &(op_attributes){.axis = axis});
     if (y && axis == x->rank - 1) y->logits = x;
     return y;
 }
+
+/* dx = y (dy - sum y dy) */
+static void vjp_softmax(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
+    (void)needed;
+    dx[0] = soma_mul(y, soma_sub(dy, soma_sum(soma_mul(y, dy), SOMA_AXES(y->attributes.axis), true)));
+}
+
+soma_tensor *op_compose_softmax(soma_tensor *y) {
+    int axis = y->attributes.axis;
+    if (y->inputs[0]->shape[axis] == 0) return y;
+    soma_tensor *e = soma_exp(lowered(y->inputs[0], axis));
+    return soma_div(e, soma_sum(e, SOMA_AXES(axis), true));
+}
+
+static soma_status reference_softmax(const soma_tensor *node, const op_view *inputs, op_view *output) {
+    ref_softmax(&inputs[0], node->attributes.axis, output);
+    return SOMA_OK;
+}
+
+static soma_tensor *softmax_last(soma_tensor *const *xs) {
+    return soma_softmax_axis(xs[0], -1);
+}
+static soma_tensor *softmax_first(soma_tensor *const *xs) {
+    return soma_softmax_axis(xs[0], 0);
+}
+static soma_tensor *softmax_strided(soma_tensor *const *xs) {
+    return soma_softmax_axis(soma_slice(soma_transpose(xs[0], NULL), "::-2, 1:"), 1);
+}
+static soma_tensor *softmax_large(soma_tensor *const *xs) {
+    return soma_softmax_axis(soma_mul_scalar(xs[0], 60), -1);
+}
+static const op_sample samples_softmax[] = {{"rows", softmax_last, 1, {{SOMA_F32, 2, {3, 37}, -2, 2}}},
+                                            {"columns", softmax_first, 1, {{SOMA_F32, 2, {9, 18}, -2, 2}}},
+                                            {"strided", softmax_strided, 1, {{SOMA_F32, 2, {7, 9}, -2, 2}}},
+                                            {"large", softmax_large, 1, {{SOMA_F32, 2, {3, 5}, -2, 2}}},
+                                            {"integers", softmax_last, 1, {{SOMA_I32, 2, {2, 9}, -3, 3}}},
+                                            {"one", softmax_last, 1, {{SOMA_F32, 2, {4, 1}, -2, 2}}},
+                                            {"empty", softmax_last, 1, {{SOMA_F32, 2, {3, 0}, -2, 2}}},
+                                            {NULL, NULL, 0, {{SOMA_F32, 0, {0}, 0, 0}}}};
+const op op_softmax = {"softmax",
+                       "y_i = exp(x_i - max x) / sum_j exp(x_j - max x) along an axis",
+                       OP_INDEX,
+                       0,
+                       1,
+                       1,
+                       infer_softmax,
+                       vjp_softmax,
+                       NULL,
+                       reference_softmax,
+                       "Softmax-13",
+                       OP_SAMPLES(samples_softmax)};
+
+/* ---- others ---- */
 
 soma_tensor *soma_log_softmax(soma_tensor *x, int axis) {
     x = op_to_float(x);

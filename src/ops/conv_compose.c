@@ -275,6 +275,7 @@ static soma_tensor *spread_conv(soma_tensor *x, soma_tensor *w, const cpu_window
 
 soma_tensor *op_compose(soma_tensor *node) {
     enum { RESIDUES_MAX = 64 };
+    if (node->op == &op_softmax) return op_compose_softmax(node);
     if (node->op != &op_conv) return node;
     cpu_windows g = conv_windows(node);
     bool spread = false, strided = false;

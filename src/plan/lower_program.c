@@ -340,6 +340,10 @@ static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *ou
     if (!emit_fused(e, t, per_row, out, &done) || done) return done;
     for (int i = 0; i < t->n_inputs; i++)
         if (!emit_value(e, t->inputs[i], NULL, per_row, &arguments[i])) return false;
+    /* One division a row, and a product for each element: within an ulp and a half, as roots are (see emit_fused). */
+    if (t->op->code == CPU_DIV && t->dtype == SOMA_F32 && arguments[0].kind == ACCESS_FULL &&
+        arguments[1].kind == ACCESS_ROW)
+        return emit_map(e, CPU_RECIPROCAL, 1, &arguments[1], &arguments[1]) && emit_map(e, CPU_MUL, 2, arguments, out);
     return emit_map(e, t->op->code, t->n_inputs, arguments, out);
 }
 

@@ -163,9 +163,8 @@ typedef struct contract {
     int64_t piece_segments, piece_run;          /* of k */
     int64_t segment_pieces, run_pieces, pieces; /* in a slab's segments, in a run, in all */
     bool panels_inside;                         /* every few rows through all panels, not every panel over all rows */
-    bool whole_rows; /* so, and then the epilogue over whole rows, which lie row-major, c_row apart, so many at a time:
-                      */
-    int64_t c_row, finish_rows;
+    bool whole_rows;                            /* so, and then the epilogue over whole rows, which lie row-major, */
+    int64_t c_row, finish_rows;                 /* so far apart, and go through it so many at a time */
     bool narrow; /* C is much narrower than a panel: rows lie close together for the epilogue, each row's tail under the
                     next, as kernels write them in order */
     bool blocked; /* blocks of C, through k piece by piece */

@@ -1,5 +1,6 @@
-/* Data-dependent places in plain C: gather, scatter-add, cumulative sums.
+/* Data-dependent places in plain C: gather, scatter-add, cumulative sums; softmax.
  * Rests on view_walk.c and element.h. An array is seen as (before, axis, behind); each index is checked before use. */
+#include <math.h>
 #include <string.h>
 
 #include "cpu/reference/element.h"
@@ -95,5 +96,24 @@ void ref_cumsum(const cpu_view *x, int axis, bool exclusive, bool reverse, cpu_v
                 sum = with;
                 int_sum = int_with;
             }
+        }
+}
+
+void ref_softmax(const cpu_view *x, int axis, cpu_view *output) {
+    int64_t before = extent(x, 0, axis), n = x->shape[axis], behind = extent(x, axis + 1, x->rank);
+    for (int64_t p = 0; p < before; p++)
+        for (int64_t q = 0; q < behind; q++) {
+            int64_t from = offset_of(x, 0, axis, p) + offset_of(x, axis + 1, x->rank, q);
+            double greatest = -INFINITY, sum = 0;
+            for (int64_t i = 0; i < n; i++) {
+                double value = element_get(x->dtype, x->data, from + i * x->strides[axis]);
+                if (value > greatest || isnan(value)) greatest = value;
+                if (isnan(greatest)) break;
+            }
+            for (int64_t i = 0; i < n; i++)
+                sum += exp(element_get(x->dtype, x->data, from + i * x->strides[axis]) - greatest);
+            for (int64_t i = 0; i < n; i++)
+                element_set(output->dtype, output->data, (p * n + i) * behind + q,
+                            exp(element_get(x->dtype, x->data, from + i * x->strides[axis]) - greatest) / sum);
         }
 }

@@ -46,6 +46,8 @@ void ref_conv(const cpu_windows *windows, const cpu_view *x, const cpu_view *w, 
 /* (..., m, k) x (..., k, n) -> (..., m, n), equal leading axes. */
 void ref_matmul(const cpu_view *a, const cpu_view *b, cpu_view *output);
 
+/* e^(x_i - m) / sum of e^(x_j - m) along an axis, m the greatest. */
+void ref_softmax(const cpu_view *x, int axis, cpu_view *output);
 /* output_i = i. */
 void ref_iota(cpu_view *output);
 /* low + (high - low) * u_i, and mean + stddev * z_i; key is random_key's. */
