@@ -39,7 +39,9 @@ soma_tensor *op_compose_softmax(soma_tensor *y) {
     int axis = y->attributes.axis;
     if (y->inputs[0]->shape[axis] == 0) return y;
     soma_tensor *e = soma_exp(lowered(y->inputs[0], axis));
-    return soma_div(e, soma_sum(e, SOMA_AXES(axis), true));
+    soma_tensor *sum = soma_sum(e, SOMA_AXES(axis), true);
+    if (y->dtype != SOMA_F32) return soma_div(e, sum);
+    return soma_mul(e, soma_reciprocal(sum)); /* one division a row: within an ulp and a half */
 }
 
 static soma_status reference_softmax(const soma_tensor *node, const op_view *inputs, op_view *output) {

@@ -256,49 +256,6 @@ static const value *known(const emitter *e, const soma_tensor *t) {
     return NULL;
 }
 
-/* A member that only `reader` reads and that is not computed yet: it may be made part of the reader's instruction. */
-static const soma_tensor *absorb(const emitter *e, const soma_tensor *input, const op *wanted) {
-    const node_info *info = &e->b->infos[input->id];
-    if (input->op != wanted || info->role != ROLE_MEMBER || info->stored || input == e->preset) return NULL;
-    return belongs(e, input) && e->b->uses[input->id] == 1 && !known(e, input) ? input : NULL;
-}
-
-/* mul+add, mul+sub and division by a root as one instruction; false when the node is none of these. */
-static bool emit_fused(emitter *e, const soma_tensor *t, bool per_row, value *out, bool *done) {
-    const soma_tensor *parts[3] = {NULL, NULL, NULL}, *product;
-    int code = 0, n = 0;
-    *done = false;
-    if (t->op == &op_add &&
-        ((product = absorb(e, t->inputs[0], &op_mul)) || (product = absorb(e, t->inputs[1], &op_mul)))) {
-        parts[2] = product == t->inputs[0] ? t->inputs[1] : t->inputs[0];
-        code = CPU_FMA;
-        n = 3;
-    } else if (t->op == &op_sub && (product = absorb(e, t->inputs[1], &op_mul))) {
-        parts[2] = t->inputs[0];
-        code = CPU_FNMA;
-        n = 3;
-    } else if (t->op == &op_mul && (product = absorb(e, t->inputs[1], &op_rsqrt))) {
-        parts[0] = t->inputs[0];
-        code = CPU_MUL_RSQRT;
-        n = 2;
-    } else if (t->op == &op_div && (product = absorb(e, t->inputs[1], &op_sqrt))) {
-        parts[0] = t->inputs[0];
-        code = CPU_MUL_RSQRT;
-        n = 2;
-    } else
-        return true;
-    if (n == 3) {
-        parts[0] = product->inputs[0];
-        parts[1] = product->inputs[1];
-    } else
-        parts[1] = product->inputs[0];
-    value arguments[3];
-    for (int i = 0; i < n; i++)
-        if (!emit_value(e, parts[i], NULL, per_row, &arguments[i])) return false;
-    *done = true;
-    return emit_map(e, code, n, arguments, out);
-}
-
 static bool emit_reduce(emitter *e, const soma_tensor *t, value *out) {
     value x;
     if (!emit_value(e, t->inputs[0], NULL, false, &x) || !widen(e, &x, ACCESS_FULL)) return false;
@@ -314,7 +271,6 @@ static bool emit_reduce(emitter *e, const soma_tensor *t, value *out) {
 }
 
 static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *out) {
-    bool done;
     if (t->op->kind == OP_VIEW) return emit_value(e, t->inputs[0], t, per_row, out);
     if (t->op->kind == OP_GENERATE) {
         layout l;
@@ -337,13 +293,8 @@ static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *ou
         arguments[0] = *out;
         return emit_map(e, CPU_NOT, 1, arguments, out);
     }
-    if (!emit_fused(e, t, per_row, out, &done) || done) return done;
     for (int i = 0; i < t->n_inputs; i++)
         if (!emit_value(e, t->inputs[i], NULL, per_row, &arguments[i])) return false;
-    /* One division a row, and a product for each element: within an ulp and a half, as roots are (see emit_fused). */
-    if (t->op->code == CPU_DIV && t->dtype == SOMA_F32 && arguments[0].kind == ACCESS_FULL &&
-        arguments[1].kind == ACCESS_ROW)
-        return emit_map(e, CPU_RECIPROCAL, 1, &arguments[1], &arguments[1]) && emit_map(e, CPU_MUL, 2, arguments, out);
     return emit_map(e, t->op->code, t->n_inputs, arguments, out);
 }
 

@@ -167,6 +167,10 @@ bool group_absorb(build *b, int into, int from);
 /* Does group `from` need group `to`, over any number of others? Gives up with yes when the search grows long. */
 bool group_depends(build *b, int from, int to);
 
+/* ---- join.c ---- */
+/* Maps that kernels do together with the map they are made for. */
+soma_status plan_join(build *b);
+
 /* ---- keep.c ---- */
 /* Which members are not stored, but made anew where they are read. */
 soma_status plan_keep(build *b);
