@@ -363,7 +363,7 @@ static bool step_writes(const plan_step *s, int storage) {
     case STEP_MAP:
         return program_stores(&s->as.map, storage);
     case STEP_CONTRACT:
-        return program_stores(&s->as.contract.epilogue, storage);
+        return s->as.contract.partial == storage || program_stores(&s->as.contract.epilogue, storage);
     case STEP_REDUCE:
         return s->as.reduction.partial == storage || program_stores(&s->as.reduction.pre, storage) ||
                program_stores(&s->as.reduction.post, storage);

@@ -146,6 +146,7 @@ bool axes_find(const chain *c, const soma_tensor *node, fine_axes *out, const so
     *blocker = node;
     if (shape_size(node->rank, node->shape) == 0) return dense(out, node->rank, node->shape);
     if (!dense(out, c->source->rank, c->source->shape)) return false;
+    out->offset = c->offset;
     for (int i = c->n - 1; i >= 0; i--)
         if (!view_axes(out, c->views[i])) {
             *blocker = c->views[i]->inputs[0];

@@ -191,6 +191,7 @@ static bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *oute
             l.strides[i] = i == s->attributes.axis;
     } else
         layout_dense(&l, s->rank, s->shape);
+    l.offset = c.offset;
     for (int i = c.n - 1; i >= 0; i--)
         if (!layout_view(&l, c.views[i])) return block(e, info->role == ROLE_INLINE ? s : c.views[i]->inputs[0]);
     if (outer && !layout_view(&l, outer)) return block(e, info->role == ROLE_INLINE ? s : y);

@@ -143,6 +143,7 @@ soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool u
     plan->graph = b.graph = soma_graph_create(context);
     plan->kernels = plan_kernels(context);
     soma_status status = !b.graph || !plan->kernels ? SOMA_NO_MEMORY : plan_simplify(&b, targets, n);
+    if (status == SOMA_OK && !reference) status = plan_sums(&b);
     if (status == SOMA_OK) status = wrap_leaves(&b);
     if (status == SOMA_OK) status = passes(&b);
     if (status == SOMA_OK) status = allocate(&b);

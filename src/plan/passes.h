@@ -1,5 +1,6 @@
 /* What the compiler's passes share while a plan is made: nodes' roles, groups of nodes that become one step, uses.
- * Rests on steps.h for what comes out. Order of the passes: simplify, fuse, layout, lower, memory, schedule (passes.c).
+ * Rests on steps.h for what comes out. Order of the passes: simplify, sums, fuse, layout, lower, memory, schedule
+ * (passes.c).
  */
 #ifndef PLAN_PASSES_H
 #define PLAN_PASSES_H
@@ -23,6 +24,7 @@ typedef struct node_info {
     bool kept;     /* members: some group reads it to make others anew */
     bool out_only; /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
     bool per_row;  /* members: one value a row of the group's space */
+    bool alone;    /* members: needs a storage of its own, which somebody takes whole */
     int group;     /* members, -1 */
     int depth;     /* views: how many lie on each other */
     int storage;   /* -1 until lowered */
@@ -31,6 +33,8 @@ typedef struct node_info {
     soma_variable *into;         /* members computed right into a variable: the assign's */
     const soma_tensor *within;   /* members stored as a part of another's storage, which has a place of its own ... */
     const struct layout *placed; /* ... there; else NULL */
+    const soma_tensor *part_of;  /* with `within`: the node whose input number `part` it is there */
+    int part;
 } node_info;
 
 typedef enum group_kind { GROUP_MAP, GROUP_ROW, GROUP_REDUCE, GROUP_CONTRACT, GROUP_KERNEL } group_kind;
@@ -106,6 +110,7 @@ enum { REDUCE_ROW_LIMIT = 4096 };
 /* Views from a source outwards: views[n-1] is next to the source, views[0] the outermost. */
 typedef struct chain {
     const soma_tensor *source;
+    int64_t offset; /* of the source's first element in its storage */
     int n;
     const soma_tensor *views[CHAIN_MAX];
 } chain;
@@ -120,6 +125,10 @@ const cpu_kernels *plan_kernels(soma_context *context);
 /* ---- simplify.c ---- */
 /* Copies what the targets need into the plan's graph: common subexpressions once, constants folded, algebra done. */
 soma_status plan_simplify(build *b, soma_tensor *const *targets, int n);
+
+/* ---- sums.c ---- */
+/* Sums of products become one product of longer rows; gives the graph's nodes new ids. */
+soma_status plan_sums(build *b);
 
 /* ---- unroll.c ---- */
 /* A reduction over the axes of windows as maps of their elements; any other node as it is. */

@@ -1,20 +1,16 @@
 /* Parts of concatenations and insides of pads, computed where they belong: their own place in memory is a part of the
  * larger array, and nothing is copied.
- * Rests on strides.c, turned round: a part is followed back through its views to the value below them. Only values that
- * nobody else reads are placed, so whoever reads a value finds it dense. */
+ * Rests on strides.c, turned round: a part is followed back through its views to the value below them. Whoever else
+ * reads a value finds it dense: what several read is placed only where its elements follow each other. */
 #include <string.h>
 
 #include "plan/passes.h"
 
-static bool is_target(const build *b, const soma_tensor *t) {
-    for (int i = 0; i < b->n_targets; i++)
-        if (b->targets[i] == t) return true;
-    return false;
-}
-
-/* Nobody but one node reads it, and the user does not look at it. */
-static bool is_private(const build *b, const soma_tensor *t) {
-    return b->uses[t->id] == 1 && !is_target(b, t);
+/* The value below is taken as a storage of its own: the user looks at it, or it is copied to a variable. */
+static void mark_alone(build *b, const soma_tensor *t) {
+    while (b->infos[t->id].role == ROLE_VIEW)
+        t = t->inputs[0];
+    b->infos[t->id].alone = true;
 }
 
 /* From where a view's elements are to where its input's are; false when the view shows only some, or some twice. */
@@ -100,11 +96,15 @@ static layout part_of(const build *b, const soma_tensor *t, int k) {
 static const soma_tensor *find_part(const build *b, const soma_tensor *t, int k, layout *l) {
     const soma_tensor *x = t->inputs[k];
     *l = part_of(b, t, k);
-    for (; b->infos[x->id].role == ROLE_VIEW; x = x->inputs[0])
-        if (!is_private(b, x) || !before_view(l, x)) return NULL;
+    bool shared = b->uses[x->id] > 1;
+    for (; b->infos[x->id].role == ROLE_VIEW; x = x->inputs[0], shared = shared || b->uses[x->id] > 1)
+        if (!before_view(l, x)) return NULL;
     const node_info *info = &b->infos[x->id];
     bool free = info->role == ROLE_MEMBER && info->stored && !info->into && !info->within && !info->width;
-    return free && is_private(b, x) && x->dtype == t->dtype && shape_size(x->rank, x->shape) > 0 ? x : NULL;
+    layout whole = *l;
+    whole.offset = 0;
+    if (!free || info->alone || (shared && !layout_is_dense(&whole))) return NULL;
+    return x->dtype == t->dtype && shape_size(x->rank, x->shape) > 0 ? x : NULL;
 }
 
 static void take_back(build *b, const soma_tensor *t, int n);
@@ -124,6 +124,8 @@ static bool place(build *b, const soma_tensor *t, int k) {
     *kept = l;
     info->placed = kept;
     info->within = b->infos[t->id].within ? b->infos[t->id].within : t;
+    info->part_of = t;
+    info->part = k;
     if (!nested || place_all(b, x)) return true;
     info->within = NULL; /* its own parts would have to be copied */
     return false;
@@ -177,6 +179,10 @@ static bool join_siblings(build *b, const soma_tensor *whole, const soma_tensor 
 
 soma_status plan_place(build *b) {
     if (b->reference) return SOMA_OK;
+    for (int64_t id = 0; id < b->graph->n_nodes; id++)
+        if (b->infos[id].role == ROLE_STATE) mark_alone(b, b->graph->nodes[id]->inputs[0]);
+    for (int i = 0; i < b->n_targets; i++)
+        mark_alone(b, b->targets[i]);
     for (int64_t id = b->graph->n_nodes - 1; id >= 0; id--) {
         const soma_tensor *t = b->graph->nodes[id];
         const node_info *info = &b->infos[id];
@@ -194,5 +200,6 @@ bool placed_input(const build *b, const soma_tensor *t, int k) {
     if (!has_parts(t)) return false;
     while (b->infos[x->id].role == ROLE_VIEW)
         x = x->inputs[0];
-    return b->infos[x->id].within != NULL;
+    const node_info *info = &b->infos[x->id]; /* which may be other parts, too */
+    return info->within && info->part_of == t && info->part == k;
 }

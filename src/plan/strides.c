@@ -136,11 +136,14 @@ bool chain_find(const build *b, const soma_tensor *node, chain *out) {
         node = node->inputs[0];
     }
     out->source = node;
+    const node_info *info = &b->infos[node->id];
+    out->offset = info->within ? info->placed->offset : 0;
     return true;
 }
 
 bool chain_layout(const chain *c, layout *out, const soma_tensor **blocker) {
     layout_dense(out, c->source->rank, c->source->shape);
+    out->offset = c->offset;
     for (int i = c->n - 1; i >= 0; i--)
         if (!layout_view(out, c->views[i])) {
             *blocker = c->views[i]->inputs[0];

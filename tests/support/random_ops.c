@@ -389,6 +389,49 @@ static void add_matmul(random_graph *r) {
     }
 }
 
+/* x1 y1 + x2 y2 + ... of equal shapes, as the gradient of a shared weight is, in any order; now and then with
+ * something else added, and with the left or right sides side by side for others to look at. */
+static void add_products(random_graph *r) {
+    static const double scales[] = {1, -1, 0.5, -0.5, 2};
+    for (int tries = 0; tries < 30; tries++) {
+        random_node a = random_pick(r), b = random_pick(r);
+        soma_tensor *x = a.tensor, *y = b.tensor, *parts[2][5], *sum = NULL;
+        bool left = random_chance(r, 50), right = random_chance(r, 50);
+        if (!random_is_real(&a) || !random_is_real(&b) || x->dtype != y->dtype || x->rank < 2 || x->rank != y->rank)
+            continue;
+        const int rank = x->rank, n = 2 + (int)random_draw(r, 4);
+        const int64_t k = left ? x->shape[rank - 2] : x->shape[rank - 1];
+        if (k != (right ? y->shape[rank - 1] : y->shape[rank - 2]) ||
+            !shape_equal(rank - 2, x->shape, rank - 2, y->shape))
+            continue;
+        const int64_t batch = shape_size(rank - 2, x->shape), work = soma_size(x) * soma_size(y);
+        if (work > r->limit * (k ? k : 1) * (batch ? batch : 1) || work > 40 * r->limit * (batch ? batch : 1)) continue;
+        for (int i = 0; i < n; i++) {
+            parts[0][i] = soma_mul_scalar(x, scales[(i + (int)random_draw(r, 2)) % 5]);
+            parts[1][i] = soma_mul_scalar(y, scales[random_draw(r, 5)]);
+            if (i > 0 && random_chance(r, 20)) parts[0][i] = parts[0][0];
+        }
+        soma_tensor *joined = NULL;
+        const int side = (int)random_draw(r, 2), axis = random_chance(r, 70) ? 0 : (int)random_draw(r, rank);
+        if (random_chance(r, 40)) joined = soma_concat(parts[side], n, axis);
+        for (int i = 0; i < n; i++) {
+            soma_tensor *p = parts[0][i], *q = parts[1][random_chance(r, 90) ? i : 0];
+            soma_tensor *t = soma_matmul(left ? op_swap_last(p) : p, right ? op_swap_last(q) : q);
+            sum = !sum ? t : random_chance(r, 50) ? soma_add(sum, t) : soma_add(t, sum);
+            if (i == 0 && random_chance(r, 20)) sum = soma_add(sum, soma_mul_scalar(t, 2));
+        }
+        const soma_dtype d = x->dtype;
+        const double most = 6 * (double)k * n * a.max * b.max * 4;
+        const bool exact = a.error + b.error == 0 && random_holds(d, most, a.grain + b.grain + 2);
+        const double error = 6.0 * n * (double)k * 4 * (a.max * b.error + b.max * a.error) +
+                             random_summing(d, 6.0 * n * (double)k, 4 * a.max * b.max);
+        random_keep(r, sum, most, exact ? 0 : error, a.grain + b.grain + 2, a.smooth && b.smooth);
+        const random_node *from = side ? &b : &a;
+        if (joined) random_keep(r, joined, 2 * from->max, 2 * from->error, from->grain + 1, from->smooth);
+        return;
+    }
+}
+
 /* ---- where elements are ---- */
 
 static soma_tensor *reshaped(random_graph *r, soma_tensor *x) {
@@ -625,9 +668,9 @@ static void add_dropout(random_graph *r) {
 
 void random_add_op(random_graph *r) {
     void (*const kinds[])(random_graph *) = {
-        add_function, add_function,      add_arithmetic, add_arithmetic,  add_arithmetic, add_single,
-        add_choice,   add_reduction,     add_reduction,  add_row_op,      add_matmul,     add_matmul,
-        add_view,     add_view,          add_view,       add_arrangement, add_step,       add_cast,
-        add_dropout,  random_add_source, add_window,     add_pool,        add_convolution};
-    kinds[random_draw(r, 23)](r);
+        add_function, add_function,      add_arithmetic, add_arithmetic,  add_arithmetic,  add_single,
+        add_choice,   add_reduction,     add_reduction,  add_row_op,      add_matmul,      add_matmul,
+        add_view,     add_view,          add_view,       add_arrangement, add_step,        add_cast,
+        add_dropout,  random_add_source, add_window,     add_pool,        add_convolution, add_products};
+    kinds[random_draw(r, 24)](r);
 }
