@@ -3,7 +3,6 @@
  * What is not said is derived from the data: labels that are whole numbers make a classifier, others a regression. */
 #include "recipe.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -246,58 +245,6 @@ int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *t
 
 /* ---- the network ---- */
 
-/* Whether a message names a word: in quotes, or else on its own between other characters than letters. */
-static bool names_word(cli *c, const char *text, const char *word, bool quoted) {
-    if (quoted) return strstr(text, cli_text(c, "'%s'", word)) != NULL;
-    const size_t length = strlen(word);
-    for (const char *at = strstr(text, word); length > 2 && at; at = strstr(at + 1, word)) {
-        const bool begins = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_');
-        if (begins && !isalnum((unsigned char)at[length]) && at[length] != '_') return true;
-    }
-    return false;
-}
-
-/* The place of the word or key that the library's message is about; false when there is none. */
-static bool place_of_error(cli *c, const config_node *node, const char *text, bool quoted, config_place *out) {
-    if (node->kind == CONFIG_WORD && names_word(c, text, node->word, quoted)) {
-        *out = node->at;
-        return true;
-    }
-    for (const config_node *member = node->first; member; member = member->next) {
-        if (quoted && member->key && names_word(c, text, member->key, true)) {
-            *out = member->key_at;
-            return true;
-        }
-        if (place_of_error(c, member, text, quoted, out)) return true;
-        if (!quoted && member->key && names_word(c, text, member->key, false)) {
-            *out = member->key_at;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The library's message with the place that it is about: a word in one of n nodes, else the first node's own. */
-static int refuse_any(cli *c, const recipe *r, const config_node *const *nodes, int n) {
-    const char *text = soma_last_error(c->context);
-    if (!r->path || soma_last_status(c->context) == SOMA_NO_MEMORY)
-        return cli_fail_status(c, r->path ? EXIT_INPUT : EXIT_USAGE);
-    const char *message = strchr(text, ']') ? strchr(text, ']') : text; /* behind the name of whom it is about */
-    config_place at = {1, 1};
-    for (int i = n - 1; i >= 0; i--)
-        if (nodes[i]) at = nodes[i]->at;
-    for (int i = 0; i < 2 * n; i++) {
-        const config_node *node = nodes[i % n];
-        const bool quoted = i < n;
-        if (node && place_of_error(c, node, quoted ? text : message, quoted, &at)) break;
-    }
-    return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s", r->path, at.line, at.column, text);
-}
-
-int recipe_refuse(cli *c, const recipe *r, const config_node *node) {
-    return refuse_any(c, r, &node, 1);
-}
-
 static int build_layers(cli *c, const recipe *r, const data_source *train, soma_model **out) {
     if (r->layers->kind != CONFIG_LIST || r->layers->n == 0)
         return cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s: layers must be a list",
@@ -374,8 +321,11 @@ static int compile(cli *c, const recipe *r, const data_source *train, soma_model
         buffer_print(&b, "%s%s", list && one != metrics->first ? ", " : "", config_to_json(c, one));
     buffer_print(&b, "]}");
     if (soma_model_compile_json(model, b.text) == SOMA_OK) return EXIT_DONE;
-    const config_node *const parts[] = {r->optimizer, r->loss, r->metrics};
-    return r->root ? refuse_any(c, r, parts, 3) : cli_fail_status(c, EXIT_USAGE);
+    if (!r->root) return cli_fail_status(c, EXIT_USAGE);
+    const char *text = soma_last_error(c->context); /* which says what it is about, if nothing of it is named */
+    const config_node *first = strstr(text, "metric") ? r->metrics : strstr(text, "loss") ? r->loss : r->optimizer;
+    const config_node *const parts[] = {first, r->optimizer, r->loss, r->metrics};
+    return recipe_refuse_any(c, r, parts, 4);
 }
 
 /* The samples must have as many elements as the model takes; a configuration has said how many. */
@@ -485,6 +435,19 @@ int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_f
     return code;
 }
 
+/* Layers that don't fit each other: built once more as a graph, the first that does not has its line. */
+static int refuse_build(cli *c, const recipe *r, const data_source *train) {
+    soma_model *again = NULL;
+    if (r->layers && r->path && soma_last_status(c->context) != SOMA_NO_MEMORY) {
+        const char *text = cli_text(c, "%s", soma_last_error(c->context));
+        soma_clear_error(c->context);
+        const int code = recipe_build_graph(c, r, train, &again);
+        soma_model_destroy(again);
+        return code != EXIT_DONE ? code : cli_fail(c, EXIT_INPUT, "%s: %s", r->path, text);
+    }
+    return recipe_refuse(c, r, r->layers ? r->layers : r->root);
+}
+
 int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out) {
     *out = NULL;
     int code = r->layers ? build_layers(c, r, train, out) : build_hidden(c, r, train, out);
@@ -493,8 +456,7 @@ int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model *
     if (!isnan(r->pixel_scale) && soma_set_pixel_scale(model, r->pixel_scale, 0) != SOMA_OK)
         return cli_fail_status(c, EXIT_FAILED);
     const soma_array_data x = soma_dataset_x(train->data);
-    if (soma_model_build(model, x.rank - 1, x.shape + 1) != SOMA_OK)
-        return recipe_refuse(c, r, r->layers ? r->layers : r->root);
+    if (soma_model_build(model, x.rank - 1, x.shape + 1) != SOMA_OK) return refuse_build(c, r, train);
     code = check_samples(c, r, train, model);
     if (code == EXIT_DONE) code = compile(c, r, train, model);
     return code == EXIT_DONE ? check_labels(c, r, train, model) : code;

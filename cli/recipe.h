@@ -49,6 +49,12 @@ int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_f
 int recipe_test_weights(cli *c, const recipe *r, const data_source *test, const double **out);
 /* The library's last error as a message with the place in node that it is about. Returns the exit code. */
 int recipe_refuse(cli *c, const recipe *r, const config_node *node);
+/* The same where it may be about any of n nodes, of which some may be NULL. */
+int recipe_refuse_any(cli *c, const recipe *r, const config_node *const *nodes, int n);
+/* The same for what training says of loss, metrics, callbacks and labels. */
+int recipe_refuse_fit(cli *c, const recipe *r);
+/* Whether what callbacks watch is measured at all. */
+int recipe_check_monitors(cli *c, const recipe *r, const soma_model *model);
 /* Whether layers say what goes in, and the network of such ones: recipe_graph.c. */
 bool recipe_is_graph(const config_node *layers);
 int recipe_build_graph(cli *c, const recipe *r, const data_source *train, soma_model **out);

@@ -193,6 +193,7 @@ static int fit(training *t) {
         .verbose = progress_mode(t),
     };
     int wrong = recipe_fit_options(t->c, t->r, &t->train, &o);
+    if (wrong == EXIT_DONE) wrong = recipe_check_monitors(t->c, t->r, t->model);
     if (wrong == EXIT_DONE) wrong = recipe_test_weights(t->c, t->r, &t->test, &t->test_weights);
     if (t->r->validate_on_test) o.validation_sample_weight = t->test_weights;
     int n = 0; /* the lines come last: what the others know is saved by their places */
@@ -215,7 +216,7 @@ static int fit(training *t) {
     }
     interrupt_guard(NULL); /* only now: what is trained is not lost */
     if (status == SOMA_INTERRUPTED || status == SOMA_OK) return code;
-    code = cli_fail_status(t->c, EXIT_INPUT); /* what has no code of its own is about data that do not fit */
+    code = recipe_refuse_fit(t->c, t->r);
     if (status == SOMA_DIVERGED) cli_hint("Nothing was saved.");
     return code;
 }

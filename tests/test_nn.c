@@ -138,7 +138,7 @@ static void losses_refuse_what_does_not_fit(void **state) {
     (void)state;
     soma_tensor *p = soma_ones(NULL, SOMA_F32, SOMA_DIMS(4, 4)), *y = soma_zeros(NULL, SOMA_I64, SOMA_DIMS(4));
     assert_null(soma_categorical_crossentropy(y, p));
-    expect_error(SOMA_SHAPE, "y_true (4,) and y_pred (4,4) differ; class indices need soma_to_categorical");
+    expect_error(SOMA_SHAPE, "y_true (4,) and y_pred (4,4) differ; class indices need a sparse loss");
     assert_null(soma_mean_squared_error(y, p));
     expect_error(SOMA_SHAPE, "[mean_squared_error]");
     assert_null(soma_sparse_categorical_crossentropy(p, p));

@@ -319,7 +319,8 @@ soma_status fields_read_numbers(const field_names *names, const char *who, const
     if (!node || json_node_kind(node) == JSON_IS_NULL) return SOMA_OK;
     if (entry->n > 0 && json_node_number(node, &parameters[0])) return SOMA_OK;
     RETURN_IF(names->context, json_node_kind(node) != JSON_IS_OBJECT, SOMA_INVALID,
-              "[%s] %s: its numbers must be given by name", who, entry->name);
+              "[%s] %s: it must be a number%s%s, or numbers by their names", who, entry->name, entry->n ? ", the " : "",
+              entry->n ? entry->parameters[0] : "");
     void *cursor = NULL;
     const char *key;
     const json_node *value;

@@ -20,10 +20,11 @@ soma_tensor *loss_align(const char *name, soma_tensor *y_true, soma_tensor *y_pr
     }
     if (!y) return NULL;
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
-    RETURN_NULL_IF(y->graph->context, !shape_equal(y->rank, y->shape, y_pred->rank, y_pred->shape), SOMA_SHAPE,
-                   "[%s] y_true %s and y_pred %s differ%s", name, tensor_shape_text(a, y_true),
-                   tensor_shape_text(b, y_pred),
-                   y_true->rank < y_pred->rank ? "; class indices need soma_to_categorical, or a sparse loss" : "");
+    RETURN_NULL_IF(
+        y->graph->context, !shape_equal(y->rank, y->shape, y_pred->rank, y_pred->shape), SOMA_SHAPE,
+        "[%s] y_true %s and y_pred %s differ%s", name, tensor_shape_text(a, y_true), tensor_shape_text(b, y_pred),
+        y_true->rank < y_pred->rank ? "; class indices need a sparse loss, or to be made one-hot by soma_to_categorical"
+                                    : "");
     return soma_cast(y, y_pred->dtype);
 }
 

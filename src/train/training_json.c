@@ -43,10 +43,22 @@ soma_status training_write_json(text *out, const field_names *names, const soma_
     return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
 }
 
+/* {"mse": {"delta": 1}}, of a loss that has no numbers. */
+static soma_status check_numbers(const field_names *names, const json_node *node) {
+    void *cursor = NULL;
+    const char *name = NULL;
+    const json_node *numbers;
+    if (json_node_count(node) != 1 || !json_node_next(node, &cursor, &name, &numbers)) return SOMA_OK;
+    RETURN_IF(names->context, name_find(&loss_names, name) && !name_find(&loss_with_names, name), SOMA_INVALID,
+              "[compile] the loss '%s' takes no numbers: give its name alone", name);
+    return SOMA_OK;
+}
+
 static soma_loss_fn *read_loss(const field_names *names, const json_node *node) {
     const char *name = json_node_string(node);
     const name_entry *entry;
-    RETURN_NULL_IF(names->context, !name, SOMA_INVALID, "[compile] the loss must be a name");
+    RETURN_NULL_IF(names->context, !name, SOMA_INVALID,
+                   "[compile] the loss must be a name, or a name with its numbers");
     return (soma_loss_fn *)name_resolve(names->context, &loss_names, names->custom, name, &entry);
 }
 
@@ -104,6 +116,7 @@ soma_status training_read_json(const field_names *names, soma_model *model, cons
         options.objective = read_objective(names, objective);
         if (!options.objective) return training_failure(model);
     } else if (loss && json_node_kind(loss) == JSON_IS_OBJECT) {
+        TRY(check_numbers(names, loss));
         TRY(fields_read_value(names, "compile", loss_with_field, loss, &options.loss_with));
     } else {
         options.loss = read_loss(names, loss);

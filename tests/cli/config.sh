@@ -105,3 +105,25 @@ config "${points[@]}" "sample_weight: weights.npy"
 run soma train net.yaml --quiet
 config "${points[@]}" "initial_epoch: 60"
 run soma train net.yaml --quiet
+
+# what only shows once layers, loss, labels and callbacks are together: each has its line
+points=("x: [[0.1, 0.2], [0.3, 0.4], [0.5, 0.1], [0.9, 0.3]]" "y: [0, 1, 2, 1]" "layers:" "  - dense: 4" "  - dense: {units: 3, activation: softmax}"
+    "loss: sparse_categorical_crossentropy" "metrics: [accuracy]" "callbacks: []" "epochs: 1")
+together() { # line, its new text
+    local lines=("${points[@]}")
+    lines[$1]=$2
+    config "${lines[@]}"
+    run soma train net.yaml --quiet
+}
+together 4 "  - conv_2d: {filters: 3, kernel_size: 3}"
+together 4 "  - dense: {units: 2, activation: softmax}"
+together 5 "loss: mse"
+together 5 "loss: {mse: {delta: 1}}"
+together 5 "loss: [mse]"
+together 6 "metrics: [[accuracy]]"
+together 6 "metrics: [{precision: {class_id: 7}}]"
+together 6 "metrics: [{f1_score: {average: mean}}]"
+together 7 "callbacks: [{early_stopping: {patience: 3}}]"
+together 7 "callbacks: [{early_stopping: {monitor: acc, mode: max}}]"
+together 1 "y: [0, 1, 2, 1.5]"
+together 1 "y: [0, 1, 3, 1]"
