@@ -237,10 +237,10 @@ static void spatial_dropout_drops_channels(void **state) {
     expect_error(SOMA_SHAPE, "[SpatialDropout2D] a sample of rank 2 is given, not 3");
 }
 
-static void spatial_dropout_knows_channels_first(void **state) {
-    (void)state;
-    soma_model *net = soma_sequential(soma_spatial_dropout_2d(0.5, .data_format = "channels_first"));
-    const float *v = soma_data(apply(net, soma_ones(NULL, SOMA_F32, SOMA_DIMS(50, 40, 2, 3)), true));
+/* x (50, 40, and six places): all of a channel, or nothing. */
+static void check_channels_first(soma_layer *layer, soma_tensor *x) {
+    soma_model *net = soma_sequential(layer);
+    const float *v = soma_data(apply(net, x, true));
     assert_non_null(v);
     int dropped = 0;
     for (int channel = 0; channel < 50 * 40; channel++) {
@@ -252,6 +252,14 @@ static void spatial_dropout_knows_channels_first(void **state) {
     }
     assert_in_range(dropped, 1000 - 5 * 23, 1000 + 5 * 23);
     soma_model_destroy(net);
+}
+
+static void spatial_dropout_knows_channels_first(void **state) {
+    (void)state;
+    check_channels_first(soma_spatial_dropout_2d(0.5, .data_format = "channels_first"),
+                         soma_ones(NULL, SOMA_F32, SOMA_DIMS(50, 40, 2, 3)));
+    check_channels_first(soma_spatial_dropout_3d(0.5, .data_format = "channels_first"),
+                         soma_ones(NULL, SOMA_F32, SOMA_DIMS(50, 40, 3, 1, 2)));
 }
 
 static void recurrent_dropout_is_noise_of_training(void **state) {

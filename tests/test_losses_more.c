@@ -107,6 +107,11 @@ static void wrong_labels_are_borne(void **state) {
     soma_tensor *y = soma_array(NULL, SOMA_I64, SOMA_DIMS(N), pair_classes);
     soma_loss loss = soma_generalized_cross_entropy_loss(0.3);
     check("generalized", loss.build(y, soma_softmax(x), loss.parameters), x, generalized_values, generalized_gradient);
+    soma_loss half = soma_generalized_cross_entropy_loss(0.5);
+    soma_tensor *with = half.build(y, soma_softmax(x), half.parameters);
+    soma_tensor *plain = soma_categorical_generalized_cross_entropy(y, soma_softmax(x));
+    for (int i = 0; i < N; i++) /* (1 - p^0.5) / 0.5 */
+        assert_true(soma_item(with, i) > 0 && soma_item(plain, i) == soma_item(with, i));
 }
 
 /* Labels of the ignored class pass fit's check; others out of range do not. */

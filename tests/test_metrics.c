@@ -145,7 +145,20 @@ static void metrics_of_classes(void **state) {
     float onehot[N][CLASSES] = {{0}};
     for (int i = 0; i < N; i++)
         onehot[i][classes[i]] = 1;
-    check("f1", CLASSES, scores[0], (soma_array_data){SOMA_F32, SOMA_DIMS(N, CLASSES), onehot}, f1);
+    soma_array_data rows = {SOMA_F32, SOMA_DIMS(N, CLASSES), onehot};
+    double right = 0, cosine = 0;
+    for (int j = 0; j < CLASSES; j++)
+        right += hits[j] / N;
+    for (int i = 0; i < N; i++) {
+        double squares = 0;
+        for (int j = 0; j < CLASSES; j++)
+            squares += (double)scores[i][j] * (double)scores[i][j];
+        cosine += (double)scores[i][classes[i]] / sqrt(squares) / N;
+    }
+    check("f1", CLASSES, scores[0], rows, f1);
+    check("categorical_accuracy", CLASSES, scores[0], rows, right);
+    check("cosine_similarity", CLASSES, scores[0], rows, cosine);
+    check("negative_cosine_similarity", CLASSES, scores[0], rows, -cosine);
 }
 
 /* ---- one of the user's own, in fit, in a file ---- */
