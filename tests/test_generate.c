@@ -146,6 +146,19 @@ static void what_looks_ahead_is_refused(void **state) {
         soma_clear_error(NULL);
         soma_model_destroy(net);
     }
+    soma_model *unbuilt = soma_sequential(soma_embedding(TOKENS, .output_dim = 8), soma_lstm(4));
+    assert_null(soma_stepper_create(unbuilt, 1, 6));
+    expect_error(SOMA_INVALID, "[stepper] the model has no weights yet");
+    soma_model_destroy(unbuilt);
+    soma_symbol *in[2];
+    for (int i = 0; i < 2; i++)
+        in[i] = soma_symbol_create(NULL, SOMA_DIMS(5, 8), i ? "source" : "target");
+    soma_symbol *out = soma_call_many(soma_transformer_decoder(8, .num_heads = 2), in, 2);
+    soma_model *translator = soma_model_create(in, 2, &out, 1);
+    if (!translator) fail_msg("%s", soma_last_error(NULL));
+    assert_null(soma_stepper_create(translator, 1, 5));
+    expect_error(SOMA_UNSUPPORTED, "[stepper] the model has 2 inputs and 1 outputs");
+    soma_model_destroy(translator);
 }
 
 /* ---- tokens ---- */

@@ -15,7 +15,9 @@ typedef struct soma_stepper soma_stepper;
 /** A model to be run a step at a time on batch sequences of at most length steps. It must have one input, (steps) of
  *  integers or (steps, ...) of floats, and only layers whose result for a step needs no later ones: recurrent ones that
  *  do not go backwards, causal multi-head attention, transformer decoders, positions, and all that work on each step
- *  alone; others are SOMA_UNSUPPORTED. The model must outlive it, and its weights may change. NULL after an error. */
+ *  alone; others are SOMA_UNSUPPORTED. So are models with several inputs, such as a decoder that looks at what an
+ * encoder made of another sequence: soma_model_apply runs these on whole sequences. The model must outlive it, and its
+ * weights may change. NULL after an error. */
 SOMA_API soma_stepper *soma_stepper_create(soma_model *model, int64_t batch, int64_t length);
 SOMA_API void soma_stepper_destroy(soma_stepper *stepper);
 /** The next step: x (batch) int64, or (batch, ...) in the first layer's dtype -> *y (batch, outputs), valid until the

@@ -50,8 +50,13 @@ static soma_status make_plan(soma_stepper *s, const soma_trace *trace, soma_tens
 
 static soma_status prepare(soma_stepper *s) {
     soma_context *context = s->model->context;
-    RETURN_IF(context, !s->model->built || s->model->n_inputs != 1 || s->model->n_outputs != 1, SOMA_UNSUPPORTED,
-              "[stepper] the model must be built, with one input and one output");
+    RETURN_IF(context, !s->model->built, SOMA_INVALID,
+              "[stepper] the model has no weights yet: give the first layer an .input_shape");
+    RETURN_IF(
+        context, s->model->n_inputs != 1 || s->model->n_outputs != 1, SOMA_UNSUPPORTED,
+        "[stepper] the model has %d inputs and %d outputs: one of each can be taken a step at a time; run others on "
+        "whole sequences, by soma_model_apply",
+        s->model->n_inputs, s->model->n_outputs);
     s->graph = soma_graph_create(context);
     s->memory.position = soma_variable_create(context, "position", SOMA_I64, SOMA_SCALAR_DIMS);
     if (!s->graph || !s->memory.position) return failure(s->model);
