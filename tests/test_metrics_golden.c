@@ -15,24 +15,13 @@
 
 #include <soma/soma.h>
 
+#include "support/expect.h"
 #include "support/failing.h"
 #include "support/needs.h"
 #include "support/scratch.h"
 
 typedef enum golden_data { CLASSES, LABELS, NUMBERS, ONE } golden_data;
 #include "metrics_golden.h"
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    return 0;
-}
-
-static void expect_near(const char *what, double value, double expected, double tolerance) {
-    if (!(fabs(value - expected) <= tolerance * (1 + fabs(expected))))
-        fail_msg("%s: %.17g, expected %.17g", what, value, expected);
-}
 
 static int64_t columns_of(golden_data kind) {
     return kind == CLASSES ? GOLDEN_CLASSES : kind == ONE ? 1 : GOLDEN_OUTPUTS;

@@ -18,34 +18,10 @@
 #include "nn/model.h"
 #include "nn_golden.h"
 
+#include "support/expect.h"
 #include "support/needs.h"
 
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof *(array)))
-
-static void expect_near(const char *what, double value, double expected, double tolerance) {
-    if (!(fabs(value - expected) <= tolerance * (1 + fabs(expected))))
-        fail_msg("%s: %.17g, expected %.17g", what, value, expected);
-}
-
-static void expect_all(const char *what, soma_tensor *x, const double *expected, int64_t n, double tolerance) {
-    if (!x || soma_size(x) != n) fail_msg("%s: %s", what, soma_last_error(NULL));
-    for (int64_t i = 0; i < n; i++)
-        expect_near(what, soma_item(x, i), expected[i], tolerance);
-}
-
-static void expect_error(soma_status status, const char *part) {
-    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
-        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
-    soma_clear_error(NULL);
-}
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
 
 /* ---- activations ---- */
 

@@ -14,28 +14,11 @@
 #include <soma/soma.h>
 
 #include "nn/layer.h"
+#include "support/expect.h"
 #include "support/failing.h"
 #include "support/scratch.h"
 
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof *(array)))
-
-static int reset(void **state) {
-    (void)state;
-    soma_graph_reset(NULL);
-    soma_clear_error(NULL);
-    soma_set_random_seed(NULL, 0);
-    return 0;
-}
-
-static void expect_error(soma_status status, const char *part) {
-    if (soma_last_status(NULL) != status || !strstr(soma_last_error(NULL), part))
-        fail_msg("'%s' (%s) lacks '%s'", soma_last_error(NULL), soma_status_text(soma_last_status(NULL)), part);
-    soma_clear_error(NULL);
-}
-
-static void must(soma_status status) {
-    if (status != SOMA_OK) fail_msg("%s", soma_last_error(NULL));
-}
 
 /* Numbers that look random and are the same everywhere. */
 static soma_tensor *numbers(soma_dtype dtype, int rank, const int64_t *shape, int seed) {
@@ -53,7 +36,7 @@ static soma_tensor *numbers(soma_dtype dtype, int rank, const int64_t *shape, in
 
 static void apply(soma_model *net, soma_tensor *const *x, int n, soma_tensor **y) {
     if (!net) fail_msg("%s", soma_last_error(NULL));
-    must(soma_model_apply(net, x, n, false, y));
+    expect_ok(soma_model_apply(net, x, n, false, y));
 }
 
 static void expect_same(const char *what, soma_tensor *a, soma_tensor *b) {
@@ -64,7 +47,7 @@ static void expect_same(const char *what, soma_tensor *a, soma_tensor *b) {
         fail_msg("%s: not the same bits", what);
 }
 
-static void expect_near(const char *what, soma_tensor *a, soma_tensor *b, double tolerance) {
+static void expect_close(const char *what, soma_tensor *a, soma_tensor *b, double tolerance) {
     if (!soma_data(a) || !soma_data(b)) fail_msg("%s: %s", what, soma_last_error(NULL));
     assert_int_equal(soma_size(a), soma_size(b));
     for (int64_t i = 0; i < soma_size(a); i++) {
@@ -93,10 +76,10 @@ static void check_halves(const char *what, soma_layer *layer, int states) {
     soma_tensor *v = numbers(SOMA_F64, SOMA_DIMS(2, 6, 3), 1), *y[12];
     soma_tensor *in[] = {v, soma_slice(v, ":, :3"), soma_slice(v, ":, 3:")};
     apply(net, in, 3, y);
-    expect_near(what, y[0], soma_concat((soma_tensor *[]){y[1], y[2]}, 2, 1), 1e-14);
+    expect_close(what, y[0], soma_concat((soma_tensor *[]){y[1], y[2]}, 2, 1), 1e-14);
     for (int i = 0; i < states; i++)
-        expect_near(what, y[3 + 2 * i], y[4 + 2 * i], 1e-14);
-    expect_near(what, soma_slice(y[0], ":, -1"), y[3], 1e-14); /* the first state is the last result */
+        expect_close(what, y[3 + 2 * i], y[4 + 2 * i], 1e-14);
+    expect_close(what, soma_slice(y[0], ":, -1"), y[3], 1e-14); /* the first state is the last result */
     soma_model_destroy(net);
 }
 
@@ -130,7 +113,7 @@ static void both_ways_have_states(void **state) {
     expect_same("forward", soma_slice(a[0], ":, -1, :4"), a[1]);
     expect_same("backward", soma_slice(a[0], ":, 0, 4:"), a[3]);
     const char *path = scratch_path("both.soma");
-    must(soma_save(net, path));
+    expect_ok(soma_save(net, path));
     soma_model *again = soma_load(NULL, path);
     apply(again, &in, 1, b);
     for (int i = 0; i < 6; i++)
@@ -171,7 +154,7 @@ static void batches_go_on(void **state) {
     soma_model *plain = soma_sequential(soma_lstm(4, .return_sequences = true, .input_shape = {6, 3}),
                                         soma_rnn(soma_gru_cell(3)), soma_dense(2));
     if (!net || !plain) fail_msg("%s", soma_last_error(NULL));
-    must(soma_compile(net, .loss = soma_mean_squared_error));
+    expect_ok(soma_compile(net, .loss = soma_mean_squared_error));
     for (int i = 0; i < soma_model_layers(plain); i++) {
         soma_layer *a = soma_model_get_layer(net, i), *b = soma_model_get_layer(plain, i);
         assert_int_equal(soma_layer_weights(a) - soma_layer_weights(b), i == 0 ? 2 : i == 1 ? 1 : 0);
@@ -180,8 +163,8 @@ static void batches_go_on(void **state) {
             soma_variable *v = soma_layer_get_weight(b, j);
             size_t bytes = (size_t)soma_variable_size(v) * sizeof *w;
             assert_true(bytes <= sizeof w);
-            must(soma_variable_get(soma_layer_get_weight(a, j), w, bytes));
-            must(soma_variable_set(v, w, bytes));
+            expect_ok(soma_variable_get(soma_layer_get_weight(a, j), w, bytes));
+            expect_ok(soma_variable_set(v, w, bytes));
         }
     }
     soma_tensor *x = numbers(SOMA_F32, SOMA_DIMS(2, 6, 3), 3), *whole;
@@ -190,21 +173,21 @@ static void batches_go_on(void **state) {
     for (int round = 0; round < 2; round++) {
         for (int half = 0; half < 2; half++) {
             soma_tensor *part = soma_slice(x, half ? ":, 3:" : ":, :3");
-            must(soma_predict_on_batch(net, 2, SOMA_F32, soma_data(part), out[half]));
+            expect_ok(soma_predict_on_batch(net, 2, SOMA_F32, soma_data(part), out[half]));
         }
-        expect_near("two batches", soma_array(NULL, SOMA_F32, SOMA_DIMS(2, 2), out[1]), whole, 1e-6);
-        must(soma_reset_states(net));
+        expect_close("two batches", soma_array(NULL, SOMA_F32, SOMA_DIMS(2, 2), out[1]), whole, 1e-6);
+        expect_ok(soma_reset_states(net));
     }
     /* training carries states too, and evaluating; the states are not trained */
     soma_tensor *part = soma_slice(x, ":, :3"), *zero = soma_zeros(NULL, SOMA_F32, SOMA_DIMS(2, 2));
     double first = soma_test_on_batch(net, part, zero).loss, second = soma_test_on_batch(net, part, zero).loss;
     assert_true(first != second);
-    must(soma_reset_states(net));
+    expect_ok(soma_reset_states(net));
     assert_true(soma_test_on_batch(net, part, zero).loss == first);
-    must(soma_reset_states(net));
+    expect_ok(soma_reset_states(net));
     assert_true(soma_train_on_batch(net, part, zero).loss == first);
     float h[8];
-    must(soma_variable_get(soma_layer_get_weight(soma_model_get_layer(net, 0), 3), h, sizeof h));
+    expect_ok(soma_variable_get(soma_layer_get_weight(soma_model_get_layer(net, 0), 3), h, sizeof h));
     assert_true(h[0] != 0);
     char *summary = soma_summary(net, &(soma_summary_options){.ascii = true});
     assert_non_null(strstr(summary, "Non-trainable params: 22 "));
@@ -278,15 +261,15 @@ static void cells_are_layers(void **state) {
         float w[200];
         soma_variable *v = soma_layer_get_weight(cells, i);
         size_t bytes = (size_t)soma_variable_size(v) * sizeof *w;
-        must(soma_variable_get(soma_layer_get_weight(soma_model_get_layer(a, i / 3), i % 3), w, bytes));
-        must(soma_variable_set(v, w, bytes));
+        expect_ok(soma_variable_get(soma_layer_get_weight(soma_model_get_layer(a, i / 3), i % 3), w, bytes));
+        expect_ok(soma_variable_set(v, w, bytes));
     }
     soma_tensor *x = numbers(SOMA_F32, SOMA_DIMS(2, 5, 3), 4), *y, *z;
     apply(a, &x, 1, &y);
     apply(b, &x, 1, &z);
-    expect_near("cells", y, z, 1e-6);
+    expect_close("cells", y, z, 1e-6);
     const char *path = scratch_path("cells.soma");
-    must(soma_save(b, path));
+    expect_ok(soma_save(b, path));
     soma_model *again = soma_load(NULL, path);
     apply(again, &x, 1, &y);
     expect_same("loaded", y, z);
@@ -339,15 +322,15 @@ static void check_padding(const char *what, soma_layer *layer, int states, bool 
             loss = loss ? soma_add(loss, part) : part;
             total = total ? soma_add(total, same) : same;
         }
-        must(soma_grad(loss, w, n, slopes));
+        expect_ok(soma_grad(loss, w, n, slopes));
         for (int k = 0; k < n; k++)
             sums[k] = sums[k] ? soma_add(sums[k], slopes[k]) : slopes[k];
     }
-    must(soma_grad(total, w, n, slopes));
+    expect_ok(soma_grad(total, w, n, slopes));
     for (int k = 0; k < n; k++) {
         double size = soma_item(soma_max(soma_abs(sums[k]), SOMA_ALL_AXES, false), 0);
         assert_true(size > 1e-6 || strstr(w[k]->variable->name, "key_bias")); /* which no result depends on */
-        expect_near(what, slopes[k], sums[k], 1e-12);
+        expect_close(what, slopes[k], sums[k], 1e-12);
     }
     soma_model_destroy(net);
     soma_graph_reset(NULL);
@@ -388,10 +371,10 @@ static int64_t weights_of(soma_layer *layer, double *at, const double *along, do
         int64_t size = soma_variable_size(v);
         double moved[MOST];
         assert_true(n + size <= MOST);
-        if (!along) must(soma_variable_get(v, at + n, (size_t)size * sizeof *at));
+        if (!along) expect_ok(soma_variable_get(v, at + n, (size_t)size * sizeof *at));
         for (int64_t j = 0; along && j < size; j++)
             moved[j] = at[n + j] + step * along[n + j];
-        if (along) must(soma_variable_set(v, moved, (size_t)size * sizeof *at));
+        if (along) expect_ok(soma_variable_set(v, moved, (size_t)size * sizeof *at));
         n += size;
     }
     return n;
@@ -403,7 +386,7 @@ static double training_sum(soma_model *net, int rank, const int64_t *shape, cons
                            double *slope) {
     soma_graph *graph = soma_graph_create(NULL);
     soma_tensor *in = soma_array(graph, SOMA_F64, rank, shape, x), *y, *wrt[MOST / 100], *dx[MOST / 100];
-    must(soma_model_apply(net, &in, 1, true, &y));
+    expect_ok(soma_model_apply(net, &in, 1, true, &y));
     soma_tensor *c = soma_cos(soma_mul_scalar(soma_arange(graph, SOMA_F64, 0, (double)soma_size(y), 1), 1.3));
     soma_tensor *sum = soma_sum(soma_mul(y, soma_reshape(c, soma_ndim(y), soma_shape(y))), SOMA_ALL_AXES, false);
     double result = soma_item(sum, 0);
@@ -411,7 +394,7 @@ static double training_sum(soma_model *net, int rank, const int64_t *shape, cons
     int n = soma_layer_weights(layer);
     for (int i = 0; slope && i <= n; i++)
         wrt[i] = i < n ? soma_weight(graph, soma_layer_get_weight(layer, i)) : in;
-    if (slope) must(soma_grad(sum, wrt, n + 1, dx));
+    if (slope) expect_ok(soma_grad(sum, wrt, n + 1, dx));
     for (int i = 0; slope && i <= n; i++) {
         const double *d = soma_data(dx[i]);
         assert_non_null(d);
@@ -427,7 +410,7 @@ static void check_slopes(const char *what, soma_layer *layer, int rank, const in
     static double at[MOST], along[MOST], x[MOST];
     soma_model *net = soma_sequential(layer);
     if (!net) fail_msg("%s: %s", what, soma_last_error(NULL));
-    must(soma_model_build(net, rank - 1, shape + 1));
+    expect_ok(soma_model_build(net, rank - 1, shape + 1));
     layer = soma_model_get_layer(net, 0);
     int64_t n = weights_of(layer, at, NULL, 0), inputs = shape_size(rank, shape);
     assert_true(n + inputs <= MOST);
@@ -488,16 +471,16 @@ static void convolution_carries_states(void **state) {
         float w[100];
         soma_variable *v = soma_layer_get_weight(layer, i);
         size_t bytes = (size_t)soma_variable_size(v) * sizeof *w;
-        must(soma_variable_get(v, w, bytes));
-        must(soma_variable_set(soma_layer_get_weight(soma_model_get_layer(plain, 0), i), w, bytes));
+        expect_ok(soma_variable_get(v, w, bytes));
+        expect_ok(soma_variable_set(soma_layer_get_weight(soma_model_get_layer(plain, 0), i), w, bytes));
     }
     soma_tensor *x = numbers(SOMA_F32, SOMA_DIMS(2, 6, 7, 2), 3), *whole;
     apply(plain, &x, 1, &whole);
     float out[2][3 * 6];
-    must(soma_predict_on_batch(net, 2, SOMA_F32, soma_data(soma_slice(x, ":, :3")), out));
-    must(soma_predict_on_batch(net, 2, SOMA_F32, soma_data(soma_slice(x, ":, 3:")), out));
+    expect_ok(soma_predict_on_batch(net, 2, SOMA_F32, soma_data(soma_slice(x, ":, :3")), out));
+    expect_ok(soma_predict_on_batch(net, 2, SOMA_F32, soma_data(soma_slice(x, ":, 3:")), out));
     soma_tensor *last = soma_slice(soma_array(NULL, SOMA_F32, SOMA_DIMS(2, 3, 3, 2), out), ":, -1");
-    expect_near("two batches", last, whole, 1e-6);
+    expect_close("two batches", last, whole, 1e-6);
     soma_model_destroy(plain);
     soma_model_destroy(net);
     assert_null(soma_sequential(soma_conv_lstm_2d(2, .kernel_size = {3}, .input_shape = {5, 7, 2})));
@@ -582,7 +565,7 @@ static void digits_are_reversed(void **state) {
         (soma_symbol *[]){digit, h0, c0}, 3,
         (soma_symbol *[]){soma_call(scores, one), soma_symbol_output(one, 1), soma_symbol_output(one, 2)}, 3);
     if (!net || !encoder || !step) fail_msg("%s", soma_last_error(NULL));
-    must(
+    expect_ok(
         soma_compile(net, .optimizer = soma_adam(.learning_rate = 0.01), .loss = soma_sparse_categorical_crossentropy));
     uint32_t seed = 1;
     static int64_t xs[500][2 * DIGITS], ys[500][DIGITS];
@@ -591,7 +574,7 @@ static void digits_are_reversed(void **state) {
         soma_graph_reset(NULL);
         soma_scores s = soma_train_on_batch(net, soma_array(NULL, SOMA_I64, SOMA_DIMS(SAMPLES, 2 * DIGITS), xs),
                                             soma_array(NULL, SOMA_I64, SOMA_DIMS(SAMPLES, DIGITS), ys));
-        must(s.status);
+        expect_ok(s.status);
         if (getenv("SHOW") && i % 100 == 99) print_message("%d: %g\n", i, s.loss);
     }
     seed = 77; /* pairs that were not trained, most of them */
