@@ -1,6 +1,6 @@
 /* Two maps that kernels do as one: multiply-add, subtracted product, division by a root.
- * Rests on build.h. Nobody builds these but the compiler (join.c), once it knows that the inner result has no other
- * reader: a multiply-add rounds once, so which sums are one must not depend on what else a step computes. */
+ * Rests on build.h. Nobody builds these but the compiler (join_maps.c), once it knows that the inner result has no
+ * other reader: a multiply-add rounds once, so which sums are one must not depend on what else a step computes. */
 #include <soma/ops.h>
 
 #include "ops/build.h"

@@ -51,7 +51,7 @@ static soma_status passes(build *b) {
     b->uses = arena_alloc(&b->arena, n * sizeof *b->uses + 1);
     if (!b->infos || !b->uses) return SOMA_NO_MEMORY;
     mark_used(b);
-    if (!b->reference) TRY(plan_join(b));
+    if (!b->reference) TRY(plan_join_maps(b));
     TRY(state_find_variables(b));
     plan_log(b, "simplify");
     for (;;) {

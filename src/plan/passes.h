@@ -176,9 +176,9 @@ bool group_absorb(build *b, int into, int from);
 /* Does group `from` need group `to`, over any number of others? Gives up with yes when the search grows long. */
 bool group_depends(build *b, int from, int to);
 
-/* ---- join.c ---- */
+/* ---- join_maps.c ---- */
 /* Maps that kernels do together with the map they are made for. */
-soma_status plan_join(build *b);
+soma_status plan_join_maps(build *b);
 
 /* ---- keep.c ---- */
 /* Which members are not stored, but made anew where they are read. */

@@ -35,7 +35,7 @@ static bool join_with_inputs(build *b, const bool *shown, soma_tensor *t) {
     return true;
 }
 
-soma_status plan_join(build *b) {
+soma_status plan_join_maps(build *b) {
     bool *shown = arena_alloc(&b->arena, (size_t)b->graph->n_nodes + 1);
     if (!shown) return SOMA_NO_MEMORY;
     for (int i = 0; i < b->n_targets; i++)
