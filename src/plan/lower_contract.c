@@ -329,6 +329,15 @@ static void set_pieces(contract *c, int64_t depth) {
         c->pieces *= c->slab_shape[i];
 }
 
+enum { SET_BYTES = 4096, COLLIDING_ROWS = 64 };
+
+/* Rows of A that lie in the same few sets of the first cache push each other out; enough of them that packing pays. */
+static bool rows_collide(const contract *c, int64_t rows) {
+    const int64_t stride = c->a_row * (int64_t)(c->dtype == SOMA_F64 ? 8 : 4);
+    return c->a_col == 1 && c->segments == 1 && stride != 0 && stride % SET_BYTES == 0 && rows >= COLLIDING_ROWS &&
+           c->k >= DEPTH_LEAST / 2 && c->n > 4 * c->width;
+}
+
 /* Products that outgrow the caches pack A by blocks of rows. */
 static void set_packed_blocks(contract *c) {
     c->blocked = c->pack_a = true;
@@ -371,7 +380,7 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->stack = even_parts(c->tiles, c->stack);
     c->panels_inside = c->panels > 1 && !c->pack_b && c->k * c->n <= INSIDE_ELEMENTS && rows * c->k > INSIDE_ELEMENTS;
     set_pieces(c, INT64_MAX);
-    if (is_large(c, rows, real) && !c->pack_b)
+    if ((is_large(c, rows, real) || rows_collide(c, rows)) && !c->pack_b)
         set_packed_blocks(c);
     else if (c->k > DEPTH_MAX)
         set_deep_blocks(c);
