@@ -5,7 +5,7 @@
 
 #include "plan/passes.h"
 
-enum { SEARCH_MAX = 2000 };
+enum { SEARCH_EDGES = 400, SEARCH_DEPTH = 400 };
 
 group *group_new(build *b, group_kind kind, const soma_tensor *t, soma_dtype dtype) {
     if (b->n_groups == b->groups_capacity) {
@@ -101,21 +101,59 @@ bool group_absorb(build *b, int into, int from) {
     return true;
 }
 
-/* Does `from` need `to`, over any number of steps? Gives up with yes when the search grows long. */
-static bool search(build *b, int from, int to, int *budget) {
-    group *g = &b->groups[from];
-    if (g->gone) return false; /* whoever needed it needs the group it melted into */
-    if (from == to) return true;
-    if (g->stamp == b->stamp || g->level <= b->groups[to].level) return false;
-    g->stamp = b->stamp;
-    if (--*budget < 0) return true;
-    for (int i = 0; i < g->n_needs; i++)
-        if (search(b, g->needs[i], to, budget)) return true;
+/* A walk from one group along its needs or its users, depth first, an edge at a time. */
+typedef struct search {
+    bool up;          /* along users */
+    int depth, bound; /* groups beyond the level of where the other walk began are of no use */
+    struct {
+        int group, next;
+    } path[SEARCH_DEPTH];
+} search;
+
+static void search_enter(build *b, search *s, int index) {
+    *(s->up ? &b->groups[index].stamp_up : &b->groups[index].stamp_down) = b->stamp;
+    s->path[s->depth].group = index;
+    s->path[s->depth++].next = 0;
+}
+
+/* One edge further. A group that was met already, by this walk or by the other, is not entered again. True: by the
+ * other one. */
+static bool search_step(build *b, search *s) {
+    const group *g = &b->groups[s->path[s->depth - 1].group];
+    const int next = s->path[s->depth - 1].next++;
+    if (next == (s->up ? g->n_users : g->n_needs)) {
+        s->depth--;
+        return false;
+    }
+    const int index = s->up ? g->users[next] : g->needs[next];
+    const group *h = &b->groups[index];
+    if (h->gone) return false; /* the group it melted into is among the needs and users, too */
+    if ((s->up ? h->stamp_down : h->stamp_up) == b->stamp) return true;
+    if ((s->up ? h->stamp_up : h->stamp_down) == b->stamp) return false;
+    if (s->up ? h->level >= s->bound : h->level <= s->bound) return false;
+    search_enter(b, s, index);
     return false;
 }
 
+/* Down from one and up from the other in turn, until one of the walks has seen all there is: one group may have tens of
+ * thousands of users, or stand on all the others, but hardly ever both. Gives up with yes when both grow long. */
 bool group_depends(build *b, int from, int to) {
-    int budget = SEARCH_MAX;
+    search down, up;
+    if (b->groups[from].gone) return false; /* whoever needed it needs the group it melted into */
+    if (from == to) return true;
+    if (b->groups[from].level <= b->groups[to].level) return false;
     b->stamp++;
-    return search(b, from, to, &budget);
+    down.up = false;
+    up.up = true;
+    down.depth = up.depth = 0;
+    down.bound = b->groups[to].level;
+    up.bound = b->groups[from].level;
+    search_enter(b, &down, from);
+    search_enter(b, &up, to);
+    for (int i = 0; i < SEARCH_EDGES; i++) {
+        if (down.depth == 0 || up.depth == 0) return false;
+        if (down.depth == SEARCH_DEPTH || up.depth == SEARCH_DEPTH) return true;
+        if (search_step(b, &down) || search_step(b, &up)) return true;
+    }
+    return true;
 }

@@ -57,9 +57,9 @@ typedef struct group {
     int n_needs, needs_capacity;
     int *users; /* groups that need it */
     int n_users, users_capacity;
-    int level;       /* above the levels of all it needs */
-    int64_t highest; /* id */
-    int stamp;       /* of the last search */
+    int level;                /* above the levels of all it needs */
+    int64_t highest;          /* id */
+    int stamp_down, stamp_up; /* of the last searches that came from above, and from below */
     bool lifting, ordered;
     int step;
 } group;
