@@ -218,6 +218,51 @@ static soma_tensor *zeros(int rank, const int64_t *shape) {
     return soma_zeros(NULL, SOMA_F32, rank, shape);
 }
 
+/* Products of enough channels leave padding out: no step pads, and every element is the reference plan's. The numbers
+ * are quarters, so sums are exact in any order. */
+static void padding_left_out(void **state) {
+    (void)state;
+    static const struct {
+        int rank;
+        int64_t x[5], w[5];
+        soma_window_options options;
+    } cases[] = {
+        {4, {2, 9, 7, 32}, {3, 3, 32, 5}, {.pads = {{1, 1}, {1, 1}}}},
+        {4, {1, 5, 30, 33}, {3, 3, 33, 40}, {.pads = {{1, 1}, {1, 1}}}},
+        {4, {3, 8, 9, 32}, {3, 4, 32, 3}, {.strides = {2, 2}, .pads = {{1, 1}, {2, 1}}}},
+        {4, {2, 6, 7, 32}, {3, 2, 32, 17}, {.dilation = {2, 3}, .pads = {{2, 2}, {3, 0}}}},
+        {4, {2, 4, 4, 34}, {5, 5, 34, 2}, {.pads = {{4, 4}, {3, 4}}}},
+        {4, {2, 4, 6, 32}, {1, 3, 32, 9}, {.pads = {{0, 0}, {2, 0}}}},
+        {4, {2, 5, 6, 32}, {3, 1, 32, 9}, {.pads = {{1, 1}, {0, 0}}}},
+        {3, {2, 40, 32}, {5, 32, 6}, {.strides = {3}, .pads = {{2, 2}}}},
+        {5, {2, 4, 3, 5, 32}, {3, 2, 3, 32, 4}, {.pads = {{1, 1}, {1, 0}, {1, 1}}}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        soma_dtype dtype = i % 2 ? SOMA_F64 : SOMA_F32;
+        soma_tensor *x = soma_input(NULL, dtype, cases[i].rank, cases[i].x, "x");
+        soma_tensor *w = soma_input(NULL, dtype, cases[i].rank, cases[i].w, "w");
+        soma_tensor *y = soma_conv(x, w, &cases[i].options), *in[2];
+        if (!y) fail_msg("%s", soma_last_error(NULL));
+        in[0] = numbers(NULL, dtype, x->rank, x->shape, 0);
+        in[1] = numbers(NULL, dtype, w->rank, w->shape, 1);
+        soma_plan *plans[2];
+        for (int k = 0; k < 2; k++) {
+            plans[k] = soma_plan_create(&y, 1, &(soma_plan_options){.reference = k == 1});
+            if (!plans[k]) fail_msg("%s", soma_last_error(NULL));
+            assert_int_equal(soma_plan_bind(plans[k], x, soma_data(in[0])), SOMA_OK);
+            assert_int_equal(soma_plan_bind(plans[k], w, soma_data(in[1])), SOMA_OK);
+            assert_int_equal(soma_plan_run(plans[k]), SOMA_OK);
+        }
+        for (int k = 0; k < plans[0]->n_steps; k++)
+            if (plans[0]->steps[k].kind == STEP_KERNEL) fail_msg("case %d: %s", (int)i, plans[0]->steps[k].text);
+        const size_t bytes = (size_t)soma_size(y) * soma_dtype_size(dtype);
+        if (memcmp(soma_plan_output(plans[0], 0), soma_plan_output(plans[1], 0), bytes) != 0)
+            fail_msg("case %d differs", (int)i);
+        soma_plan_destroy(plans[0]);
+        soma_plan_destroy(plans[1]);
+    }
+}
+
 static void errors(void **state) {
     (void)state;
     soma_tensor *x = zeros(SOMA_DIMS(2, 7, 3)), *v = zeros(SOMA_DIMS(5)), *w = zeros(SOMA_DIMS(3, 3, 4));
@@ -277,6 +322,7 @@ int main(void) {
         cmocka_unit_test_teardown(bias_and_relu_before_a_max_pool, forget),
         cmocka_unit_test_teardown(windows, forget),
         cmocka_unit_test_teardown(composed, forget),
+        cmocka_unit_test_teardown(padding_left_out, forget),
         cmocka_unit_test_teardown(errors, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,27 +73,28 @@ static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int v
     const int64_t depth = segments * run, overlap = segments > 1 && run > 1; /* of neighbouring segments */
     const cpu_real *r = real_of(k, bits);
     const int64_t columns = (int64_t)vectors * r->lanes, b_row = columns + r->lanes, c_row = columns + 3;
+    const int64_t b_segment = (run + (run % 2)) * b_row; /* more than its rows, sometimes */
     const int64_t a_row = mode == CPU_A_ROWS ? depth + 5 : 1, a_col = mode == CPU_A_ROWS ? 1 : rows + 2;
     const int64_t a_size = (rows + 2) * (depth + 5);
-    void *a = buffer((size_t)a_size), *b = buffer((size_t)((depth + 1) * b_row)),
+    void *a = buffer((size_t)a_size), *b = buffer((size_t)((depth + segments + 1) * b_row)),
          *c = buffer((size_t)(rows * c_row + 1));
     for (int64_t i = 0; i < a_size; i++)
         put(bits, a, i, random_between(-1, 1));
-    for (int64_t i = 0; i < (depth + 1) * b_row; i++)
+    for (int64_t i = 0; i < (depth + segments + 1) * b_row; i++)
         put(bits, b, i, random_between(-1, 1));
     for (int64_t i = 0; i <= rows * c_row; i++)
         put(bits, c, i, (double)(i % 7) - 3);
     const int64_t a_segment = (run - overlap) * a_col;
-    r->tile[mode][rows][vectors](segments, run, a, a_row, a_col, a_segment, b, b_row, (char *)c + bits / 8, c_row,
-                                 accumulate);
+    r->tile[mode][rows][vectors](segments, run, a, a_row, a_col, a_segment, b, b_row, b_segment, (char *)c + bits / 8,
+                                 c_row, accumulate);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < c_row; j++) {
             const int64_t at = i * c_row + j + 1;
             const double before = (double)(at % 7) - 3;
             wide sum = accumulate || j >= columns ? before : 0, size = fabsl(sum);
             for (int64_t p = 0; p < depth && j < columns; p++) {
-                const wide product =
-                    (wide)get(bits, a, i * a_row + p / run * a_segment + p % run * a_col) * get(bits, b, p * b_row + j);
+                const wide product = (wide)get(bits, a, i * a_row + p / run * a_segment + p % run * a_col) *
+                                     get(bits, b, p / run * b_segment + p % run * b_row + j);
                 sum += product, size += fabsl(product);
             }
             const wide bound = size * epsilon(bits) * ((double)depth / 2 + 2);

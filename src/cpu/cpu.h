@@ -85,13 +85,13 @@ typedef enum cpu_reduce {
 
 /* C[rows][columns] (+)= A[rows][segments*k] * B[segments*k][columns] for one register tile.
  * A: element (i, s*k + p) at a[i*a_row + s*a_segment + p*a_col]: windows over an image lie so, a segment for each of
- * its rows. B: row s*k + p at b + (s*k + p)*b_row, columns = vectors*lanes, all of them readable; alignment of one
- * element is enough, of 64 bytes faster. C: row i at c + i*c_row; written whole (columns elements a row), any
- * alignment. accumulate: the sums begin with what C holds, not with zeros. segments and k >= 0 (0 without accumulate
- * writes zeros). Every sum is one chain of multiply-adds, in order: an element has the same bits whatever the tile's
- * extents, and whether k comes at once or in pieces. */
+ * its rows. B: row p of segment s at b + s*b_segment + p*b_row, columns = vectors*lanes, all of them readable;
+ * alignment of one element is enough, of 64 bytes faster. C: row i at c + i*c_row; written whole (columns elements a
+ * row), any alignment. accumulate: the sums begin with what C holds, not with zeros. segments and k >= 0 (0 without
+ * accumulate writes zeros). Every sum is one chain of multiply-adds, in order: an element has the same bits whatever
+ * the tile's extents, and whether k comes at once or in pieces. */
 typedef void cpu_tile_fn(int64_t segments, int64_t k, const void *a, int64_t a_row, int64_t a_col, int64_t a_segment,
-                         const void *b, int64_t b_row, void *c, int64_t c_row, bool accumulate);
+                         const void *b, int64_t b_row, int64_t b_segment, void *c, int64_t c_row, bool accumulate);
 
 /* dst[i] = op(a[i], b[i], c[i]). n is rounded up to whole vectors: the caller pads. dst may be any of the inputs.
  * Alignment of one element is enough.

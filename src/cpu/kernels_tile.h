@@ -21,12 +21,12 @@ INLINE void V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VEC
 }
 
 INLINE void V(tile)(int mode, int rows, int vectors, int64_t segments, int64_t k, const void *a, int64_t a_stride,
-                    int64_t a_segment, const void *b_start, int64_t b_row, void *c_start, int64_t c_row,
-                    bool accumulate) {
+                    int64_t a_segment, const void *b_start, int64_t b_row, int64_t b_segment, void *c_start,
+                    int64_t c_row, bool accumulate) {
     enum { BYTES = sizeof(real) };
     const int64_t stride = a_stride * BYTES;
     const char *start = a;
-    const real *b = b_start;
+    const real *b_part = b_start;
     vec sum[CPU_MAX_ROWS][CPU_MAX_VECTORS];
     if (accumulate) {
         const real *c = c_start;
@@ -36,7 +36,8 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t segments, int64_t k
     } else {
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = (vec){0};
     }
-    for (int64_t s = 0; s < segments; s++, start += a_segment * BYTES) {
+    for (int64_t s = 0; s < segments; s++, start += a_segment * BYTES, b_part += b_segment) {
+        const real *b = b_part;
         const char *base[3] = {start, start + 5 * stride, start + 10 * stride};
         for (int64_t p = 0; p < k; p++, b += b_row) {
             V(tile_step)(mode, rows, vectors, sum, base, stride, b);
@@ -54,17 +55,17 @@ INLINE void V(tile)(int mode, int rows, int vectors, int64_t segments, int64_t k
 #define TILE_KERNELS(rows, vectors)                                                                                    \
     static void V(tile_rows_##rows##_##vectors)(int64_t segments, int64_t k, const void *a, int64_t a_row,             \
                                                 int64_t a_col, int64_t a_segment, const void *b, int64_t b_row,        \
-                                                void *c, int64_t c_row, bool accumulate) {                             \
+                                                int64_t b_segment, void *c, int64_t c_row, bool accumulate) {          \
         (void)a_col;                                                                                                   \
         V(tile)                                                                                                        \
-        (CPU_A_ROWS, rows, vectors, segments, k, a, a_row, a_segment, b, b_row, c, c_row, accumulate);                 \
+        (CPU_A_ROWS, rows, vectors, segments, k, a, a_row, a_segment, b, b_row, b_segment, c, c_row, accumulate);      \
     }                                                                                                                  \
     static void V(tile_columns_##rows##_##vectors)(int64_t segments, int64_t k, const void *a, int64_t a_row,          \
                                                    int64_t a_col, int64_t a_segment, const void *b, int64_t b_row,     \
-                                                   void *c, int64_t c_row, bool accumulate) {                          \
+                                                   int64_t b_segment, void *c, int64_t c_row, bool accumulate) {       \
         (void)a_row;                                                                                                   \
         V(tile)                                                                                                        \
-        (CPU_A_COLUMNS, rows, vectors, segments, k, a, a_col, a_segment, b, b_row, c, c_row, accumulate);              \
+        (CPU_A_COLUMNS, rows, vectors, segments, k, a, a_col, a_segment, b, b_row, b_segment, c, c_row, accumulate);   \
     }
 TILE_LIST(TILE_KERNELS)
 

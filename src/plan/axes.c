@@ -11,12 +11,22 @@ int axes_of(const fine_axes *x, int i, const fine_axis **list) {
     return x->ends[i] - first;
 }
 
-/* Adds an axis to the last group; extents of 1 need none. */
-static bool push(fine_axes *x, int64_t extent, int64_t stride) {
-    if (extent == 1) return true;
+/* Adds an axis to the last group; extents of 1 need none, but padding must stay seen. */
+static bool push_axis(fine_axes *x, fine_axis axis) {
+    if (axis.extent == 1) return axis.role == PAD_NONE;
     if (x->ends[x->rank - 1] == AXES_MAX) return false;
-    x->list[x->ends[x->rank - 1]++] = (fine_axis){extent, stride};
+    x->list[x->ends[x->rank - 1]++] = axis;
     return true;
+}
+
+static bool push(fine_axes *x, int64_t extent, int64_t stride) {
+    return push_axis(x, (fine_axis){.extent = extent, .stride = stride});
+}
+
+/* As x, but for its axes, which are dealt out anew. */
+static void renew(fine_axes *x) {
+    x->rank = 0;
+    memset(x->ends, 0, sizeof x->ends);
 }
 
 static bool open_group(fine_axes *x) {
@@ -31,15 +41,16 @@ static bool push_group(fine_axes *x, const fine_axes *from, int index) {
     int n = axes_of(from, index, &list);
     bool good = open_group(x);
     for (int i = 0; good && i < n; i++)
-        good = push(x, list[i].extent, list[i].stride);
+        good = push_axis(x, list[i]);
     return good;
 }
 
 int axes_merge(fine_axis *list, int n) {
     int kept = 0;
     for (int i = 0; i < n; i++) {
-        if (kept && list[kept - 1].stride == list[i].stride * list[i].extent)
-            list[kept - 1] = (fine_axis){list[kept - 1].extent * list[i].extent, list[i].stride};
+        bool whole = list[i].role == PAD_NONE && kept && list[kept - 1].role == PAD_NONE;
+        if (whole && list[kept - 1].stride == list[i].stride * list[i].extent)
+            list[kept - 1] = (fine_axis){.extent = list[kept - 1].extent * list[i].extent, .stride = list[i].stride};
         else
             list[kept++] = list[i];
     }
@@ -59,7 +70,7 @@ static bool dense(fine_axes *x, int rank, const int64_t *shape) {
 static bool reshape(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
     int n = axes_merge(old.list, x->rank ? old.ends[old.rank - 1] : 0), from = 0;
-    *x = (fine_axes){.offset = old.offset};
+    renew(x);
     for (int i = 0; i < view->rank; i++) {
         int64_t rest = view->shape[i];
         if (!open_group(x)) return false;
@@ -67,9 +78,12 @@ static bool reshape(fine_axes *x, const soma_tensor *view) {
             if (from == n) return false;
             fine_axis *a = &old.list[from];
             int64_t part = a->extent < rest ? a->extent : rest;
-            if (a->extent % part != 0 || rest % part != 0) return false;
+            if (a->extent % part != 0 || rest % part != 0 || (a->role != PAD_NONE && part != a->extent)) return false;
             a->extent /= part;
-            if (!push(x, part, a->stride * a->extent)) return false;
+            fine_axis cut = *a;
+            cut.extent = part;
+            cut.stride *= a->extent;
+            if (!push_axis(x, cut)) return false;
             rest /= part;
             if (a->extent == 1) from++;
         }
@@ -79,7 +93,7 @@ static bool reshape(fine_axes *x, const soma_tensor *view) {
 
 static bool permute(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
-    *x = (fine_axes){.offset = old.offset};
+    renew(x);
     for (int i = 0; i < view->rank; i++)
         if (!push_group(x, &old, (int)view->attributes.start[i])) return false;
     return true;
@@ -89,7 +103,7 @@ static bool expand(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
     int added = view->rank - old.rank;
     const soma_tensor *source = view->inputs[0];
-    *x = (fine_axes){.offset = old.offset};
+    renew(x);
     for (int i = 0; i < view->rank; i++) {
         bool kept = i >= added && source->shape[i - added] == view->shape[i];
         if (kept ? !push_group(x, &old, i - added) : !open_group(x) || !push(x, view->shape[i], 0)) return false;
@@ -100,7 +114,7 @@ static bool expand(fine_axes *x, const soma_tensor *view) {
 static bool slice(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
     const op_attributes *at = &view->attributes;
-    *x = (fine_axes){.offset = old.offset};
+    renew(x);
     for (int i = 0; i < view->rank; i++) {
         const fine_axis *list;
         int n = axes_of(&old, i, &list);
@@ -109,7 +123,9 @@ static bool slice(fine_axes *x, const soma_tensor *view) {
             if (!push_group(x, &old, i)) return false;
             continue;
         }
-        if (n > 1 || !open_group(x) || !push(x, view->shape[i], list[0].stride * at->step[i])) return false;
+        if (n > 1 || list[0].role != PAD_NONE || !open_group(x) ||
+            !push(x, view->shape[i], list[0].stride * at->step[i]))
+            return false;
         x->offset += at->start[i] * list[0].stride;
     }
     return true;
@@ -118,7 +134,7 @@ static bool slice(fine_axes *x, const soma_tensor *view) {
 static bool window(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
     int at = view->attributes.axis;
-    *x = (fine_axes){.offset = old.offset};
+    renew(x);
     for (int i = 0; i < old.rank; i++) {
         const fine_axis *list;
         int n = axes_of(&old, i, &list);
@@ -126,10 +142,39 @@ static bool window(fine_axes *x, const soma_tensor *view) {
             if (!push_group(x, &old, i)) return false;
             continue;
         }
-        if (n > 1) return false;
-        for (int k = 0; k < 2; k++)
-            if (!open_group(x) || !push(x, view->shape[at + k], n ? list[0].stride * view->attributes.step[k] : 0))
-                return false;
+        if (n > 1 || (n == 1 && list[0].role > PAD_WHOLE)) return false;
+        fine_axis part = n ? list[0] : (fine_axis){.extent = 1};
+        for (int k = 0; k < 2; k++) {
+            part.extent = view->shape[at + k];
+            part.stride = n ? list[0].stride * view->attributes.step[k] : 0;
+            if (n && list[0].role == PAD_WHOLE) part.role = k == 0 ? PAD_PLACE : PAD_SEEN;
+            if (!open_group(x) || !push_axis(x, part)) return false;
+        }
+        if (part.role == PAD_SEEN) {
+            x->pads[part.pad].place_step = view->attributes.step[0];
+            x->pads[part.pad].seen_step = view->attributes.step[1];
+        }
+    }
+    return true;
+}
+
+/* Zeros around an array that are not there: longer axes, of which only the inside may be read. */
+static bool pad(fine_axes *x, const soma_tensor *view) {
+    fine_axes old = *x;
+    if (view->attributes.value[0] != 0) return false;
+    renew(x);
+    for (int i = 0; i < view->rank; i++) {
+        const fine_axis *list;
+        int64_t before = view->attributes.start[i], inside = view->inputs[0]->shape[i];
+        int n = axes_of(&old, i, &list);
+        if (inside == view->shape[i]) {
+            if (!push_group(x, &old, i)) return false;
+            continue;
+        }
+        if (n != 1 || list[0].role != PAD_NONE || x->n_pads == CLIPS_MAX || !open_group(x)) return false;
+        x->offset -= before * list[0].stride;
+        x->pads[x->n_pads] = (fine_pad){.low = before, .high = before + inside};
+        if (!push_axis(x, (fine_axis){view->shape[i], list[0].stride, PAD_WHOLE, x->n_pads++})) return false;
     }
     return true;
 }
@@ -139,6 +184,7 @@ static bool view_axes(fine_axes *x, const soma_tensor *view) {
     if (view->op == &op_permute) return permute(x, view);
     if (view->op == &op_expand) return expand(x, view);
     if (view->op == &op_window) return window(x, view);
+    if (view->op == &op_pad) return pad(x, view);
     return slice(x, view);
 }
 

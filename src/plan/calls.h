@@ -15,7 +15,7 @@ typedef enum call_kind {
     CALL_LOAD,   /* step, elements */
     CALL_STORE,  /* step, elements */
     CALL_REDUCE, /* row, rows, columns */
-    CALL_TILE,   /* segments, k, a_row, a_col, a_segment, b_row, c_row */
+    CALL_TILE,   /* segments, k, a_row, a_col, a_segment, b_row, b_segment, c_row */
     CALL_ROW,    /* k, a_step, b_row, b_pair, columns */
     CALL_PACK,   /* panel, row, rows */
     CALL_COPY    /* bytes */
@@ -26,7 +26,7 @@ struct kernel_call {
     bool accumulate; /* tiles */
     int base[4];     /* storages, or the scratch, of the result and up to three inputs ... */
     int64_t at[4];   /* ... and bytes from there */
-    int64_t n[7];
+    int64_t n[8];
     union {
         cpu_map_fn *map;
         cpu_load_fn *load;
@@ -95,15 +95,15 @@ static inline void call_reduce(const plan_runner *r, cpu_reduce_fn *f, void *dst
 }
 
 static inline void call_tile(const plan_runner *r, cpu_tile_fn *f, int64_t segments, int64_t k, const void *a,
-                             int64_t a_row, int64_t a_col, int64_t a_segment, const void *b, int64_t b_row, void *c,
-                             int64_t c_row, bool accumulate) {
+                             int64_t a_row, int64_t a_col, int64_t a_segment, const void *b, int64_t b_row,
+                             int64_t b_segment, void *c, int64_t c_row, bool accumulate) {
     if (r->writing)
         call_write(r->writing,
-                   (kernel_call){CALL_TILE, accumulate, .n = {segments, k, a_row, a_col, a_segment, b_row, c_row},
-                                 .by.tile = f},
+                   (kernel_call){CALL_TILE, accumulate,
+                                 .n = {segments, k, a_row, a_col, a_segment, b_row, b_segment, c_row}, .by.tile = f},
                    c, a, b, NULL);
     else
-        f(segments, k, a, a_row, a_col, a_segment, b, b_row, c, c_row, accumulate);
+        f(segments, k, a, a_row, a_col, a_segment, b, b_row, b_segment, c, c_row, accumulate);
 }
 
 static inline void call_row(const plan_runner *r, const cpu_real *real, int64_t k, const void *a, int64_t a_step,

@@ -55,10 +55,12 @@ static void multiply(const frame *f, const block *b, const k_piece *k, int64_t p
     for (int64_t t = 0; t < b->tiles; t++) {
         if (c->pack_a)
             f->real->tile[CPU_A_COLUMNS][p.height][vectors](1, depth, f->packed + t * c->tile_rows * depth * f->size, 1,
-                                                            c->tile_rows, 0, right, c->b_row, into, c_row, accumulate);
+                                                            c->tile_rows, 0, right, c->b_row, 0, into, c_row,
+                                                            accumulate);
         else
             f->real->tile[f->mode][p.height][vectors](k->segments, k->run, f->a + (p.a + k->a) * f->size, c->a_row,
-                                                      c->a_col, c->a_segment, right, c->b_row, into, c_row, accumulate);
+                                                      c->a_col, c->a_segment, right, c->b_row, k->run * c->b_row, into,
+                                                      c_row, accumulate);
         into += p.height * c_row * f->size;
         frame_next(f, &p);
     }

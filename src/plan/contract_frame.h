@@ -81,19 +81,26 @@ static inline void frame_next(const frame *f, tile_place *p) {
     p->height = minimum(c->tile_rows, c->m - p->i);
 }
 
+/* contract_clip.c: the rows of one matrix, of which parts of k are padding. */
+void contract_clipped(const frame *f, const tile_place *p, const char *b, char *into, int64_t c_row, int64_t vectors);
+
 /* The sums of a tile over all of k; b is the panel's first row. */
 static inline void frame_multiply(const frame *f, const tile_place *p, const char *b, int64_t vectors, char *into,
                                   int64_t c_row) {
     const contract *c = f->c;
+    if (c->n_clips) {
+        if (!calls_refused(f->runner)) contract_clipped(f, p, b, into, c_row, vectors);
+        return;
+    }
     cpu_tile_fn *kernel = f->real->tile[f->mode][p->height][vectors];
     const char *a = f->a + p->a * f->size;
     const k_piece whole = frame_piece(c, 0);
-    call_tile(f->runner, kernel, whole.segments, whole.run, a, c->a_row, c->a_col, c->a_segment, b, c->b_row, into,
-              c_row, false);
+    call_tile(f->runner, kernel, whole.segments, whole.run, a, c->a_row, c->a_col, c->a_segment, b, c->b_row,
+              c->b_segment, into, c_row, false);
     for (int64_t i = 1; i < c->pieces; i++) {
         const k_piece k = frame_piece(c, i);
         call_tile(f->runner, kernel, k.segments, k.run, a + k.a * f->size, c->a_row, c->a_col, c->a_segment,
-                  b + k.row * c->b_row * f->size, c->b_row, into, c_row, true);
+                  b + k.row * c->b_row * f->size, c->b_row, k.run * c->b_row, into, c_row, true);
     }
 }
 

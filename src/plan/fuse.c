@@ -455,6 +455,12 @@ static bool place(build *b, const soma_tensor *t) {
     case OP_CONTRACT:
         return program && shape_size(t->rank, t->shape) > 0 ? place_contract(b, t) : place_kernel(b, t);
     case OP_ARRANGE:
+        if (info->clipped) {
+            info->role = ROLE_VIEW;
+            info->depth = 1 + (b->infos[t->inputs[0]->id].role == ROLE_VIEW ? b->infos[t->inputs[0]->id].depth : 0);
+            return true;
+        }
+        return place_kernel(b, t);
     case OP_INDEX:
         return place_kernel(b, t);
     }
@@ -565,6 +571,7 @@ soma_status plan_fuse(build *b) {
                                        .group = -1,
                                        .storage = -1,
                                        .pack = -1};
+        if (!b->reference) plan_clip(b);
         for (int64_t id = 0; id < b->graph->n_nodes; id++)
             if (b->infos[id].role != ROLE_UNUSED && !place(b, b->graph->nodes[id]))
                 return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");

@@ -30,7 +30,7 @@ static bool join_batch(operands *o) {
     o->shared = true;
     for (int i = 0; i < o->node->rank - 2; i++) {
         const fine_axis *list[2];
-        fine_axis left[2] = {{1, 0}, {1, 0}};
+        fine_axis left[2] = {{.extent = 1}, {.extent = 1}};
         int n[2], at[2] = {0, 0};
         for (int s = 0; s < 2; s++)
             n[s] = axes_of(&o->axes[s], i, &list[s]);
@@ -256,14 +256,19 @@ static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
 static bool set_rows(operands *o, contract *c) {
     const fine_axis *rows;
     int n = 0, count = axes_of(&o->axes[0], o->node->rank - 2, &rows);
+    bool padded = false; /* the axis before */
     for (int i = 0; i < o->n_batch + count; i++) {
         bool batch = i < o->n_batch;
         int64_t extent = batch ? o->batch_shape[i] : rows[i - o->n_batch].extent;
         int64_t a = batch ? o->strides[0][i] : rows[i - o->n_batch].stride, b = batch ? o->strides[1][i] : 0;
-        if (n > 0 && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent) {
+        pad_role role = batch ? PAD_NONE : rows[i - o->n_batch].role;
+        if (n > 0 && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent && role == PAD_NONE &&
+            !padded) {
             extent *= c->batch_shape[--n];
         } else if (n == CONTRACT_AXES)
             return false;
+        padded = role == PAD_PLACE;
+        if (padded) c->clips[rows[i - o->n_batch].pad].place = n;
         c->batch_shape[n] = extent;
         c->a_batch[n] = a;
         c->b_batch[n++] = b;
@@ -296,11 +301,48 @@ static void set_depth(const operands *o, contract *c) {
     }
 }
 
+/* Where padding is left out, k's axes may come in any order: the segments are one whose zeros are the same for all rows
+ * of a matrix, so that a tile's call leaves them out; the others are slabs. */
+static bool set_clips(operands *o, contract *c) {
+    const fine_axes *x = &o->axes[0];
+    const fine_axis *list;
+    int n = axes_of(x, o->node->rank - 1, &list), segments = -1;
+    if (x->n_pads == 0) return true;
+    if (o->axes[1].n_pads > 0 || o->node->rank != 2 || n == 0 || list[n - 1].role != PAD_NONE || c->a_col != 1)
+        return false;
+    for (int i = 0; i < n - 1; i++)
+        if (list[i].role != PAD_SEEN || c->clips[list[i].pad].place < c->batch_rank) segments = i;
+    c->slab_rank = 0;
+    c->segments = 1;
+    c->a_segment = c->b_segment = 0;
+    int64_t rows = c->run;
+    for (int i = n - 2; i >= 0; rows *= list[i--].extent) {
+        int at = i == segments ? n - 2 : c->slab_rank++; /* n - 2 slabs in all if there are segments */
+        if (i == segments) {
+            c->segments = list[i].extent;
+            c->a_segment = list[i].stride;
+            c->b_segment = rows;
+        } else {
+            c->slab_shape[at] = list[i].extent;
+            c->a_slab[at] = list[i].stride;
+            c->b_slab[at] = rows;
+        }
+        if (list[i].role != PAD_SEEN) continue;
+        contract_clip *clip = &c->clips[list[i].pad];
+        const fine_pad *pad = &x->pads[list[i].pad];
+        *clip = (contract_clip){clip->place, at, pad->place_step, pad->seen_step, pad->low, pad->high};
+    }
+    c->n_clips = x->n_pads;
+    return true;
+}
+
 static soma_status lower_left(operands *o, contract *c) {
     c->a = storage_of(o->b, o->from[0].source);
     if (c->a < 0) return SOMA_NO_MEMORY;
     c->a_offset = o->axes[0].offset;
-    if (!set_rows(o, c)) return block(o, o->node->inputs[0]);
+    if (!set_rows(o, c) || !set_clips(o, c)) return block(o, o->node->inputs[0]);
+    if (!c->n_clips) c->b_segment = c->run;
+    c->b_segment *= c->b_row;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
     return c->a_col == 1 || c->a_row == 1 ? SOMA_OK : block(o, o->node->inputs[0]);
 }
@@ -373,9 +415,9 @@ static void set_tiles(contract *c, const cpu_real *real) {
         return;
     }
     int64_t rows = c->inner * c->m, outer = c->batch / c->inner;
-    c->tile_rows = even_parts(c->m, real->rows);
+    c->tile_rows = c->n_clips ? c->m : even_parts(c->m, real->rows);
     c->tiles = c->inner * parts_of(c->m, c->tile_rows);
-    int64_t all = c->tiles * c->panels * outer, most = STACK_ROWS / c->tile_rows;
+    int64_t all = c->tiles * c->panels * outer, most = STACK_ROWS / minimum(c->tile_rows, STACK_ROWS);
     c->stack = all >= 64 ? most : all >= 32 ? minimum(2, most) : 1;
     c->stack = even_parts(c->tiles, c->stack);
     c->panels_inside = c->panels > 1 && !c->pack_b && c->k * c->n <= INSIDE_ELEMENTS && rows * c->k > INSIDE_ELEMENTS;

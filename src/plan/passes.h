@@ -22,6 +22,7 @@ typedef struct node_info {
     bool stored;   /* members: somebody outside the group reads it, or it is a target */
     bool anew;     /* members: groups that read it make it anew, of what it is made of */
     bool kept;     /* members: some group reads it to make others anew */
+    bool clipped;  /* pads: one product sees it by windows, and leaves the zeros out: a view */
     bool out_only; /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
     bool per_row;  /* members: one value a row of the group's space */
     bool alone;    /* members: needs a storage of its own, which somebody takes whole */
@@ -148,15 +149,26 @@ soma_status plan_layout(build *b);
 
 /* ---- axes.c ---- */
 enum { AXES_MAX = 16 };
+/* An axis that padding made longer than its array, as it is or cut by windows into places and what they see. */
+typedef enum pad_role { PAD_NONE, PAD_WHOLE, PAD_PLACE, PAD_SEEN } pad_role;
 typedef struct fine_axis {
     int64_t extent, stride;
+    pad_role role;
+    int pad; /* which */
 } fine_axis;
+/* The array's own elements are low .. high-1 of an axis; an element of a window is place*place_step + seen*seen_step.
+ */
+typedef struct fine_pad {
+    int64_t low, high, place_step, seen_step;
+} fine_pad;
 /* A source's elements over a shape each of whose axes may take several strided ones: list[ends[i-1] .. ends[i]-1], from
  * the outermost, none for an extent of 1. */
 typedef struct fine_axes {
     int64_t offset;
     int rank, ends[SOMA_MAX_RANK];
     fine_axis list[AXES_MAX];
+    int n_pads;
+    fine_pad pads[CLIPS_MAX];
 } fine_axes;
 /* How many axes make the result's axis i, and which. */
 int axes_of(const fine_axes *x, int i, const fine_axis **list);
@@ -164,6 +176,10 @@ int axes_of(const fine_axes *x, int i, const fine_axis **list);
 int axes_merge(fine_axis *list, int n);
 /* The chain's result, the node, over the source's dense elements; on failure *blocker is what must be forced. */
 bool axes_find(const chain *c, const soma_tensor *node, fine_axes *out, const soma_tensor **blocker);
+
+/* ---- clip.c ---- */
+/* Finds the pads that need not be there; before fusing. */
+void plan_clip(build *b);
 
 /* ---- groups.c ---- */
 /* A group of no members yet, over the node's shape; NULL when out of memory. Groups move when one is made. */

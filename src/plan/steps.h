@@ -139,6 +139,16 @@ typedef struct pack_step {
 
 enum { CONTRACT_AXES = 16 };
 
+/* Padding that is not there: element s of an axis of k is within A for place p of an axis of rows if
+ * low <= p*place_step + s*seen_step < high; elsewhere it counts as zero, and is left out. */
+typedef struct contract_clip {
+    int place; /* of batch_shape; batch_rank: the rows of a matrix */
+    int seen;  /* of slab_shape; slab_rank: the segments */
+    int64_t place_step, seen_step, low, high;
+} contract_clip;
+
+enum { CLIPS_MAX = 3 };
+
 /* C = A B over a stack of matrices, of which some neighbours may have one B; every finished tile goes through the
  * epilogue's register 0. k is slabs (axes) x segments x a run: the windows of an image are so. A call of a tile kernel
  * takes a piece of it. */
@@ -151,6 +161,9 @@ typedef struct contract {
     int a; /* storage, element (batch, i, slab, s, p) at a_offset + strides + i*a_row + s*a_segment + p*a_col */
     int64_t a_offset, a_row, a_segment, a_col, a_batch[CONTRACT_AXES], a_slab[CONTRACT_AXES];
     int64_t segments, run;
+    int n_clips;
+    contract_clip clips[CLIPS_MAX];
+    int64_t b_slab[CONTRACT_AXES], b_segment; /* where k's axes have B's rows */
     int b; /* storage, row r of the matrix of a batch at b_offset + strides + panel*b_panel + r*b_row */
     int64_t b_offset, b_row, b_panel, b_batch[CONTRACT_AXES];
     bool pack_b; /* by each thread, panel by panel, from b as `right` says */

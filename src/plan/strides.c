@@ -117,6 +117,7 @@ static void window(layout *l, const soma_tensor *view) {
 
 bool layout_view(layout *l, const soma_tensor *view) {
     if (view->op == &op_reshape) return layout_reshape(l, view->rank, view->shape);
+    if (view->op == &op_pad) return false;
     if (view->op == &op_permute)
         permute(l, view);
     else if (view->op == &op_expand)
