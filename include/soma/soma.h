@@ -31,12 +31,14 @@
 #include <soma/convolution.h> /* convolution, pooling */
 #include <soma/data.h>        /* datasets, readers */
 #include <soma/formats.h>     /* files of other programs: NPY */
+#include <soma/functions.h>   /* activations, initializers, regularizers, constraints, losses */
 #include <soma/generate.h>    /* models run a step at a time, tokens made with them */
 #include <soma/layers.h>      /* layers beyond the basic ones */
 #include <soma/metrics.h>     /* what is measured: of tensors, of texts and labels */
 #include <soma/neuron.h>      /* one neuron: McCulloch and Pitts', Rosenblatt's */
-#include <soma/nn.h>          /* layers, losses, optimizers, models */
+#include <soma/nn.h>          /* layers, models */
 #include <soma/ops.h>         /* functions of tensors */
+#include <soma/optimizers.h>  /* optimizers, learning-rate schedules */
 #include <soma/plan.h>        /* gradients, assignments, compiled plans */
 #include <soma/status.h>      /* status codes */
 #include <soma/tensor.h>      /* tensors, graphs, variables, printing */
