@@ -14,10 +14,12 @@ TARGET = ROOT / "docs" / "reference"
 HEADERS = sorted((ROOT / "include" / "soma").glob("*.h"))
 
 TOKEN = re.compile(
-    r"(?P<section>/\* ---- .*? ---- \*/)"
+    r"(?P<section>/\* ---- .*?\*/)"
     r"|(?P<doc>/\*\*(?!<).*?\*/)"
+    r"|(?P<plain>^/\*.*?\*/)"
     r"|(?P<directive>^[ \t]*#(?:[^\n\\]|\\.)*(?:\\\n(?:[^\n\\]|\\.)*)*)"
-    r"|(?P<braces>^typedef (?:struct|enum|union)[^;{]*\{.*?^\}[^;]*;|^(?:struct|enum|union)[^;{]*\{.*?^\};)"
+    r"|(?P<braces>^(?:typedef )?(?:struct|enum|union)[^;{\n]*\{[^\n]*\}[^;\n]*;[ \t]*(?:/\*[^\n]*?\*/)?$"
+    r"|^typedef (?:struct|enum|union)[^;{]*\{.*?^\}[^;]*;|^(?:struct|enum|union)[^;{]*\{.*?^\};)"
     r"|(?P<declaration>^[A-Za-z_][^;{}#]*;[ \t]*(?:/\*\*<.*?\*/|/\*[^*].*?\*/)?)",
     re.S | re.M,
 )
@@ -67,14 +69,19 @@ def blocks(header):
         piece = match[0].strip()
         if match["section"]:
             flush()
-            out.append(("section", piece[7:-7].strip()))
+            title, _, more = words(piece).removeprefix("---- ").partition(" ----")
+            out.append(("section", title.strip(), more.strip()))
         elif match["doc"]:
             flush()
             pending = words(piece)
+        elif match["plain"]:
+            flush()  # what the comment before it says ends here
         elif match["directive"]:
             if piece.startswith("#define") and not (guard and guard[1] in piece) and (pending or declarations):
                 declarations.append(piece)
         else:
+            if match["braces"] and any("(" in d and "{" not in d and not d.startswith("#") for d in declarations):
+                flush()  # behind the functions of one thing the options of the next begin
             declarations.append(re.sub(r"\bSOMA_(API|MUST_CHECK) ", "", piece))
             if pending is None and match["braces"]:
                 flush()
@@ -91,6 +98,8 @@ def page(header):
     for block in blocks(header):
         if block[0] == "section":
             out.extend(["## " + block[1].capitalize(), ""])
+            if block[2]:
+                out.extend([block[2], ""])
         else:
             out.extend(["```c", *block[2], "```", ""])
             if block[1]:
@@ -100,7 +109,30 @@ def page(header):
 
 # ---- a page for each name ----
 
-ITEMS = [(header, block[1], block[2]) for header in HEADERS for block in blocks(header) if block[0] == "item"]
+def items():
+    """(header, comment, declarations, heading and text that they stand under) of all headers."""
+    for header in HEADERS:
+        section = None
+        for block in blocks(header):
+            if block[0] == "section":
+                section = block[1:]
+            else:
+                yield header, block[1], block[2], section
+
+
+ITEMS = list(items())
+
+
+def words_for_numbers():
+    """{"average": ["macro", "none", ...]}: the words that files take for a number, the default's first."""
+    text = (ROOT / "src" / "nn" / "fields.c").read_text(encoding="utf-8")
+    found = {}
+    for key, word, owner in re.findall(r'\{"(\w+)", "(\w+)", \w+, (NULL|"\w*")\}', text):
+        found.setdefault((key, owner.strip('"')), []).append(word)
+    return found
+
+
+WORDS = words_for_numbers()
 
 
 def declares(declaration, name):
@@ -111,17 +143,18 @@ def declares(declaration, name):
 def find(names):
     """Comment, declarations and header for the first of the names that has a comment."""
     for name in names:
-        for header, comment, declarations in ITEMS:
+        for header, comment, declarations, section in ITEMS:
             mine = [d for d in declarations if declares(d, name)]
             if not mine:
                 continue
             beside = re.search(r"/\*\*<(.*?)\*/", mine[0], re.S)
             several = len([d for d in declarations if not d.startswith("#")]) > 2
             if beside and several:
-                return re.sub(r"\s*\n\s*\*?\s*", " ", beside[1].strip()), mine, header
+                return re.sub(r"\s*\n\s*\*?\s*", " ", beside[1].strip()), mine, header, section
             if comment or beside:
                 text = comment or re.sub(r"\s*\n\s*\*?\s*", " ", beside[1].strip())
-                return text, mine if several else declarations, header
+                others = [d for d in declarations if d in mine or "/**<" not in d]  # which have a text of their own
+                return text, mine if several else others, header, section
     return None
 
 
@@ -166,16 +199,51 @@ def name_pages():
             if not item:
                 yield folder, name, None
                 continue
-            comment, declarations, header = item
+            comment, declarations, header, section = item
             out = [f"# {name}", "", f"One of the [{folder}](README.md), of [`<soma/{header.name}>`](../{header.stem}.md)."]
             if others:
                 out.append("Also: " + ", ".join(f"`{other}`" for other in others) + ".")
-            out += ["", comment, "", "```c", *declarations, "```", ""]
+            declarations = whole(name, header, declarations)
+            out += ["", comment, "", "```c", *(re.sub(r"[ \t]*/\*\*<.*?\*/", "", d, flags=re.S) for d in declarations), "```", ""]
+            if section and (":" in section[0] or section[1]):  # what holds for all of them: shapes, what comes out
+                out += [section[0][0].upper() + section[0][1:] + ".", *([section[1]] if section[1] else []), ""]
+            for macro in shared_options(header, declarations):
+                out += ["```c", macro, "```", ""]
             table = {**numbers, **extra.get(name, {})}
             if table:
                 out += ["In files:", "", "| number | default |", "|---|---|"]
-                out += [f"| `{key}` | {value} |" for key, value in table.items()] + [""]
+                for key, value in table.items():
+                    allowed = WORDS.get((key, name)) or WORDS.get((key, "NULL"))
+                    if allowed:
+                        value = f"{allowed[0]} (or {', '.join(allowed[1:])})"
+                    out.append(f"| `{key}` | {'none' if value in ('NONE', '-1') and key != 'axis' else value} |")
+                out.append("")
             yield folder, name, "\n".join(out)
+
+
+def whole(name, header, declarations):
+    """With the options and the maker of that name, where they stand elsewhere in the header."""
+    more = []
+    for there, _, others, _ in ITEMS:
+        if there == header:
+            options = "|".join(re.findall(r"\bsoma_\w+_options\b", "\n".join(declarations))) or f"soma_{name}_options"
+            patterns = (rf"struct (?:{options}) \{{", rf"#define soma_{name}\(", rf"\bsoma_{name}_create\s*\(")
+            more += [d for d in others if d not in declarations and any(re.search(p, d) for p in patterns)]
+    return more + declarations
+
+
+def shared_options(header, declarations):
+    """The macros of options that stand in these declarations, and those in them."""
+    found, wanted = {}, re.findall(r"\bSOMA_[A-Z_]+_OPTIONS\b", "\n".join(declarations))
+    while wanted:
+        macro = wanted.pop(0)
+        for there in HEADERS:
+            text = there.read_text(encoding="utf-8")
+            body = re.search(rf"^#define {macro} *\\\n(?:.*\\\n)*.*\n", text, re.M)
+            if body and macro not in found:
+                found[macro] = re.sub(r"[ \t]*\\$", "", body[0].rstrip(), flags=re.M)
+                wanted += re.findall(r"\bSOMA_[A-Z_]+_OPTIONS\b", body[0].partition("\n")[2])
+    return list(found.values())
 
 
 # ---- what has no comment ----

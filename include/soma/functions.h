@@ -122,15 +122,20 @@ SOMA_API soma_tensor *soma_mean_squared_error(soma_tensor *y_true,
                                               soma_tensor *y_pred); /**< mean of (y_pred - y_true)^2 */
 SOMA_API soma_tensor *soma_mean_absolute_error(soma_tensor *y_true,
                                                soma_tensor *y_pred); /**< mean of |y_pred - y_true| */
-/** From probabilities. Where y_pred is the result of a sigmoid or softmax, the stable form from its input is built. */
+/** -mean of y_true log p + (1 - y_true) log(1 - p), p = y_pred between 1e-7 and 1 - 1e-7. Where y_pred is the result of
+ *  a sigmoid, and below of a softmax, the stable form from its input is built. */
 SOMA_API soma_tensor *soma_binary_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred); /**< y_true one-hot */
-SOMA_API soma_tensor *soma_sparse_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred); /**< indices */
+/** -sum of y_true log p, p = y_pred / sum y_pred between 1e-7 and 1 - 1e-7; y_true one-hot, or shares of classes. */
+SOMA_API soma_tensor *soma_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
+/** -log p of the class y_true, p as above; y_true (batch, ...) are indices, y_pred (batch, ..., classes). */
+SOMA_API soma_tensor *soma_sparse_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
+/** The same of values before the sigmoid or softmax. */
 SOMA_API soma_tensor *soma_binary_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits);
 SOMA_API soma_tensor *soma_categorical_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits);
 SOMA_API soma_tensor *soma_sparse_categorical_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits);
 
-SOMA_API soma_tensor *soma_huber(soma_tensor *y_true, soma_tensor *y_pred);    /**< square to 1, line beyond */
+/** mean of e^2 / 2 where |e| <= delta, which is 1, else of delta (|e| - delta / 2); e = y_pred - y_true. */
+SOMA_API soma_tensor *soma_huber(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_log_cosh(soma_tensor *y_true, soma_tensor *y_pred); /**< mean of log cosh(y_pred - y_true) */
 /** 100 mean(|y_true - y_pred| / |y_true|). */
 SOMA_API soma_tensor *soma_mean_absolute_percentage_error(soma_tensor *y_true, soma_tensor *y_pred);

@@ -12,7 +12,9 @@ extern "C" {
 
 /* ---- averages of samples ---- */
 
-/** Binary, categorical or sparse categorical accuracy, by the shapes as Keras' "accuracy". */
+/** The share of samples whose decision is right. By the shapes, as Keras' "accuracy": y_pred (batch, 1) is binary, 1
+ *  above a half; y_true indices or y_true (batch, 1): the place of the largest of y_pred is the index; else that of the
+ *  largest of y_true. */
 SOMA_API soma_tensor *soma_accuracy(soma_tensor *y_true, soma_tensor *y_pred);
 /** Binary, categorical or sparse categorical cross-entropy, likewise: Keras' "crossentropy". */
 SOMA_API soma_tensor *soma_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
@@ -40,7 +42,8 @@ SOMA_API soma_tensor *soma_f1_score(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_mean_iou(soma_tensor *y_true, soma_tensor *y_pred);
 /** Area under the curve of true against false positives, from 200 thresholds. */
 SOMA_API soma_tensor *soma_auc(soma_tensor *y_true, soma_tensor *y_pred);
-SOMA_API soma_tensor *soma_root_mean_squared_error(soma_tensor *y_true, soma_tensor *y_pred);
+SOMA_API soma_tensor *soma_root_mean_squared_error(soma_tensor *y_true,
+                                                   soma_tensor *y_pred); /**< root of the mean of (y_pred - y_true)^2 */
 /** 1 - squared errors / squared deviations from the mean, averaged over the outputs. */
 SOMA_API soma_tensor *soma_r2_score(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_perplexity(soma_tensor *y_true, soma_tensor *y_pred); /**< e^(mean cross-entropy) */
@@ -51,7 +54,8 @@ SOMA_API soma_tensor *soma_cosine_of_angle(soma_tensor *y_true, soma_tensor *y_p
 SOMA_API soma_tensor *soma_pearson_correlation(soma_tensor *y_true, soma_tensor *y_pred);
 /** 2 covariance / (both variances + square of the difference of the means), taken likewise. */
 SOMA_API soma_tensor *soma_concordance_correlation(soma_tensor *y_true, soma_tensor *y_pred);
-/* How many elements are there and said to be there (above a half), and so on. */
+/** How many elements are there, or not, and said to be there (above a half), or not: true_positives are there and said,
+ *  false_positives said only, true_negatives neither, false_negatives there only. A sum over the epoch, no share. */
 SOMA_API soma_tensor *soma_true_positives(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_false_positives(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_true_negatives(soma_tensor *y_true, soma_tensor *y_pred);
