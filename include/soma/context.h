@@ -30,6 +30,8 @@ typedef struct soma_context_options {
     int threads;     /* default 0: SOMA_THREADS, else the CPUs this process may use (affinity and cgroup) */
     const char *isa; /* default NULL: SOMA_ISA, else the best this machine has: "baseline", "avx2", "avx512", "neon" */
     uint64_t seed;   /* default 0 */
+    size_t memory; /* bytes that one plan may need (soma_plan_memory); default 0: SOMA_MEMORY, a number of bytes or with
+                    * a unit ("500MB", "2GiB"), else what the machine or its cgroup has */
 } soma_context_options;
 
 /** A new context. NULL options: all defaults. Returns NULL when out of memory or when the ISA is unknown. */
@@ -44,6 +46,11 @@ SOMA_API void soma_clear_error(soma_context *context);
 
 /** Number of threads of the context's team, the caller's included. Results do not depend on it. */
 SOMA_API int soma_threads(const soma_context *context);
+/** Bytes that one plan may need, by options or SOMA_MEMORY; 0: no limit but the machine's. */
+SOMA_API size_t soma_memory_limit(const soma_context *context);
+/** Reads a size: a number, then nothing or B, kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (of 1024), in any
+ *  case, a space between them or none. Errors: SOMA_INVALID; *bytes is then untouched. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_parse_bytes(const char *text, size_t *bytes);
 /** Name of the instruction set the kernels use. */
 SOMA_API const char *soma_isa(const soma_context *context);
 

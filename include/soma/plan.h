@@ -22,10 +22,15 @@ SOMA_API soma_tensor *soma_assign(soma_variable *variable, soma_tensor *value);
 
 typedef struct soma_plan_options {
     bool reference; /* no passes, every op by its plain double-precision reference kernel: the oracle */
+    size_t memory;  /* bytes that the plan may need, as soma_plan_memory counts; default 0: the context's limit */
 } soma_plan_options;
 
 /** Compiles targets (outputs and assigns) of one graph. The graph may be destroyed afterwards.
- *  NULL options: defaults. Returns NULL after an error. */
+ *  NULL options: defaults. Returns NULL after an error.
+ *  A plan that needs more memory than it may (options, else soma_context_options, else all that the machine or its
+ *  cgroup has) computes values again instead of keeping them, from forward to backward for example: the cheapest first,
+ *  with results that are the same to the bit. Errors: SOMA_NO_MEMORY, saying what is needed, when that is not enough.
+ */
 SOMA_API soma_plan *soma_plan_create(soma_tensor *const *targets, int n, const soma_plan_options *options);
 SOMA_API void soma_plan_destroy(soma_plan *plan);
 /** Gives an input (made by soma_input) its elements, row-major; borrowed until the run is over.
@@ -38,6 +43,9 @@ SOMA_API const void *soma_plan_output(const soma_plan *plan, int i);
 
 /** Peak bytes of the plan's arena; without variables, inputs and outputs. */
 SOMA_API size_t soma_plan_bytes(const soma_plan *plan);
+/** What a limit is held against: the bytes of the plan's arena with its outputs, of all threads' scratch, and of the
+ *  variables that it reads or writes (weights, statistics, the optimizer's state). Inputs are the caller's. */
+SOMA_API size_t soma_plan_memory(const soma_plan *plan);
 
 /** One step of a plan, for people and tools. Strings live as long as the plan. */
 typedef struct soma_plan_step {
@@ -46,6 +54,7 @@ typedef struct soma_plan_step {
     double flops;     /* floating-point operations a run */
     double bytes;     /* bytes read and written a run, each operand once */
     bool parallel;    /* shared by the team */
+    bool again;       /* computes what another step has computed before, to keep to a limit of memory */
 } soma_plan_step;
 SOMA_API int soma_plan_steps(const soma_plan *plan);
 SOMA_API soma_plan_step soma_plan_get_step(const soma_plan *plan, int i);

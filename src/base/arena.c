@@ -47,6 +47,22 @@ void arena_reset(arena *a) {
     a->current = a->first;
 }
 
+arena_mark arena_get_mark(const arena *a) {
+    return (arena_mark){a->current, a->big, a->current ? a->current->used : 0};
+}
+
+void arena_rewind(arena *a, arena_mark mark) {
+    if (!mark.current) mark = (arena_mark){a->first, mark.big, ARENA_HEADER};
+    while (a->big != mark.big) {
+        arena_block *next = a->big->next;
+        mem_free(a->context, a->big, a->big->bytes);
+        a->big = next;
+    }
+    for (arena_block *b = mark.current; b; b = b->next)
+        b->used = b == mark.current ? mark.used : ARENA_HEADER;
+    a->current = mark.current;
+}
+
 static arena_block *block_create(arena *a, size_t bytes) {
     arena_block *block = mem_alloc(a->context, bytes);
     if (block) *block = (arena_block){.bytes = bytes, .used = ARENA_HEADER};

@@ -21,6 +21,14 @@ void arena_init(arena *a, soma_context *context);
 void arena_deinit(arena *a);
 /* Forgets everything but keeps ordinary blocks, so that repeating the same work allocates nothing but big things. */
 void arena_reset(arena *a);
+/* Where an arena stands; what is made after a mark can be forgotten alone. */
+typedef struct arena_mark {
+    arena_block *current, *big;
+    size_t used;
+} arena_mark;
+arena_mark arena_get_mark(const arena *a);
+/* Forgets everything made since the mark, of which the arena must not have been reset. */
+void arena_rewind(arena *a, arena_mark mark);
 /* Zeroed; 16-byte aligned, 64 from 8 KB on. NULL after an error. bytes 0 gives a valid pointer. */
 void *arena_alloc(arena *a, size_t bytes);
 char *arena_strdup(arena *a, const char *string);

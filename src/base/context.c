@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
 
 enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 4 << 20 };
@@ -58,6 +59,13 @@ static soma_status choose_threads(soma_context *c, int asked) {
     return SOMA_OK;
 }
 
+static soma_status choose_memory(soma_context *c, size_t asked) {
+    const char *words = asked ? NULL : getenv("SOMA_MEMORY");
+    c->memory = asked;
+    if (!words || !*words || size_parse(words, &c->memory)) return SOMA_OK;
+    return error_set(c, SOMA_INVALID, "[context] SOMA_MEMORY=%s: expected a size such as 500MB or 2GiB", words);
+}
+
 /* Only the name is checked here; whether this machine has it is known to the floor that owns the kernels. */
 static soma_status choose_isa(soma_context *c, const char *asked) {
     static const char *const names[] = {"baseline", "avx2", "avx512", "neon"};
@@ -89,7 +97,8 @@ static soma_status context_init(soma_context *c, const soma_context_options *o) 
     pthread_mutexattr_destroy(&recursive);
     pthread_mutex_init(&c->error_lock, NULL);
     const soma_status threads = choose_threads(c, o->threads), isa = choose_isa(c, o->isa);
-    return threads != SOMA_OK ? threads : isa;
+    const soma_status memory = choose_memory(c, o->memory);
+    return threads != SOMA_OK ? threads : isa != SOMA_OK ? isa : memory;
 }
 
 static void context_deinit(soma_context *c) {
@@ -133,6 +142,10 @@ void soma_context_destroy(soma_context *context) {
 
 int soma_threads(const soma_context *context) {
     return context_of(context)->threads;
+}
+
+size_t soma_memory_limit(const soma_context *context) {
+    return context_of(context)->memory;
 }
 
 void soma_set_random_seed(soma_context *context, uint64_t seed) {

@@ -36,7 +36,8 @@ struct soma_context {
     int threads;
     char isa[16]; /* as asked for by option or SOMA_ISA; "" when nobody asked */
     uint64_t seed;
-    team *team; /* made at the first context_team */
+    size_t memory; /* bytes that a plan may need, 0: all */
+    team *team;    /* made at the first context_team */
     context_slot slots[CONTEXT_SLOTS];
     pthread_mutex_t lock;       /* recursive; guards what is made at first use */
     pthread_mutex_t error_lock; /* guards the two below */

@@ -5,21 +5,11 @@
 #define _GNU_SOURCE 1
 #include <limits.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/team.h"
-
-static bool read_line(const char *path, char *line, size_t size) {
-    FILE *f = fopen(path, "re");
-    if (!f) return false;
-    const bool ok = fgets(line, (int)size, f) != NULL;
-    fclose(f);
-    return ok;
-}
 
 static int ceil_divide(long quota, long period) {
     if (quota <= 0 || period <= 0) return 0;
@@ -29,58 +19,23 @@ static int ceil_divide(long quota, long period) {
 
 /* cpu.max holds "quota period" or "max period". 0: no limit. */
 static int quota_v2(const char *folder) {
-    char path[4200], line[128], *end;
-    snprintf(path, sizeof path, "%s/cpu.max", folder);
-    if (!read_line(path, line, sizeof line)) return 0;
+    char line[128], *end;
+    if (!cgroup_line(folder, "cpu.max", line, sizeof line)) return 0;
     const long quota = strtol(line, &end, 10);
     return end == line ? 0 : ceil_divide(quota, strtol(end, NULL, 10));
 }
 
 static int quota_v1(const char *folder) {
-    char path[4200], quota[64], period[64];
-    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-    if (!read_line(path, quota, sizeof quota)) return 0;
-    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-    if (!read_line(path, period, sizeof period)) return 0;
+    char quota[64], period[64];
+    if (!cgroup_line(folder, "cpu.cfs_quota_us", quota, sizeof quota)) return 0;
+    if (!cgroup_line(folder, "cpu.cfs_period_us", period, sizeof period)) return 0;
     return ceil_divide(strtol(quota, NULL, 10), strtol(period, NULL, 10));
 }
 
-static int tighter(int a, int b) {
-    return !a || (b && b < a) ? b : a;
-}
-
-/* The tightest quota from the group up to the root: a parent's limit holds for its children. */
-static int quota_upward(const char *root, char *group, int (*quota)(const char *)) {
-    char folder[4100];
-    int limit = quota(root);
-    for (;;) {
-        snprintf(folder, sizeof folder, "%s%s", root, group);
-        limit = tighter(limit, quota(folder));
-        char *slash = strrchr(group, '/');
-        if (!slash || slash == group) return limit;
-        *slash = '\0';
-    }
-}
-
-static int cgroup_quota(void) {
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    if (!f) return 0;
-    char line[4000];
-    int limit = 0;
-    while (fgets(line, sizeof line, f)) { /* "id:controllers:/group"; version 2 has no controllers */
-        line[strcspn(line, "\n")] = '\0';
-        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!group) continue;
-        *group++ = '\0';
-        controllers++;
-        if (!*controllers)
-            limit = tighter(limit, quota_upward("/sys/fs/cgroup", group, quota_v2));
-        else if (!strcmp(controllers, "cpu") || !strncmp(controllers, "cpu,", 4) || strstr(controllers, ",cpu,") ||
-                 (strlen(controllers) > 4 && !strcmp(controllers + strlen(controllers) - 4, ",cpu")))
-            limit = tighter(limit, quota_upward("/sys/fs/cgroup/cpu", group, quota_v1));
-    }
-    fclose(f);
-    return limit;
+static void tighten(void *user, const char *folder, int version) {
+    int *limit = user;
+    const int quota = version == 2 ? quota_v2(folder) : quota_v1(folder);
+    if (!*limit || (quota && quota < *limit)) *limit = quota;
 }
 
 static int affinity(void) {
@@ -97,6 +52,8 @@ static int affinity(void) {
 }
 
 int team_cpus(void) {
-    const int cpus = affinity(), limit = cgroup_quota();
+    int limit = 0;
+    const int cpus = affinity();
+    cgroup_each("cpu", tighten, &limit);
     return limit && limit < cpus ? limit : cpus;
 }

@@ -16,6 +16,9 @@ enum { NUMBER_DIGITS = 18 }; /* 17 digits and the zero byte */
  * No leading space, no hexadecimal. False and *end = s if there is none. end may be NULL. */
 bool number_parse(const char *s, const char **end, double *out);
 
+/* As soma_parse_bytes, without an error (sizes.c). */
+bool size_parse(const char *text, size_t *bytes);
+
 /* snprintf and vsnprintf that always write a decimal point. */
 int number_format(char *buffer, size_t size, const char *format, ...) SOMA_PRINTF(3, 4);
 int number_vformat(char *buffer, size_t size, const char *format, va_list arguments) SOMA_PRINTF(3, 0);

@@ -89,11 +89,16 @@ int soma_plan_steps(const soma_plan *plan) {
 }
 
 soma_plan_step soma_plan_get_step(const soma_plan *plan, int i) {
-    if (!plan || i < 0 || i >= plan->n_steps) return (soma_plan_step){"", "", 0, 0, false};
+    if (!plan || i < 0 || i >= plan->n_steps) return (soma_plan_step){.kind = "", .text = ""};
     const plan_step *s = &plan->steps[i];
-    return (soma_plan_step){s->row ? "row" : kinds[s->kind], s->text ? s->text : "", s->flops, s->bytes, s->parallel};
+    return (soma_plan_step){
+        s->row ? "row" : kinds[s->kind], s->text ? s->text : "", s->flops, s->bytes, s->parallel, s->again};
 }
 
 size_t soma_plan_bytes(const soma_plan *plan) {
     return plan ? plan->arena_bytes : 0;
+}
+
+size_t soma_plan_memory(const soma_plan *plan) {
+    return plan ? plan_needs(plan) : 0;
 }

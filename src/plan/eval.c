@@ -11,7 +11,7 @@ soma_status soma_eval(soma_tensor *tensor) {
     if (tensor->data) return SOMA_OK;
     bool assigns = tensor->op == &op_assign; /* its output is what it assigns */
     soma_tensor *targets[] = {tensor, assigns ? tensor->inputs[0] : NULL};
-    soma_plan *plan = plan_build(targets, assigns ? 2 : 1, false, true);
+    soma_plan *plan = plan_build(targets, assigns ? 2 : 1, NULL, true);
     if (!plan) return soma_last_status(tensor->graph->context);
     soma_status status = soma_plan_run(plan);
     if (status == SOMA_OK) {

@@ -508,7 +508,7 @@ static bool want_read(build *b, int g, const soma_tensor *x, bool within) {
     return true;
 }
 
-static bool find_stored(build *b) {
+bool plan_find_stored(build *b) {
     for (int64_t id = 0; id < b->graph->n_nodes; id++) {
         const soma_tensor *t = b->graph->nodes[id];
         const node_info *info = &b->infos[id];
@@ -577,7 +577,7 @@ soma_status plan_fuse(build *b) {
                 return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
         if (!merge_late(b)) return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
         if (!b->reference) TRY(plan_keep(b));
-        if (!find_stored(b)) return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
+        if (!plan_find_stored(b)) return error_set(b->context, SOMA_NO_MEMORY, "[plan] out of memory while fusing");
         if (!force_needed(b)) return SOMA_OK;
     }
 }

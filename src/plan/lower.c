@@ -84,7 +84,11 @@ static soma_status operand(build *b, const soma_tensor *t, chain *c, layout *l) 
 
 /* ---- reductions ---- */
 
-enum { REDUCE_CHUNK_ELEMENTS = 65536, REDUCE_UNITS = 64 };
+enum {
+    REDUCE_CHUNK_ELEMENTS = 65536,
+    REDUCE_UNITS = 64,
+    REDUCE_PIECE = 1024 /* of a long row: the order of its sum */
+};
 
 static soma_status lower_reduction(build *b, int index) {
     const group *g = &b->groups[index];
@@ -102,6 +106,7 @@ static soma_status lower_reduction(build *b, int index) {
     TRY(lower_program(b, index, PART_PRE, NULL, g->root->inputs[0], &r.pre_result, &r.pre));
     TRY(lower_program(b, index, PART_POST, g->root, NULL, NULL, &r.post));
     r.block = minimum(r.inner, 256);
+    if (r.inner == 1) r.pre.block = REDUCE_PIECE;
     if (r.pre.block < r.block) r.pre.block = vector_pad(r.block);
     if (r.post.block < r.block) r.post.block = vector_pad(r.block);
     r.chunk = r.reduced;
@@ -231,6 +236,7 @@ soma_status plan_lower(build *b) {
             plan_step *s = &b->plan->steps[b->plan->n_steps - 1];
             s->text = group_text(b, &b->groups[index]);
             s->row = b->groups[index].kind == GROUP_ROW;
+            s->again = b->groups[index].copy && !b->groups[b->groups[index].origin].gone;
             if (!s->text) return SOMA_NO_MEMORY;
         }
     }

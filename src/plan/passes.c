@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/context_internal.h"
+#include "base/machine_memory.h"
 #include "plan/calls.h"
 #include "plan/passes.h"
 
@@ -44,36 +45,10 @@ static soma_status wrap_leaves(build *b) {
     return SOMA_OK;
 }
 
-static soma_status passes(build *b) {
+/* ---- from groups to steps ---- */
+
+static soma_status find_targets(build *b) {
     soma_plan *plan = b->plan;
-    size_t n = (size_t)b->graph->n_nodes;
-    b->infos = arena_alloc(&b->arena, n * sizeof *b->infos + 1);
-    b->uses = arena_alloc(&b->arena, n * sizeof *b->uses + 1);
-    if (!b->infos || !b->uses) return SOMA_NO_MEMORY;
-    mark_used(b);
-    if (!b->reference) TRY(plan_join_maps(b));
-    TRY(state_find_variables(b));
-    plan_log(b, "simplify");
-    for (;;) {
-        plan->n_storages = plan->n_steps = 0;
-        b->blocker = NULL;
-        b->too_large = b->again = false;
-        TRY(plan_fuse(b));
-        TRY(plan_state(b));
-        plan_log(b, "fuse");
-        TRY(plan_layout(b));
-        TRY(plan_place(b));
-        plan_log(b, "layout");
-        TRY(plan_order(b));
-        soma_status status = plan_lower(b);
-        if (status == SOMA_OK) break;
-        if (b->too_large && b->members_max > 1) {
-            b->members_max /= 2;
-            continue;
-        }
-        if (!b->again)
-            return error_set(b->context, status, "[plan] cannot lower %s", b->blocker ? b->blocker->op->name : "graph");
-    }
     plan->n_targets = b->n_targets;
     plan->targets = arena_alloc(&plan->arena, (size_t)b->n_targets * sizeof *plan->targets + 1);
     if (!plan->targets) return SOMA_NO_MEMORY;
@@ -87,9 +62,7 @@ static soma_status passes(build *b) {
         if (plan->targets[i] < 0) return SOMA_NO_MEMORY;
         plan->storages[plan->targets[i]].output = true;
     }
-    plan_schedule(b);
-    TRY(plan_memory(b));
-    return plan_meetings(b);
+    return SOMA_OK;
 }
 
 static void prepare(plan_step *s) {
@@ -101,9 +74,9 @@ static void prepare(plan_step *s) {
     program_prepare(&s->as.reduction.post);
 }
 
-/* Memory of the run: arena, then a scratch for each thread. */
-static soma_status allocate(build *b) {
-    soma_plan *plan = b->plan;
+/* The arena, then a scratch for each thread, then the copies of all but the first. */
+static void measure(soma_plan *plan) {
+    plan->scratch_bytes = 0;
     for (int i = 0; i < plan->n_steps; i++) {
         plan_step *s = &plan->steps[i];
         prepare(s);
@@ -114,8 +87,67 @@ static soma_status allocate(build *b) {
         if (bytes > plan->scratch_bytes) plan->scratch_bytes = bytes;
     }
     plan->scratch_bytes = (plan->scratch_bytes + 4 * PROGRAM_PAD + 63) & ~(size_t)63;
+    const size_t threads = (size_t)plan->threads;
+    plan->memory_bytes = plan->arena_bytes + plan->scratch_bytes * threads + plan->own_bytes * (threads - 1);
+}
+
+size_t plan_needs(const soma_plan *plan) {
+    size_t bytes = plan->memory_bytes;
+    for (int i = 0; i < plan->n_storages; i++)
+        if (plan->storages[i].kind == STORAGE_VARIABLE) bytes += plan->storages[i].bytes;
+    return bytes;
+}
+
+soma_status plan_lay_out(build *b) {
+    soma_plan *plan = b->plan;
+    arena_rewind(&plan->arena, b->mark);
+    plan->storages = NULL;
+    plan->steps = NULL;
+    plan->n_storages = plan->n_steps = b->storages_capacity = b->steps_capacity = 0;
+    plan->own_bytes = 0;
+    b->blocker = NULL;
+    b->too_large = b->again = false;
+    TRY(plan_state(b));
+    plan_log(b, "fuse");
+    TRY(plan_layout(b));
+    TRY(plan_place(b));
+    plan_log(b, "layout");
+    TRY(plan_order(b));
+    TRY(plan_lower(b));
+    TRY(find_targets(b));
+    plan_schedule(b);
+    TRY(plan_memory(b));
+    TRY(plan_meetings(b));
+    measure(plan);
+    return SOMA_OK;
+}
+
+static soma_status passes(build *b) {
+    size_t n = (size_t)b->graph->n_nodes;
+    b->infos = arena_alloc(&b->arena, n * sizeof *b->infos + 1);
+    b->uses = arena_alloc(&b->arena, n * sizeof *b->uses + 1);
+    if (!b->infos || !b->uses) return SOMA_NO_MEMORY;
+    mark_used(b);
+    if (!b->reference) TRY(plan_join_maps(b));
+    TRY(state_find_variables(b));
+    plan_log(b, "simplify");
+    b->mark = arena_get_mark(&b->plan->arena);
+    for (;;) {
+        TRY(plan_fuse(b));
+        soma_status status = plan_lay_out(b);
+        if (status == SOMA_OK) return plan_fit(b);
+        if (b->too_large && b->members_max > 1) {
+            b->members_max /= 2;
+            continue;
+        }
+        if (!b->again)
+            return error_set(b->context, status, "[plan] cannot lower %s", b->blocker ? b->blocker->op->name : "graph");
+    }
+}
+
+static soma_status allocate(build *b) {
+    soma_plan *plan = b->plan;
     const size_t others = (size_t)plan->threads - 1;
-    plan->memory_bytes = plan->arena_bytes + plan->scratch_bytes * (others + 1) + plan->own_bytes * others;
     plan->memory = mem_zalloc(b->context, plan->memory_bytes);
     plan->bases = arena_alloc(&plan->arena, ((size_t)plan->n_storages + 1) * sizeof *plan->bases);
     plan->outside = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->outside + 1);
@@ -132,18 +164,30 @@ static soma_status allocate(build *b) {
     return SOMA_OK;
 }
 
-soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool use_cached) {
+/* What the plan may need: by its own options, else by the context's, else all that there is. */
+static void set_limit(build *b, size_t asked) {
+    if (!asked) asked = soma_memory_limit(b->context);
+    b->limit_given = asked > 0;
+    b->limit = asked ? asked : machine_memory();
+}
+
+soma_plan *plan_build(soma_tensor *const *targets, int n, const soma_plan_options *options, bool use_cached) {
     soma_context *context = targets[0]->graph->context;
     soma_plan *plan = mem_zalloc(context, sizeof *plan);
     if (!plan) return NULL;
-    build b = {.context = context, .plan = plan, .reference = reference, .use_cached = use_cached, .members_max = 48};
+    build b = {.context = context,
+               .plan = plan,
+               .reference = options && options->reference,
+               .use_cached = use_cached,
+               .members_max = 48};
+    set_limit(&b, options ? options->memory : 0);
     plan->context = context;
     arena_init(&plan->arena, context);
     arena_init(&b.arena, context);
     plan->graph = b.graph = soma_graph_create(context);
     plan->kernels = plan_kernels(context);
     soma_status status = !b.graph || !plan->kernels ? SOMA_NO_MEMORY : plan_simplify(&b, targets, n);
-    if (status == SOMA_OK && !reference) status = plan_sums(&b);
+    if (status == SOMA_OK && !b.reference) status = plan_sums(&b);
     if (status == SOMA_OK) status = wrap_leaves(&b);
     if (status == SOMA_OK) status = passes(&b);
     if (status == SOMA_OK) status = allocate(&b);

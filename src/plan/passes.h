@@ -62,6 +62,8 @@ typedef struct group {
     int64_t highest;          /* id */
     int stamp_down, stamp_up; /* of the last searches that came from above, and from below */
     bool lifting, ordered;
+    bool copy;  /* computes again what another group has computed: as late as it can */
+    int origin; /* of a copy */
     int step;
 } group;
 
@@ -95,7 +97,11 @@ typedef struct build {
     bool too_large;             /* set when a group has more values than a program has registers */
     int members_max;            /* of a group */
     int storages_capacity, steps_capacity;
-    arena arena; /* gone when the plan is made */
+    size_t limit;     /* bytes that the plan may need */
+    bool tight;       /* it would need more */
+    bool limit_given; /* else it is the machine's */
+    arena_mark mark;  /* of the plan's arena, before steps are made */
+    arena arena;      /* gone when the plan is made */
 } build;
 
 /* A source's elements as strides over some shape: what a chain of views makes of it. */
@@ -117,9 +123,13 @@ typedef struct chain {
 } chain;
 
 /* ---- passes.c, kernel_choice.c ---- */
-/* reference: every node by its plain kernel. use_cached: what soma_eval left at nodes is constant, constants are
- * borrowed. */
-soma_plan *plan_build(soma_tensor *const *targets, int n, bool reference, bool use_cached);
+/* options may be NULL. use_cached: what soma_eval left at nodes is constant, constants are borrowed. */
+soma_plan *plan_build(soma_tensor *const *targets, int n, const soma_plan_options *options, bool use_cached);
+/* From groups to steps and the memory that they take, which plan_needs then tells. SOMA_UNSUPPORTED without a text: the
+ * groups must be others. */
+soma_status plan_lay_out(build *b);
+/* What a limit is held against: arena, outputs, scratch and copies of all threads, and the variables. */
+size_t plan_needs(const soma_plan *plan);
 /* The context's kernels; NULL after an error. */
 const cpu_kernels *plan_kernels(soma_context *context);
 
@@ -210,6 +220,21 @@ static inline bool group_after(const group *g, const soma_tensor *t) {
 /* A value of the group's size (per_row: a row's worth) as strides over the group's space. */
 bool group_over_space(const group *g, layout *l, bool per_row);
 
+/* Which values lie in memory, given the groups. */
+bool plan_find_stored(build *b); /* false when out of memory */
+
+/* ---- copies.c, recompute.c ---- */
+/* Which groups are computed once more, behind the place `peak` in the order, instead of keeping their values. */
+typedef struct copy_choice {
+    int peak;
+    bool *again; /* by group */
+    bool *keep;  /* by node: stays in memory, whoever reads it */
+} copy_choice;
+/* Adds the copies, lets what comes behind the peak read them, and drops what nobody reads any more. */
+soma_status copies_make(build *b, const int *place, const copy_choice *choice);
+/* Makes the plan need no more than b->limit, if it can: else an error that says what is needed. */
+soma_status plan_fit(build *b);
+
 /* ---- state.c ---- */
 /* Which variables there are, before the other passes; then the plan's use of one of them. */
 soma_status state_find_variables(build *b);
@@ -248,10 +273,15 @@ typedef enum program_part { PART_WHOLE, PART_PRE, PART_POST } program_part;
 soma_status lower_program(build *b, int group, program_part part, const soma_tensor *preset, const soma_tensor *reduced,
                           int *result, tile_program *out);
 
-/* ---- uses.c, placement.c, schedule.c, describe.c ---- */
+/* ---- uses.c, order.c, placement.c, schedule.c, describe.c ---- */
 typedef void storage_fn(void *user, int storage, bool written);
 void step_uses(const plan_step *s, storage_fn *f, void *user); /* a storage may come more than once */
-soma_status plan_order(build *b);                              /* of groups, so that each comes after what it needs */
+/* The leaves and members that a node reads, below views and what is made anew wherever it is read. */
+typedef void source_fn(void *user, const soma_tensor *source);
+void node_sources(const build *b, const soma_tensor *t, source_fn *f, void *user);
+/* What a node takes in the plan's memory: 0 unless it is a stored member with a place of its own. */
+double node_bytes(const build *b, const soma_tensor *t);
+soma_status plan_order(build *b); /* of groups, so that each comes after what it needs */
 soma_status plan_memory(build *b);
 void plan_schedule(build *b);
 soma_status plan_meetings(build *b); /* where threads wait for each other; after plan_memory */

@@ -1,6 +1,8 @@
 /* Sixth pass: where every array that lives only during a run lies in one block of memory.
  * Rests on the order of steps. Arrays that never live together share a place; best fit over the gaps, in the order of
- * time, so that the pass stays near-linear. */
+ * time, so that the pass stays near-linear. Where that wastes much, the largest first into the lowest gap: for graphs
+ * of up to some thousand arrays, since every array is held against all that lie already. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +83,86 @@ static void give_back(gaps *g, size_t offset, size_t bytes) {
     }
 }
 
+static size_t rounded(const plan_storage *s) {
+    return (s->bytes + 63) & ~(size_t)63;
+}
+
+/* In the order of time; returns the end of all, and the most that live at once in *live. */
+static size_t place_by_time(soma_plan *plan, gaps *g, const event *events, int n, size_t *live) {
+    size_t now = 0;
+    *live = 0;
+    for (int i = 0; i < n; i++) {
+        plan_storage *s = &plan->storages[events[i].storage];
+        if (events[i].end) {
+            give_back(g, s->offset, rounded(s));
+            now -= rounded(s);
+        } else {
+            s->offset = place(g, rounded(s));
+            now += rounded(s);
+            if (now > *live) *live = now;
+        }
+    }
+    return g->end;
+}
+
+/* ---- the largest first ---- */
+
+typedef struct item {
+    size_t bytes, offset;
+    int first, last, storage;
+} item;
+
+static int compare_items(const void *a, const void *b) {
+    const item *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    return x->storage < y->storage ? -1 : x->storage > y->storage;
+}
+
+/* items by size; `laid` gets them by offset. */
+static size_t place_by_size(item *items, item *laid, int n) {
+    size_t all = 0;
+    for (int i = 0; i < n; i++) {
+        item *one = &items[i];
+        size_t end = 0;
+        int at = 0;
+        for (int k = 0; k < i && laid[k].offset < end + one->bytes; k++) {
+            const item *other = &laid[k];
+            if (other->first > one->last || one->first > other->last) continue;
+            if (other->offset + other->bytes > end) end = other->offset + other->bytes;
+        }
+        one->offset = end;
+        while (at < i && laid[at].offset <= one->offset)
+            at++;
+        memmove(&laid[at + 1], &laid[at], (size_t)(i - at) * sizeof *laid);
+        laid[at] = *one;
+        if (end + one->bytes > all) all = end + one->bytes;
+    }
+    return all;
+}
+
+enum { MOST_ITEMS = 6000 };
+
+static soma_status try_by_size(build *b, size_t live) {
+    soma_plan *plan = b->plan;
+    item *items = arena_alloc(&b->arena, (size_t)plan->n_storages * sizeof *items + 1);
+    item *laid = arena_alloc(&b->arena, (size_t)plan->n_storages * sizeof *laid + 1);
+    if (!items || !laid) return SOMA_NO_MEMORY;
+    int n = 0;
+    for (int i = 0; i < plan->n_storages; i++) {
+        const plan_storage *s = &plan->storages[i];
+        if (s->kind != STORAGE_ARENA || s->last < 0) continue;
+        items[n++] = (item){rounded(s), 0, s->first, s->output ? INT_MAX : s->last, i};
+    }
+    if (n > MOST_ITEMS || plan->arena_bytes <= live + live / 32) return SOMA_OK;
+    qsort(items, (size_t)n, sizeof *items, compare_items);
+    const size_t all = place_by_size(items, laid, n);
+    if (all >= plan->arena_bytes) return SOMA_OK;
+    plan->arena_bytes = all;
+    for (int i = 0; i < n; i++)
+        plan->storages[laid[i].storage].offset = laid[i].offset;
+    return SOMA_OK;
+}
+
 soma_status plan_memory(build *b) {
     soma_plan *plan = b->plan;
     for (int i = 0; i < plan->n_steps; i++)
@@ -96,14 +178,7 @@ soma_status plan_memory(build *b) {
         if (!s->output) events[n++] = (event){s->last + 1, i, true};
     }
     qsort(events, (size_t)n, sizeof *events, compare_events);
-    for (int i = 0; i < n; i++) {
-        plan_storage *s = &plan->storages[events[i].storage];
-        size_t bytes = (s->bytes + 63) & ~(size_t)63;
-        if (events[i].end)
-            give_back(&g, s->offset, bytes);
-        else
-            s->offset = place(&g, bytes);
-    }
-    plan->arena_bytes = g.end;
-    return SOMA_OK;
+    size_t live;
+    plan->arena_bytes = place_by_time(plan, &g, events, n, &live);
+    return try_by_size(b, live);
 }

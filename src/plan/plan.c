@@ -20,7 +20,7 @@ soma_plan *soma_plan_create(soma_tensor *const *targets, int n, const soma_plan_
                            SOMA_INVALID, "[plan] targets %d and %d both assign variable '%s'", k, i,
                            targets[i]->variable->name);
     }
-    return plan_build(targets, n, options && options->reference, false);
+    return plan_build(targets, n, options, false);
 }
 
 void soma_plan_destroy(soma_plan *plan) {

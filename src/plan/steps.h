@@ -228,6 +228,7 @@ typedef struct plan_step {
     bool barrier_inside; /* and once within (reductions in chunks) */
     bool everywhere;     /* parallel, but every thread does all of it, into copies of its own */
     bool row;            /* map with reductions along rows */
+    bool again;          /* of a copy, while the original is computed too */
     const char *text;
     double flops, bytes;
     const kernel_call *calls; /* instead of all below, where it is small; NULL */

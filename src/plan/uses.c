@@ -1,5 +1,5 @@
-/* What a step touches: every storage it reads or writes.
- * Rests on steps.h. The one list of it: lifetimes in memory and the meetings of threads follow from it. */
+/* What a step touches: every storage it reads or writes; and before there are steps, what a node reads.
+ * Rests on passes.h. The one list of it: lifetimes in memory and the meetings of threads follow from it. */
 #include "plan/passes.h"
 
 static void program_uses(const tile_program *p, storage_fn *f, void *user) {
@@ -41,4 +41,27 @@ void step_uses(const plan_step *s, storage_fn *f, void *user) {
         f(user, s->as.copy.to, true);
         break;
     }
+}
+
+static void sources_for(const build *b, int reader, const soma_tensor *t, source_fn *f, void *user) {
+    for (int i = 0; i < t->n_inputs; i++) {
+        const soma_tensor *x = t->inputs[i];
+        while (b->infos[x->id].role == ROLE_VIEW)
+            x = x->inputs[0];
+        const node_info *info = &b->infos[x->id];
+        if (info->role == ROLE_INLINE || (info->role == ROLE_MEMBER && info->anew && info->group != reader))
+            sources_for(b, reader, x, f, user);
+        else
+            f(user, x);
+    }
+}
+
+void node_sources(const build *b, const soma_tensor *t, source_fn *f, void *user) {
+    sources_for(b, b->infos[t->id].group, t, f, user);
+}
+
+double node_bytes(const build *b, const soma_tensor *t) {
+    const node_info *info = &b->infos[t->id];
+    if (info->role != ROLE_MEMBER || !info->stored || info->into || info->within) return 0;
+    return (double)shape_size(t->rank, t->shape) * (double)soma_dtype_size(t->dtype);
 }
