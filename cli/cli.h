@@ -33,6 +33,7 @@ typedef struct cli {
     /* options that every verb has */
     bool help, json, quiet, colour;
     int64_t threads; /* 0: the library's choice */
+    size_t memory;   /* bytes that a plan may need, likewise */
 } cli;
 
 void cli_init(cli *c);

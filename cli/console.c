@@ -123,11 +123,10 @@ int cli_fail_status(cli *c, int code) {
 
 soma_context *cli_context(cli *c) {
     if (c->context) return c->context;
-    c->context = soma_context_create(&(soma_context_options){.threads = (int)c->threads});
+    c->context = soma_context_create(&(soma_context_options){.threads = (int)c->threads, .memory = c->memory});
     if (c->context) return c->context;
-    const char *isa = getenv("SOMA_ISA");
-    (void)cli_fail(c, EXIT_FAILED, "the library cannot start: out of memory%s%s%s", isa ? ", or SOMA_ISA=" : "",
-                   isa ? isa : "", isa ? " is no instruction set of this machine" : "");
+    const char *text = soma_last_error(NULL);
+    (void)cli_fail(c, EXIT_FAILED, "the library cannot start: %s", *text ? text : "out of memory");
     return NULL;
 }
 

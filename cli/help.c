@@ -92,5 +92,6 @@ void help_for_all(void) {
     printf("  --version               version and licence\n"
            "\nResults go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure while running,\n"
            "2 wrong use, 3 bad input file, 4 training diverged, 130 interrupted.\n"
-           "Environment: SOMA_DATA (folder of data sets), SOMA_THREADS, SOMA_ISA, SOMA_LOG, NO_COLOR.\n");
+           "Environment: SOMA_DATA (folder of data sets), SOMA_THREADS, SOMA_MEMORY, SOMA_ISA, SOMA_LOG,\n"
+           "NO_COLOR.\n");
 }

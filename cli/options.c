@@ -23,6 +23,12 @@ const option common_options[] = {
      .argument = "N",
      .high = 1024,
      .help = "threads to use (0: all CPUs; SOMA_THREADS)"},
+    {.name = "memory",
+     .kind = OPTION_SIZE,
+     .offset = offsetof(cli, memory),
+     .argument = "SIZE",
+     .help = "most that a step may need, such as 500MB or 2GiB:\nvalues are computed again instead of kept "
+             "(SOMA_MEMORY)"},
     {.name = "color",
      .kind = OPTION_FLAG,
      .offset = offsetof(cli, colour),
@@ -72,6 +78,16 @@ static int set_number(cli *c, const option *o, void *values, origin from, const 
     return EXIT_DONE;
 }
 
+static int set_size(cli *c, const option *o, void *values, origin from, const char *text) {
+    size_t bytes;
+    if (soma_parse_bytes(text, &bytes) == SOMA_OK) {
+        *(size_t *)value_of(o, values) = bytes;
+        return EXIT_DONE;
+    }
+    soma_clear_error(NULL);
+    return refuse(c, from, NULL, "a size such as 500MB or 2GiB", text);
+}
+
 static int set_choice(cli *c, const option *o, void *values, origin from, const char *text) {
     const char *all = "";
     for (int i = 0; o->choices[i]; i++) {
@@ -89,6 +105,8 @@ static int set_word(cli *c, const option *o, void *values, origin from, const ch
     case OPTION_INT:
     case OPTION_NUMBER:
         return set_number(c, o, values, from, text);
+    case OPTION_SIZE:
+        return set_size(c, o, values, from, text);
     case OPTION_CHOICE:
         return set_choice(c, o, values, from, text);
     case OPTION_TEXT:
@@ -246,6 +264,7 @@ static int set_from_config(cli *c, const option *o, void *values, const char *wh
     }
     if (node->kind != CONFIG_WORD) {
         const char *what = o->kind == OPTION_TEXT || o->kind == OPTION_CHOICE ? "a word" : "a number";
+        if (o->kind == OPTION_SIZE) what = "a size";
         if (o->kind == OPTION_FLAG) what = "true or false";
         return cli_fail(c, EXIT_INPUT, "%s must be %s, not a %s", from.name, what,
                         node->kind == CONFIG_LIST ? "list" : "map");

@@ -11,6 +11,7 @@ typedef enum option_kind {
     OPTION_FLAG,   /* bool; --NAME and --no-NAME */
     OPTION_INT,    /* int64_t */
     OPTION_NUMBER, /* double */
+    OPTION_SIZE,   /* size_t, bytes: 500MB, 2GiB */
     OPTION_TEXT,   /* const char * */
     OPTION_CHOICE, /* int, index into choices */
     OPTION_CONFIG  /* const config_node *: a tree; on the command line in YAML's flow style or a plain word */

@@ -66,14 +66,18 @@ static const soma_plan *make_plan(const plan_values *v, soma_model *model, soma_
 
 typedef struct totals {
     double flops, bytes;
+    int again; /* steps that compute what was not kept, and their work */
+    double again_flops;
 } totals;
 
 static totals add_up(const soma_plan *plan) {
-    totals t = {0, 0};
+    totals t = {0};
     for (int i = 0; i < soma_plan_steps(plan); i++) {
         const soma_plan_step step = soma_plan_get_step(plan, i);
         t.flops += step.flops;
         t.bytes += step.bytes;
+        t.again += step.again;
+        if (step.again) t.again_flops += step.flops;
     }
     return t;
 }
@@ -87,6 +91,9 @@ static void plan_json(const plan_values *v, const soma_plan *plan) {
     json_double(&j, "flops", t.flops);
     json_double(&j, "bytes", t.bytes);
     json_integer(&j, "scratch_bytes", (int64_t)soma_plan_bytes(plan));
+    json_integer(&j, "memory_bytes", (int64_t)soma_plan_memory(plan));
+    json_integer(&j, "steps_again", t.again);
+    json_double(&j, "flops_again", t.again_flops);
     json_open(&j, "steps", '[');
     for (int i = 0; i < soma_plan_steps(plan); i++) {
         const soma_plan_step step = soma_plan_get_step(plan, i);
@@ -96,6 +103,7 @@ static void plan_json(const plan_values *v, const soma_plan *plan) {
         json_double(&j, "flops", step.flops);
         json_double(&j, "bytes", step.bytes);
         json_bool(&j, "parallel", step.parallel);
+        json_bool(&j, "again", step.again);
         json_close(&j, '}');
     }
     json_close(&j, ']');
@@ -121,11 +129,16 @@ static void plan_text(cli *c, const plan_values *v, const soma_plan *plan) {
     printf("  step  kind       %8s %8s  shared  what\n", "flop", "bytes");
     for (int i = 0; i < soma_plan_steps(plan); i++) {
         const soma_plan_step step = soma_plan_get_step(plan, i);
-        printf("  %4d  %-10s %8s %8s  %-6s  %s\n", i + 1, step.kind, short_number(c, step.flops),
-               short_number(c, step.bytes), step.parallel ? "yes" : "no", step.text);
+        printf("  %4d  %-10s %8s %8s  %-6s  %s%s\n", i + 1, step.kind, short_number(c, step.flops),
+               short_number(c, step.bytes), step.parallel ? "yes" : "no", step.again ? "again: " : "", step.text);
     }
     printf("\n  total            %8s %8s\n", short_number(c, t.flops), short_number(c, t.bytes));
-    printf("Peak memory between the steps: %s\n", text_bytes(c, (double)soma_plan_bytes(plan)));
+    printf("Peak memory between the steps: %sB\n", short_number(c, (double)soma_plan_bytes(plan)));
+    printf("With weights, the optimizer's state and scratch: %sB\n", short_number(c, (double)soma_plan_memory(plan)));
+    if (t.again == 0) return;
+    printf("To keep to %sB, %d steps compute again what was not kept: %s flop, %.1f %% more\n",
+           short_number(c, (double)soma_memory_limit(c->context)), t.again, short_number(c, t.again_flops),
+           100 * t.again_flops / (t.flops - t.again_flops));
 }
 
 static int show_plan(cli *c, const plan_values *v, soma_model *model, soma_dataset *data) {
@@ -161,7 +174,9 @@ const verb verb_plan = {
     .name = "plan",
     .summary = "Show the steps that a network is compiled to",
     .usage = "MODEL|CONFIG.yaml [OPTION]...",
-    .examples = "soma plan examples/mnist.yaml --training\nsoma plan out/mnist.soma --batch 1 --json",
+    .examples = "soma plan examples/mnist.yaml --training\n"
+                "soma plan out/mnist.soma --batch 1 --json\n"
+                "soma plan examples/gru.yaml --training --memory 15MB",
     .notes = "flop and bytes are of one run; bytes count each operand once. shared: by all threads.\n"
              "SOMA_LOG=plan shows the graph after each pass of the compiler.",
     .options = plan_options,
