@@ -406,6 +406,8 @@ static soma_status try_offers(round *r, double other, double scale, size_t *best
             *which = next;
         }
         if (needs <= b->limit) return SOMA_OK;
+        const double took = (double)b->plan->arena_bytes; /* gaps between arrays differ */
+        if (needs < SIZE_MAX && took > scale * r->offers[next].live) scale = took / r->offers[next].live;
         if (!go_back(b, &r->before)) return SOMA_NO_MEMORY;
     }
     return SOMA_OK;
