@@ -366,7 +366,10 @@ static soma_status find_offers(round *r) {
             if (!any || (k == 0 && r->c.flops == last)) break; /* nothing at this price, or nothing new */
             if (k == 0) last = r->c.flops;
             TRY(estimate(r, &o));
-            if (o.live < r->s.live) r->offers[r->n++] = o;
+            bool known = false;
+            for (int j = 0; j < r->n; j++)
+                known = known || (r->offers[j].flops == o.flops && r->offers[j].live == o.live);
+            if (o.live < r->s.live && !known) r->offers[r->n++] = o;
         }
     qsort(r->offers, (size_t)r->n, sizeof *r->offers, by_flops);
     return SOMA_OK;
@@ -401,6 +404,9 @@ static soma_status try_offers(round *r, double other, double scale, size_t *best
         tried[next] = true;
         size_t needs;
         TRY(lay_out(r, &r->offers[next], &needs));
+        context_log(b->context, "plan",
+                    "limit of %zu bytes: at %g flops a byte in %g parts, %.3g flops again, %zu bytes are needed",
+                    b->limit, prices[r->offers[next].price], parts[r->offers[next].part], r->offers[next].flops, needs);
         if (needs < *best) {
             *best = needs;
             *which = next;
