@@ -185,6 +185,27 @@ static void checkpoints_are_saved(void **state) {
     soma_model *saved = soma_load(NULL, best);
     assert_true(value_of(saved) == 1);
     soma_model_destroy(saved);
+    /* every three batches, counted on from epoch to epoch, by number of epoch and batch */
+    snprintf(pattern, sizeof pattern, "%s", scratch_path("b-{epoch}-{batch}.soma"));
+    float x[5] = {0}, y[5] = {0};
+    soma_dataset *five = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(5, 1), x},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(5, 1), y}, true);
+    assert_int_equal(soma_fit(net, five, .epochs = 2, .batch_size = 1,
+                              .callbacks = {soma_model_checkpoint(pattern, .save_freq = 3)}),
+                     SOMA_OK);
+    static const char *const made[] = {"b-1-3.soma", "b-2-1.soma", "b-2-4.soma"};
+    int files = 0;
+    for (int epoch = 1; epoch <= 2; epoch++) {
+        for (int batch = 1; batch <= 5; batch++) {
+            char name[32];
+            snprintf(name, sizeof name, "b-%d-%d.soma", epoch, batch);
+            const bool there = access(scratch_path(name), F_OK) == 0;
+            assert_true(!there || strcmp(name, made[files]) == 0);
+            files += there;
+        }
+    }
+    assert_int_equal(files, 3);
+    soma_dataset_destroy(five);
     /* a name that stands for nothing */
     soma_callback *wrong = soma_model_checkpoint("{vol_loss:.2f}.soma");
     soma_logs logs = {0};

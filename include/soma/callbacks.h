@@ -35,12 +35,13 @@ typedef struct soma_early_stopping_options {
 SOMA_API soma_callback *soma_early_stopping_create(const soma_early_stopping_options *options);
 
 /** Saves the model after every epoch: soma_model_checkpoint("best.soma", .save_best_only = true). In the name {epoch}
- *  (the first is 1), {loss}, {val_loss}, ... stand for numbers, also as {epoch:02d} and {val_loss:.2f}. */
+ *  and {batch} (the first is 1), {loss}, {val_loss}, ... stand for numbers, also as {epoch:02d} and {val_loss:.2f}. */
 typedef struct soma_model_checkpoint_options {
     const char *path;
     SOMA_MONITOR_OPTIONS
     bool save_best_only;
     bool save_weights_only;              /* without the optimizer's state and the history */
+    int64_t save_freq;                   /* 0: after every epoch; else after every so many batches */
     soma_custom custom[SOMA_MAX_CUSTOM]; /* as for soma_save */
     double initial_value_threshold;      /* 0: none; else only what is better than this is saved */
 } soma_model_checkpoint_options;
@@ -82,6 +83,20 @@ typedef struct soma_json_logger_options {
 } soma_json_logger_options;
 #define soma_json_logger(...) soma_json_logger_create(&(soma_json_logger_options){.path = __VA_ARGS__})
 SOMA_API soma_callback *soma_json_logger_create(const soma_json_logger_options *options);
+
+/** After every epoch posts {"epoch": 0, "accuracy": 0.5, "loss": 1.25} to root and path, by HTTP without encryption: as
+ *  a form with that field, or as JSON. A server that can't be reached is mentioned where fit's progress goes, no more.
+ */
+typedef struct soma_remote_monitor_options {
+    const char *root;  /* "http://localhost:9000" */
+    const char *path;  /* "/publish/epoch/end/" */
+    const char *field; /* "data" */
+    bool send_as_json;
+    soma_context *context;
+    char nothing;
+} soma_remote_monitor_options;
+#define soma_remote_monitor(...) soma_remote_monitor_create(&(soma_remote_monitor_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_callback *soma_remote_monitor_create(const soma_remote_monitor_options *options);
 
 /** Event files for TensorBoard, in log_dir/train and log_dir/validation, with the tags of Keras: epoch_loss,
  *  epoch_accuracy, epoch_learning_rate, and batch_loss, ... when batches are asked for. */

@@ -201,6 +201,10 @@ SOMA_API soma_layer *soma_up_sampling_3d_create(const soma_up_sampling_options *
 
 /* ---- functions ---- */
 
+/** x. Keras Identity, ONNX Identity-13. */
+#define soma_identity_layer(...) soma_identity_layer_create(&(soma_plain_layer_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_identity_layer_create(const soma_plain_layer_options *options);
+
 /** Any function of a tensor, of the user's own or one that has a name; the batch stays the first axis. Files need a
  * name for it: .custom = {{"middle", (soma_function *)middle}}. Keras Lambda. */
 typedef struct soma_lambda_options {

@@ -6,13 +6,15 @@
 #include "base/context_internal.h"
 #include "train/callback.h"
 
+enum { BEST, BATCHES, NUMBERS };
+
 typedef struct checkpoint {
     soma_callback base;
     soma_model_checkpoint_options o;
     soma_context *context;
     monitor monitor;
     char *path;
-    double best;
+    double numbers[NUMBERS];
 } checkpoint;
 
 static soma_status begin(void *user, soma_model *model, const soma_logs *logs) {
@@ -20,7 +22,8 @@ static soma_status begin(void *user, soma_model *model, const soma_logs *logs) {
     (void)model;
     (void)logs;
     double t = c->o.initial_value_threshold;
-    c->best = t != 0 || signbit(t) ? t : (double)NAN;
+    c->numbers[BEST] = t != 0 || signbit(t) ? t : (double)NAN;
+    c->numbers[BATCHES] = 0;
     return SOMA_OK;
 }
 
@@ -48,12 +51,13 @@ static bool make_format(const char *spec, size_t n, char out[16]) {
 static bool add_number(text *out, const soma_logs *logs, const char *field, size_t n) {
     const char *colon = memchr(field, ':', n);
     size_t length = colon ? (size_t)(colon - field) : n;
-    bool epoch = length == 5 && memcmp(field, "epoch", 5) == 0;
+    bool batch = length == 5 && memcmp(field, "batch", 5) == 0;
+    bool epoch = batch || (length == 5 && memcmp(field, "epoch", 5) == 0);
     char format[16];
     if (!make_format(colon ? colon + 1 : (epoch ? "d" : ""), colon ? n - length - 1 : epoch, format)) return false;
     bool whole = strchr(format, 'd') != NULL;
     if (epoch && whole) {
-        text_printf(out, format, (long long)logs->epoch + 1);
+        text_printf(out, format, (long long)(batch ? logs->batch : logs->epoch) + 1);
         return true;
     }
     for (int i = 0; i < logs->n && !whole; i++) {
@@ -88,20 +92,20 @@ static bool wanted(checkpoint *c, const soma_logs *logs, const char *path) {
         if (c->o.verbose) callback_say(c->context, logs, "\nEpoch %lld: saving model to %s\n", epoch, path);
         return true;
     }
-    if (!monitor_better(&c->monitor, value, c->best, 0)) {
+    if (!monitor_better(&c->monitor, value, c->numbers[BEST], 0)) {
         if (c->o.verbose)
             callback_say(c->context, logs, "\nEpoch %lld: %s did not improve from %.5f\n", epoch, c->monitor.name,
-                         c->best);
+                         c->numbers[BEST]);
         return false;
     }
-    if (c->o.verbose && isnan(c->best)) {
+    if (c->o.verbose && isnan(c->numbers[BEST])) {
         callback_say(c->context, logs, "\nEpoch %lld: %s improved from None to %.5f, saving model to %s\n", epoch,
                      c->monitor.name, value, path);
     } else if (c->o.verbose) {
         callback_say(c->context, logs, "\nEpoch %lld: %s improved from %.5f to %.5f, saving model to %s\n", epoch,
-                     c->monitor.name, c->best, value, path);
+                     c->monitor.name, c->numbers[BEST], value, path);
     }
-    c->best = value;
+    c->numbers[BEST] = value;
     return true;
 }
 
@@ -121,6 +125,12 @@ static soma_status epoch_end(void *user, soma_model *model, const soma_logs *log
     return status;
 }
 
+static soma_status batch_end(void *user, soma_model *model, const soma_logs *logs) {
+    checkpoint *c = user;
+    c->numbers[BATCHES]++;
+    return fmod(c->numbers[BATCHES], (double)c->o.save_freq) == 0 ? epoch_end(user, model, logs) : SOMA_OK;
+}
+
 static void destroy(soma_callback *callback) {
     checkpoint *c = (checkpoint *)callback;
     text_free((char *)(uintptr_t)c->monitor.name);
@@ -130,6 +140,8 @@ static void destroy(soma_callback *callback) {
 
 static soma_status set_up(checkpoint *c) {
     RETURN_IF(c->context, !c->o.path, SOMA_INVALID, "[model_checkpoint] no path given");
+    RETURN_IF(c->context, c->o.save_freq < 0, SOMA_INVALID, "[model_checkpoint] save_freq is %lld: batches, or 0",
+              (long long)c->o.save_freq);
     c->path = callback_strdup(c->context, c->o.path);
     if (!c->path) return SOMA_NO_MEMORY;
     soma_monitor_mode mode = c->o.save_best_only ? c->o.mode : SOMA_MODE_MIN; /* else nothing is compared */
@@ -142,10 +154,14 @@ soma_callback *soma_model_checkpoint_create(const soma_model_checkpoint_options 
     c->o = *options;
     c->context = context_of(options->context);
     c->base.on_train_begin = begin;
-    c->base.on_epoch_end = epoch_end;
+    if (c->o.save_freq > 0) {
+        c->base.on_train_batch_end = batch_end;
+    } else {
+        c->base.on_epoch_end = epoch_end;
+    }
     c->base.destroy = destroy;
-    c->base.state = &c->best;
-    c->base.n_state = 1;
+    c->base.state = c->numbers;
+    c->base.n_state = NUMBERS;
     if (set_up(c) == SOMA_OK) return &c->base;
     destroy(&c->base);
     return callback_failed();

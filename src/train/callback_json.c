@@ -15,6 +15,7 @@ typedef union any_options {
     soma_reduce_lr_on_plateau_options reduce_lr_on_plateau;
     soma_csv_logger_options csv_logger;
     soma_json_logger_options json_logger;
+    soma_remote_monitor_options remote_monitor;
     soma_tensorboard_options tensorboard;
     soma_backup_and_restore_options backup_and_restore;
     soma_swap_ema_weights_options swap_ema_weights;
@@ -47,6 +48,7 @@ static const soma_field model_checkpoint_fields[] = {
     FIELD(model_checkpoint, BOOL, "save_best_only", save_best_only),
     FIELD(model_checkpoint, BOOL, "save_weights_only", save_weights_only),
     FIELD(model_checkpoint, NUMBER, "initial_value_threshold", initial_value_threshold),
+    FIELD(model_checkpoint, INT, "save_freq", save_freq),
     END,
 };
 static const soma_field reduce_lr_on_plateau_fields[] = {
@@ -76,6 +78,13 @@ static const soma_field json_logger_fields[] = {
     FIELD(json_logger, STRING, "filename", path),
     FIELD(json_logger, STRING, "path", path),
     FIELD(json_logger, BOOL, "append", append),
+    END,
+};
+static const soma_field remote_monitor_fields[] = {
+    FIELD(remote_monitor, STRING, "root", root),
+    FIELD(remote_monitor, STRING, "path", path),
+    FIELD(remote_monitor, STRING, "field", field),
+    FIELD(remote_monitor, BOOL, "send_as_json", send_as_json),
     END,
 };
 static const soma_field tensorboard_fields[] = {
@@ -115,6 +124,9 @@ static soma_callback *csv_logger(const any_options *o) {
 }
 static soma_callback *json_logger(const any_options *o) {
     return soma_json_logger_create(&o->json_logger);
+}
+static soma_callback *remote_monitor(const any_options *o) {
+    return soma_remote_monitor_create(&o->remote_monitor);
 }
 static soma_callback *tensorboard(const any_options *o) {
     return soma_tensorboard_create(&o->tensorboard);

@@ -75,6 +75,7 @@ case("cropping 2d, channels first", ("cropping_2d", {"cropping": [[1, 0], [0, 2]
      [normal(2, 2, 4, 5)], [], lambda x, w: x[0][:, :, 1:, :-2])
 case("cropping 3d, channels first", ("cropping_3d", {"data_format": "channels_first"}), [normal(1, 2, 4, 3, 3)], [],
      lambda x, w: x[0][:, :, 1:-1, 1:-1, 1:-1])
+case("identity", ("identity", {}), [normal(2, 3, 4)], [], lambda x, w: x[0] * 1)
 case("flatten, channels first", ("flatten", {"data_format": "channels_first"}), [normal(2, 3, 2, 4)], [],
      lambda x, w: x[0].movedim(1, -1).flatten(1))
 case("cropping 1d", ("cropping_1d", {"cropping": [1, 2]}), [normal(2, 6, 2)], [], lambda x, w: x[0][:, 1:-2])
