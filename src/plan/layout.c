@@ -4,8 +4,10 @@
 #include "plan/passes.h"
 
 typedef struct wish {
-    bool wanted;  /* some contraction reads it in panels */
-    bool refused; /* somebody cannot */
+    bool wanted;   /* some contraction reads it in panels */
+    bool refused;  /* somebody cannot */
+    bool by_tiles; /* some contraction's epilogue reads it, tile by tile */
+    bool by_rows;  /* somebody goes through it row by row, for whom panels would be slow */
 } wish;
 
 static int64_t panel_width(const build *b, const soma_tensor *s) {
@@ -77,6 +79,20 @@ static void wish_input(build *b, wish *wishes, const soma_tensor *t, int k) {
     if (!walks_rows(g, c.source, t) || info->per_row || t->op->kind == OP_VIEW || !chain_layout(&c, &l, &blocker) ||
         !layout_is_dense(&l))
         w->refused = true;
+    w->by_tiles = w->by_tiles || g->kind == GROUP_CONTRACT;
+    w->by_rows = w->by_rows || (g->kind != GROUP_CONTRACT && g->kind != GROUP_MAP);
+}
+
+enum { TILED_ROWS = 16 };
+
+/* What maps and contractions alone make and read, element by element: in panels an epilogue finds its tile's elements
+ * one behind the other, where the processor fetches ahead, and uses them where they lie. */
+static bool lies_better(const build *b, const wish *w, const soma_tensor *t) {
+    const node_info *info = &b->infos[t->id];
+    if (info->role != ROLE_MEMBER || !info->stored || info->into || !w->by_tiles || w->by_rows) return false;
+    const group_kind kind = b->groups[info->group].kind;
+    return (kind == GROUP_MAP || kind == GROUP_CONTRACT) && t->shape[t->rank - 1] > panel_width(b, t) &&
+           shape_size(t->rank - 1, t->shape) >= TILED_ROWS;
 }
 
 /* Both sides of an assign lie alike. */
@@ -141,6 +157,8 @@ soma_status plan_layout(build *b) {
     pair(b, wishes);
     follow(b, wishes);
     pair(b, wishes);
+    for (int64_t id = 0; id < n; id++)
+        if (!wishes[id].refused && lies_better(b, &wishes[id], b->graph->nodes[id])) wishes[id].wanted = true;
     for (int64_t id = 0; id < n; id++)
         if (b->infos[id].role != ROLE_UNUSED && wishes[id].wanted && !wishes[id].refused)
             b->infos[id].width = panel_width(b, b->graph->nodes[id]);

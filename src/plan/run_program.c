@@ -442,6 +442,9 @@ void program_prepare(tile_program *program) {
     program->chunk = CHUNK_BYTES / (program->dtype == SOMA_F64 ? 8 : 4);
     program->plain = true;
     program->n_maps = 0;
+    program->width = 0;
+    for (int i = 0; i < program->n_accesses && !program->whole_rows; i++)
+        if (program->accesses[i].width) program->width = program->accesses[i].width;
     for (int i = 0; i < program->n_instructions; i++) {
         tile_instruction *in = &program->instructions[i];
         in->single = in->kind == INSTRUCTION_LOAD && is_single(program, in);
@@ -466,12 +469,30 @@ size_t program_scratch(const tile_program *program) {
     return (size_t)program->n_slots * ((size_t)program->block * size + PROGRAM_PAD) + (size_t)program->n_numbers * 64;
 }
 
+/* Panel by panel, some rows at a time: elements of arrays in panels are used where they lie. */
+static void run_panels(const tile_program *program, const plan_runner *runner, void **registers) {
+    const tile_space *space = &program->space;
+    const int64_t width = program->width, panels = (space->columns + width - 1) / width;
+    int64_t rows = minimum(minimum(program->block / width, PROGRAM_MAX_ROWS), space->rows), first, last;
+    const int64_t blocks = (space->rows + rows - 1) / rows;
+    runner_share(runner, panels * blocks, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        const int64_t column = u / blocks * width, row = u % blocks * rows;
+        program_run(program, runner, runner->scratch, registers, row, minimum(rows, space->rows - row), column,
+                    minimum(width, space->columns - column), width);
+    }
+}
+
 /* Units: whole blocks of rows when a row is short or must be whole, else pieces of rows. */
 void map_run(const tile_program *program, const plan_runner *runner) {
     void *registers[PROGRAM_MAX_REGISTERS];
     registers[0] = runner->scratch; /* not read */
     const tile_space *space = &program->space;
     if (space->rows == 0 || space->columns == 0) return;
+    if (program->width) {
+        run_panels(program, runner, registers);
+        return;
+    }
     int64_t first, last;
     if (program->whole_rows || space->columns <= program->block / 2) {
         int64_t rows = program->block / space->columns;

@@ -109,6 +109,7 @@ typedef struct tile_program {
     bool plain;      /* nothing but such maps, of numbers and arrays that may be used where they lie */
     int64_t chunk;   /* elements that a plain program takes through all its maps at a time */
     int64_t block;   /* elements of a slot */
+    int64_t width;   /* of the panels that some arrays lie in, 0: none do, or rows must be whole */
     bool whole_rows; /* has reductions: a block holds whole rows */
 } tile_program;
 
