@@ -229,48 +229,71 @@ static int64_t residue_windows(const cpu_windows *g, int i, int64_t r, int64_t e
     return out->size[i];
 }
 
-/* The results at places r + j * spread. */
+/* The results at places r + j * spread, as (batch, places, 1, places, 1, .., channels); *zero if they are. */
 static soma_tensor *residue(soma_tensor *x, soma_tensor *w, const cpu_windows *g, const int64_t *r,
-                            const int64_t *shape) {
+                            const int64_t *shape, bool *zero) {
     cpu_windows part = {.n = g->n, .groups = g->groups};
-    int64_t first[SOMA_MAX_RANK] = {0}, step[SOMA_MAX_RANK], count[SOMA_MAX_RANK];
+    int64_t first[SOMA_MAX_RANK] = {0}, step[SOMA_MAX_RANK], count[SOMA_MAX_RANK], apart[SOMA_MAX_RANK];
     for (int i = 0; i < w->rank; i++) {
         count[i] = w->shape[i];
         step[i] = 1;
         if (i >= g->n) continue;
         count[i] = residue_windows(g, i, r[i], x->shape[1 + i], shape[1 + i], &part, &first[i], &step[i]);
-        if (count[i] == 0) return soma_zeros(x->graph, x->dtype, g->n + 2, shape);
+        *zero = *zero || count[i] == 0;
+        apart[1 + 2 * i] = shape[1 + i];
+        apart[2 + 2 * i] = 1;
     }
-    return window_conv(x, op_slice_box(w, first, count, step), &part, shape);
+    apart[0] = shape[0];
+    apart[2 * g->n + 1] = shape[g->n + 1];
+    if (*zero) return soma_zeros(x->graph, x->dtype, 2 * g->n + 2, apart);
+    return soma_reshape(window_conv(x, op_slice_box(w, first, count, step), &part, shape), 2 * g->n + 2, apart);
 }
 
-/* All residues, laid between each other. */
+/* Parts side by side along an axis of one; zeros around a single part that is not zero are padding. */
+static soma_tensor *join(soma_tensor **parts, const bool *zero, int n, int axis) {
+    int64_t before[SOMA_MAX_RANK] = {0}, after[SOMA_MAX_RANK] = {0};
+    int parts_left = 0, last = 0;
+    for (int i = 0; i < n; i++) {
+        if (!parts[i]) return NULL;
+        if (!zero[i]) last = i;
+        parts_left += !zero[i];
+    }
+    if (parts_left != 1) return soma_concat(parts, n, axis);
+    before[axis] = last;
+    after[axis] = n - 1 - last;
+    return soma_pad(parts[last], before, after, 0);
+}
+
+/* All residues, each of them between the others: parts of one array, which are computed where they belong. */
 static soma_tensor *spread_conv(soma_tensor *x, soma_tensor *w, const cpu_windows *g, const int64_t *shape) {
-    int64_t part[SOMA_MAX_RANK], residues = product_of(g->n, g->spread), all[SOMA_MAX_RANK], one[SOMA_MAX_RANK];
-    int64_t stacked[SOMA_MAX_RANK], first[SOMA_MAX_RANK] = {0};
-    int axes[SOMA_MAX_RANK], n = g->n;
+    int64_t part[SOMA_MAX_RANK], n_parts = product_of(g->n, g->spread), all[SOMA_MAX_RANK], one[SOMA_MAX_RANK];
+    int64_t first[SOMA_MAX_RANK] = {0};
     memcpy(part, shape, sizeof part);
     memcpy(all, shape, sizeof all);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < g->n; i++) {
         part[1 + i] = (shape[1 + i] + g->spread[i] - 1) / g->spread[i];
         all[1 + i] = part[1 + i] * g->spread[i];
-        stacked[i] = g->spread[i];
-        axes[1 + 2 * i] = n + 1 + i;
-        axes[2 + 2 * i] = i;
     }
-    axes[0] = n;
-    axes[2 * n + 1] = 2 * n + 1;
-    for (int i = 0; i < n + 2; i++) {
-        stacked[n + i] = part[i];
+    for (int i = 0; i < g->n + 2; i++)
         one[i] = 1;
+    soma_tensor **parts = arena_alloc(&x->graph->arena, (size_t)n_parts * sizeof *parts);
+    bool *zero = arena_alloc(&x->graph->arena, (size_t)n_parts * sizeof *zero);
+    if (!parts || !zero) return NULL;
+    view_walk walk = walk_start(g->n, g->spread, 0, NULL);
+    for (int64_t k = 0; k < n_parts; k++, walk_next(&walk))
+        parts[k] = residue(x, w, g, walk.index, part, &zero[k]);
+    for (int axis = g->n - 1; axis >= 0; axis--) {
+        int64_t each = g->spread[axis];
+        n_parts /= each;
+        for (int64_t k = 0; k < n_parts; k++) {
+            bool nothing = true;
+            for (int64_t i = 0; i < each; i++)
+                nothing = nothing && zero[k * each + i];
+            parts[k] = join(&parts[k * each], &zero[k * each], (int)each, 2 + 2 * axis);
+            zero[k] = nothing;
+        }
     }
-    soma_tensor **parts = arena_alloc(&x->graph->arena, (size_t)residues * sizeof *parts);
-    if (!parts) return NULL;
-    view_walk walk = walk_start(n, g->spread, 0, NULL);
-    for (int64_t k = 0; k < residues; k++, walk_next(&walk))
-        parts[k] = residue(x, w, g, walk.index, part);
-    soma_tensor *y = soma_reshape(soma_stack(parts, (int)residues, 0), 2 * n + 2, stacked);
-    return op_slice_box(soma_reshape(soma_transpose(y, axes), n + 2, all), first, shape, one);
+    return op_slice_box(soma_reshape(parts[0], g->n + 2, all), first, shape, one);
 }
 
 soma_tensor *op_compose(soma_tensor *node) {

@@ -461,7 +461,8 @@ static void set_epilogue(contract *c, const cpu_real *real) {
     c->direct = -1;
     if (p->n_instructions == 1 && p->instructions[0].kind == INSTRUCTION_STORE && !c->row_by_row && c->parts == 1) {
         const tile_access *a = &p->accesses[p->instructions[0].access];
-        bool even = p->space.row_rank <= 1; /* tiles are written in even rows */
+        const int last = p->space.row_rank - 1; /* a tile's rows are even; a block's must be */
+        bool even = last <= 0 || (!c->blocked && p->space.row_shape[last] % c->m == 0);
         if (even && !a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
     }
     c->narrow =

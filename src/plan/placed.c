@@ -13,11 +13,15 @@ static void mark_alone(build *b, const soma_tensor *t) {
     b->infos[t->id].alone = true;
 }
 
-/* From where a view's elements are to where its input's are; false when the view shows only some, or some twice. */
+/* From where a view's elements are to where its input's are; false when the view shows only some, or some twice. What
+ * strides cannot say in the input's shape stays in the view's, which has the same elements in the same order. */
 static bool before_view(layout *l, const soma_tensor *view) {
     const soma_tensor *x = view->inputs[0];
-    if (view->op == &op_reshape) return layout_reshape(l, x->rank, x->shape);
-    if (view->op != &op_permute) return false;
+    if (view->op == &op_reshape) {
+        (void)layout_reshape(l, x->rank, x->shape);
+        return true;
+    }
+    if (view->op != &op_permute || !shape_equal(l->rank, l->shape, view->rank, view->shape)) return false;
     layout seen = *l;
     for (int i = 0; i < x->rank; i++) {
         l->shape[view->attributes.start[i]] = seen.shape[i];
@@ -117,7 +121,7 @@ static bool place(build *b, const soma_tensor *t, int k) {
     const soma_tensor *x = find_part(b, t, k, &l);
     if (!x) return false;
     group *g = &b->groups[b->infos[x->id].group];
-    bool nested = g->kind == GROUP_KERNEL && x->op == &op_concat;
+    bool nested = g->kind == GROUP_KERNEL && x->op == &op_concat && shape_equal(l.rank, l.shape, x->rank, x->shape);
     if (g->kind == GROUP_KERNEL ? !nested : !may_store(b, g, x, &l)) return false;
     if (!(kept = arena_alloc(&b->arena, sizeof *kept))) return false;
     node_info *info = &b->infos[x->id];

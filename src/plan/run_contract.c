@@ -169,21 +169,22 @@ static unit unit_at(const contract *c, int64_t index) {
     return u;
 }
 
-/* Some register tiles, one above the other, with one epilogue; all of k. */
+/* Some register tiles, one above the other, with one epilogue. */
 static void run_unit(frame *f, const unit *u, const char *b) {
     const contract *c = f->c;
     const int64_t tile = u->block * c->stack, column = u->panel * c->width, vectors = frame_vectors(c, u->panel);
     tile_place p;
     frame_tile(f, u->outer, tile, &p);
     int64_t row = p.batch * c->m + p.i, rows = 0, c_row = c->narrow ? c->n : c->width;
-    char *direct = frame_direct(f, row, column, &c_row), *block = direct ? direct : f->accumulators;
+    char *direct;
     for (int64_t left = minimum(c->stack, c->tiles - tile);;) {
-        frame_multiply(f, &p, b, vectors, block + rows * c_row * f->size, c_row);
+        direct = frame_direct(f, row + rows, column, &c_row);
+        frame_multiply(f, &p, b, vectors, direct ? direct : f->accumulators + rows * c_row * f->size, c_row);
         rows += p.height;
         if (--left == 0) break;
         frame_next(f, &p);
     }
-    if (!direct) frame_finish(f, block, row, rows, column);
+    if (!direct) frame_finish(f, f->accumulators, row, rows, column);
 }
 
 static void run_tiles(frame *f) {

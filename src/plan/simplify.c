@@ -195,6 +195,18 @@ static soma_tensor *side_by_side(soma_tensor *t) {
     return soma_pad(soma_reshape(x, t->rank, shape), before, after, 0);
 }
 
+/* A pad of a pad, both of one value, as one. */
+static soma_tensor *pads(soma_tensor *t) {
+    const soma_tensor *inner = t->inputs[0];
+    int64_t before[SOMA_MAX_RANK], after[SOMA_MAX_RANK];
+    if (inner->op != &op_pad || t->attributes.value[0] != inner->attributes.value[0]) return t;
+    for (int i = 0; i < t->rank; i++) {
+        before[i] = t->attributes.start[i] + inner->attributes.start[i];
+        after[i] = t->shape[i] - before[i] - inner->inputs[0]->shape[i];
+    }
+    return soma_pad(inner->inputs[0], before, after, t->attributes.value[0]);
+}
+
 static soma_tensor *views(soma_tensor *t) {
     soma_tensor *a = t->n_inputs > 0 ? t->inputs[0] : NULL;
     if (t->op == &op_reshape && a->op == &op_reshape) return soma_reshape(a->inputs[0], t->rank, t->shape);
@@ -207,6 +219,7 @@ static soma_tensor *views(soma_tensor *t) {
         return soma_transpose(a->inputs[0], axes);
     }
     if (t->op == &op_unwindow) return side_by_side(t);
+    if (t->op == &op_pad) return pads(t);
     if (t->op == &op_concat && t->n_inputs == 1) return a;
     return t;
 }
