@@ -87,7 +87,8 @@ static soma_status operand(build *b, const soma_tensor *t, chain *c, layout *l) 
 enum {
     REDUCE_CHUNK_ELEMENTS = 65536,
     REDUCE_UNITS = 64,
-    REDUCE_PIECE = 1024 /* of a long row: the order of its sum */
+    REDUCE_PIECE = 1024 /* of a long row: the order of its sum */,
+    REDUCE_BLOCK = 1024 /* columns: whole rows lie without gaps */
 };
 
 static soma_status lower_reduction(build *b, int index) {
@@ -105,7 +106,7 @@ static soma_status lower_reduction(build *b, int index) {
     }
     TRY(lower_program(b, index, PART_PRE, NULL, g->root->inputs[0], &r.pre_result, &r.pre));
     TRY(lower_program(b, index, PART_POST, g->root, NULL, NULL, &r.post));
-    r.block = minimum(r.inner, 256);
+    r.block = minimum(r.inner, REDUCE_BLOCK);
     if (r.inner == 1) r.pre.block = REDUCE_PIECE;
     if (r.pre.block < r.block) r.pre.block = vector_pad(r.block);
     if (r.post.block < r.block) r.post.block = vector_pad(r.block);
