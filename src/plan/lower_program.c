@@ -466,6 +466,8 @@ static void delay_stores(emitter *e) {
     }
 }
 
+enum { VECTOR_MOST = 16 /* elements of the widest vector */ };
+
 /* A value may be computed where it is stored unless an old element there is still needed, or it is not computed here.
  */
 static void find_in_place(emitter *e, tile_program *p) {
@@ -477,7 +479,8 @@ static void find_in_place(emitter *e, tile_program *p) {
         for (int k = 0; k < i; k++)
             if (e->instructions[k].dst == store->arguments[0]) producer = k;
         if (producer < 0 || e->instructions[producer].kind == INSTRUCTION_LOAD || a->dtype != p->dtype) continue;
-        bool safe = !e->instructions[producer].by_rows;
+        /* row by row, the last vector of a row may reach into the next */
+        bool safe = !e->instructions[producer].by_rows || p->space.columns % VECTOR_MOST == 0;
         for (int k = 0; safe && k < e->n_instructions; k++) {
             const tile_instruction *in = &e->instructions[k];
             if (in->kind != INSTRUCTION_LOAD || e->accesses[in->access].storage != a->storage) continue;

@@ -224,6 +224,37 @@ static soma_tensor *views(soma_tensor *t) {
     return t;
 }
 
+/* Is x, below views, what a program or a contraction computes? */
+static bool is_computed(const soma_tensor *x) {
+    while (x->op->kind == OP_VIEW)
+        x = x->inputs[0];
+    return x->op->kind == OP_MAP || x->op->kind == OP_CONTRACT;
+}
+
+/* A map of one permuted array and of numbers: the map before the permutation, for it may join what makes the array. */
+static soma_tensor *permute_last(simplifier *s, soma_tensor *t) {
+    if (t->op->kind != OP_MAP) return t;
+    soma_tensor *inputs[3], *permuted = NULL;
+    for (int i = 0; i < t->n_inputs; i++) {
+        if (scalar_of(t->inputs[i])) continue;
+        if (t->inputs[i]->op != &op_permute || (permuted && permuted != t->inputs[i])) return t;
+        permuted = t->inputs[i];
+    }
+    if (!permuted || !is_computed(permuted)) return t;
+    soma_tensor *x = permuted->inputs[0];
+    for (int i = 0; i < t->n_inputs; i++) {
+        soma_tensor *number = (soma_tensor *)(uintptr_t)scalar_of(t->inputs[i]);
+        if (number && number->rank > 0) number = unique(s, soma_reshape(number, SOMA_SCALAR_DIMS));
+        inputs[i] = t->inputs[i] == permuted ? x : number ? unique(s, soma_expand(number, x->rank, x->shape)) : NULL;
+        if (!inputs[i]) return NULL;
+    }
+    soma_tensor *y = graph_node(s->b->graph, t->op, inputs, t->n_inputs, t->dtype, x->rank, x->shape, &t->attributes);
+    int axes[SOMA_MAX_RANK];
+    for (int i = 0; i < t->rank; i++)
+        axes[i] = (int)permuted->attributes.start[i];
+    return y ? soma_transpose(unique(s, y), axes) : NULL;
+}
+
 /* ---- reductions: axes in one run, and a long row before the other axes ---- */
 
 static soma_tensor *reduce_axes(const soma_tensor *t, soma_tensor *x, uint32_t axes) {
@@ -290,6 +321,7 @@ static soma_tensor *simplest(simplifier *s, soma_tensor *t) {
         if (t) t = plan_unroll(t);
         if (t) t = algebra(t);
         if (t) t = views(t);
+        if (t) t = permute_last(s, t);
         if (t) t = reductions(t);
         if (t) t = shrink(s, t);
         if (t) t = fold(s, t);
