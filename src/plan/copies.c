@@ -222,7 +222,7 @@ static soma_status find_needs(build *b) {
         group *g = &b->groups[i];
         g->needs = g->users = NULL;
         g->n_needs = g->needs_capacity = g->n_users = g->users_capacity = 0;
-        g->level = g->stamp = 0;
+        g->level = 0;
         g->ordered = g->lifting = false;
     }
     for (int i = 0; i < b->n_groups; i++) {
