@@ -176,7 +176,7 @@ const verb verb_plan = {
     .usage = "MODEL|CONFIG.yaml [OPTION]...",
     .examples = "soma plan examples/mnist.yaml --training\n"
                 "soma plan out/mnist.soma --batch 1 --json\n"
-                "soma plan examples/gru.yaml --training --memory 15MB",
+                "soma plan examples/gru.yaml --training --memory 24MB",
     .notes = "flop and bytes are of one run; bytes count each operand once. shared: by all threads.\n"
              "SOMA_LOG=plan shows the graph after each pass of the compiler.",
     .options = plan_options,

@@ -89,7 +89,7 @@ static soma_status prepare_data(fitting *f) {
     int64_t size = o->validation_batch_size ? o->validation_batch_size : f->batch_size;
     const double *weights = o->validation_sample_weight; /* a share has those of its samples */
     if (!o->validation_data) weights = o->sample_weight ? o->sample_weight + soma_dataset_samples(f->train) : NULL;
-    TRY(step_pair_get(f->model, STEP_TEST, f->validation, size, weights != NULL, &f->validation_steps));
+    TRY(step_pair_fit(f->model, STEP_TEST, f->validation, size, weights != NULL, &f->validation_steps));
     if (weights)
         TRY(sample_weights_init(&f->validation_weights, f->model, "fit: validation", weights,
                                 soma_dataset_samples(f->validation), 1));

@@ -27,6 +27,17 @@ soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset 
     return out->rest ? SOMA_OK : training_failure(model);
 }
 
+soma_status step_pair_fit(soma_model *model, step_kind kind, const soma_dataset *data, int64_t batch_size,
+                          bool weighted, step_pair *out) {
+    const bool limited = soma_memory_limit(model->context) > 0 && soma_last_status(model->context) == SOMA_OK;
+    if (batch_size > soma_dataset_samples(data)) batch_size = soma_dataset_samples(data);
+    for (;; batch_size = (batch_size + 1) / 2) {
+        soma_status status = step_pair_get(model, kind, data, batch_size, weighted, out);
+        if (status != SOMA_NO_MEMORY || !limited || batch_size < 2) return status;
+        soma_clear_error(model->context);
+    }
+}
+
 soma_status measure(soma_model *model, batches *data, const step_pair *steps, sample_weights *weights,
                     soma_callback *const *callbacks, averages *out) {
     soma_logs logs = {.batches = batches_count(data)};
@@ -69,7 +80,7 @@ static soma_scores scores_of(const averages *a) {
 static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, averages *result) {
     TRY(training_check_data(model, "evaluate", o->data, true));
     step_pair steps;
-    TRY(step_pair_get(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH,
+    TRY(step_pair_fit(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH,
                       o->sample_weight != NULL, &steps));
     batches data;
     TRY(batches_init(&data, o->data, steps.batch, false, 0));

@@ -28,7 +28,7 @@ static soma_status predict(soma_model *model, const soma_predict_options *o, som
     soma_graph *graph = graph_or_default(o->graph);
     if (!graph) return SOMA_NO_MEMORY;
     step_pair steps;
-    TRY(step_pair_get(model, STEP_PREDICT, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, false, &steps));
+    TRY(step_pair_fit(model, STEP_PREDICT, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, false, &steps));
     int64_t shape[SOMA_MAX_RANK];
     memcpy(shape, steps.full->output_shape, sizeof shape);
     shape[0] = soma_dataset_samples(o->data);

@@ -49,6 +49,9 @@ typedef struct step_pair {
 } step_pair;
 soma_status step_pair_get(soma_model *model, step_kind kind, const soma_dataset *data, int64_t batch_size,
                           bool weighted, step_pair *out);
+/* The same for measuring and predicting: half as many samples at a time until it fits, where memory is limited. */
+soma_status step_pair_fit(soma_model *model, step_kind kind, const soma_dataset *data, int64_t batch_size,
+                          bool weighted, step_pair *out);
 static inline step *step_pair_for(const step_pair *pair, int64_t count) {
     return count == pair->batch ? pair->full : pair->rest;
 }

@@ -31,6 +31,11 @@ cmp free.soma limited.soma && echo same model
 [ "$(needed --memory $limit)" -le $limit ] && echo "it keeps to the limit"
 soma plan deep.yaml --batch 50 --training --threads 1 --memory $limit | grep -cE '^To keep to .* steps compute again what was not kept: .* flop, .* more$'
 soma plan deep.yaml --batch 50 --training --threads 1 --memory $limit | grep -qE "^ .* again: " && echo "and says which steps"
+tiny many 12 500
+soma evaluate free.soma --dataset many --threads 1 >free.txt
+soma evaluate free.soma --dataset many --threads 1 --memory 1.2MB >limited.txt
+cmp free.txt limited.txt && echo "measured in smaller batches"
+run soma evaluate free.soma --dataset many --threads 1 --memory 200kB 2>&1 | sed -E 's/[0-9.]+ (k|M)B/N MB/g'
 numbers() { sed -E 's/[0-9.]+ (k|M)B/N MB/g'; }
 run soma train deep.yaml --memory 2MB --output out/none.soma --callbacks '[{csv_logger: out/log.csv}]' 2>&1 | numbers
 find out -type f | wc -l
