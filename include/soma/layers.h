@@ -201,6 +201,26 @@ SOMA_API soma_layer *soma_up_sampling_3d_create(const soma_up_sampling_options *
 
 /* ---- functions ---- */
 
+/** activation(sum of x times kernel + bias), the axes said by letters as in NumPy's einsum:
+ * soma_einsum_dense("abc,cd->abd", .output_shape = {-1, 64}, .bias_axes = "d") is a dense layer on each step. Letters
+ * of x and kernel that the result lacks are summed up; those of all three go side by side; "..." stands for further
+ * axes of x and the result. The first axis of x and of the result is the batch. output_shape: extents of the result
+ * behind the batch, of which those that x has may be -1. "kernel" and "bias" have the extents of their letters, the
+ * bias also 1 for axes between. Errors: SOMA_INVALID, with the equation, where it does not say all of this. Keras
+ * EinsumDense. */
+typedef struct soma_einsum_dense_options {
+    SOMA_LAYER_OPTIONS
+    const char *equation;
+    int64_t output_shape[SOMA_MAX_RANK];
+    const char *bias_axes;                                 /* NULL: no bias */
+    soma_activation_fn *activation;                        /* NULL: linear */
+    soma_initializer kernel_initializer, bias_initializer; /* glorot_uniform, zeros */
+    soma_regularizer kernel_regularizer, bias_regularizer; /* none */
+    soma_constraint kernel_constraint, bias_constraint;    /* none */
+} soma_einsum_dense_options;
+#define soma_einsum_dense(...) soma_einsum_dense_create(&(soma_einsum_dense_options){.equation = __VA_ARGS__})
+SOMA_API soma_layer *soma_einsum_dense_create(const soma_einsum_dense_options *options);
+
 /** x. Keras Identity, ONNX Identity-13. */
 #define soma_identity_layer(...) soma_identity_layer_create(&(soma_plain_layer_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_identity_layer_create(const soma_plain_layer_options *options);

@@ -179,7 +179,7 @@ for mode in ("concat", "sum", "mul", "ave"):
 # Those without a case yet: alone on samples of some shape, which the first that fits decides.
 SEVERAL = {*MERGES, "dot", "attention", "additive_attention", "multi_head_attention", "group_query_attention",
            "transformer_decoder", "simple_rnn_cell", "lstm_cell", "gru_cell", "stacked_rnn_cells"}
-FIRST = {"dense": 3, "activation": "tanh", "rescaling": 0.5, "reshape": {"target_shape": [-1, 1]}, "repeat_vector": 2,
+FIRST = {"einsum_dense": {"equation": "ab,bc->ac", "output_shape": [3]}, "dense": 3, "activation": "tanh", "rescaling": 0.5, "reshape": {"target_shape": [-1, 1]}, "repeat_vector": 2,
          "embedding": {"input_dim": 20, "output_dim": 4}, "rnn": {"cell": {"gru_cell": 4}}}
 SHAPES = [[6], [4, 3], [6, 6, 2], [4, 6, 6, 2], [3, 6, 6, 6, 2], [6, 6, 6, 2]]
 for name in names("layers"):

@@ -75,6 +75,17 @@ case("cropping 2d, channels first", ("cropping_2d", {"cropping": [[1, 0], [0, 2]
      [normal(2, 2, 4, 5)], [], lambda x, w: x[0][:, :, 1:, :-2])
 case("cropping 3d, channels first", ("cropping_3d", {"data_format": "channels_first"}), [normal(1, 2, 4, 3, 3)], [],
      lambda x, w: x[0][:, :, 1:-1, 1:-1, 1:-1])
+case("einsum dense", ("einsum_dense", {"equation": "abc,cd->abd", "output_shape": [-1, 5], "bias_axes": "d",
+                                       "activation": "tanh"}), [normal(2, 3, 4)], [normal(4, 5), normal(5)],
+     lambda x, w: torch.tanh(torch.einsum("abc,cd->abd", x[0], w[0]) + w[1]))
+case("einsum dense, heads", ("EinsumDense", {"equation": "...c,hcd->...hd", "output_shape": [-1, 2, 3], "bias_axes": "hd"}),
+     [normal(2, 3, 4)], [normal(2, 4, 3), normal(2, 3)],
+     lambda x, w: torch.einsum("abc,hcd->abhd", x[0], w[0]) + w[1])
+case("einsum dense, one kernel a step", ("einsum_dense", {"equation": "abc,bcd->adb", "output_shape": [5, 3], "bias_axes": "d"}),
+     [normal(2, 3, 4)], [normal(3, 4, 5), normal(5, 1)],
+     lambda x, w: torch.einsum("abc,bcd->adb", x[0], w[0]) + w[1])
+case("einsum dense, two axes summed", ("einsum_dense", {"equation": "abcd,cde->abe", "output_shape": [-1, 2]}),
+     [normal(2, 2, 3, 4)], [normal(3, 4, 2)], lambda x, w: torch.einsum("abcd,cde->abe", x[0], w[0]))
 case("identity", ("identity", {}), [normal(2, 3, 4)], [], lambda x, w: x[0] * 1)
 case("flatten, channels first", ("flatten", {"data_format": "channels_first"}), [normal(2, 3, 2, 4)], [],
      lambda x, w: x[0].movedim(1, -1).flatten(1))
