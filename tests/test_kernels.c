@@ -707,6 +707,27 @@ static void check_pack(const cpu_kernels *k, int bits, int64_t rows, int64_t col
     free(src), free(dst);
 }
 
+/* Rows of one number each; what a row's last vector leaves behind it is the next row's, or slack. */
+static void test_repeat(void **state) {
+    (void)state;
+    EACH_LEVEL(k, bits) {
+        const int64_t lanes = real_of(k, bits)->lanes;
+        for (int64_t rows = 1; rows < 6; rows++)
+            for (int64_t columns = 1; columns < 2 * lanes + 2; columns++)
+                for (int64_t gap = 0; gap < 2; gap++) {
+                    const int64_t row = columns + gap * lanes;
+                    void *src = buffer((size_t)rows), *dst = buffer((size_t)(rows * row + lanes));
+                    for (int64_t r = 0; r < rows; r++)
+                        put(bits, src, r, (double)(7 * r - 3));
+                    real_of(k, bits)->repeat(dst, row, src, rows, columns);
+                    for (int64_t r = 0; r < rows; r++)
+                        for (int64_t i = 0; i < columns; i++)
+                            assert_true(get(bits, dst, r * row + i) == (double)(7 * r - 3));
+                    free(src), free(dst);
+                }
+    }
+}
+
 static void test_packs(void **state) {
     (void)state;
     const int64_t sizes[] = {1, 2, 3, 7, 8, 14, 15, 16, 17, 31, 33, 50};
@@ -817,7 +838,7 @@ int main(void) {
         cmocka_unit_test(test_levels),     cmocka_unit_test(test_tiles),        cmocka_unit_test(test_map_specials),
         cmocka_unit_test(test_map_zeros),  cmocka_unit_test(test_map_values),   cmocka_unit_test(test_map_variants),
         cmocka_unit_test(test_reductions), cmocka_unit_test(test_sixteen_bits), cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_packs),      cmocka_unit_test(test_random),
+        cmocka_unit_test(test_repeat),     cmocka_unit_test(test_packs),        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -124,6 +124,8 @@ typedef struct cpu_real {
     void (*row)(int64_t k, const void *a, int64_t a_step, const void *b, int64_t b_row, int64_t b_pair, void *c,
                 int64_t columns);
     cpu_map_fn *map[CPU_MAP_COUNT][8]; /* bit 0, 1, 2 of the variant: a, b, c is one number */
+    /* dst[r*dst_row + i] = src[r], i < columns; rows are written in order, each to a whole vector. */
+    void (*repeat)(void *dst, int64_t dst_row, const void *src, int64_t rows, int64_t columns);
     cpu_reduce_fn *reduce[CPU_REDUCE_COUNT];
     cpu_load_fn *load[SOMA_DTYPE_COUNT];
     cpu_store_fn *store[SOMA_DTYPE_COUNT];

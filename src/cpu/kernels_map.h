@@ -126,6 +126,16 @@ static void V(map_fill)(cpu_map_fn *kernel, void *dst, const void *a, const void
 #define MAP_KERNELS(name, inputs, formula) MAP_KERNELS_##inputs(name)
 CPU_MAP_LIST(MAP_KERNELS)
 
+static void V(repeat)(void *dst, int64_t dst_row, const void *src, int64_t rows, int64_t columns) {
+    const real *from = src;
+    real *to = dst;
+    for (int64_t r = 0; r < rows; r++, to += dst_row) {
+        const vec x = V(splat)(from[r]);
+        for (int64_t i = 0; i < columns; i += LANES)
+            V(store_loose)(to + i, x);
+    }
+}
+
 /* The table's rows; bits of a variant beyond the op's inputs don't matter. */
 #define MAP_ENTRY_1(name)                                                                                              \
     {                                                                                                                  \

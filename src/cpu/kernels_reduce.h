@@ -17,6 +17,11 @@
 
 #define REDUCE_KERNEL(NAME, OP, neutral)                                                                               \
     static real V(reduce_row_##NAME)(const real *p, int64_t n) {                                                       \
+        if (n <= LANES) {                                                                                              \
+            vec y = OP(V(splat)(neutral), n < LANES ? V(load_part)(p, n, neutral) : V(load_loose)(p));                 \
+            REDUCE_FOLD(y, OP)                                                                                         \
+            return y[0];                                                                                               \
+        }                                                                                                              \
         vec x[4] = {V(splat)(neutral), V(splat)(neutral), V(splat)(neutral), V(splat)(neutral)};                       \
         int64_t i = 0;                                                                                                 \
         for (; i + 4 * LANES <= n; i += 4 * LANES)                                                                     \

@@ -18,6 +18,7 @@
         V(pack),
     .pack_transposed = V(pack_transposed),
     .row = V(row),
+    .repeat = V(repeat),
     .uniform = V(uniform),
     .normal = V(normal),
     .peak = V(peak),

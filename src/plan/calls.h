@@ -15,6 +15,7 @@ typedef enum call_kind {
     CALL_LOAD,   /* step, elements */
     CALL_STORE,  /* step, elements */
     CALL_REDUCE, /* row, rows, columns */
+    CALL_REPEAT, /* row, rows, columns */
     CALL_TILE,   /* segments, k, a_row, a_col, a_segment, b_row, b_segment, c_row */
     CALL_ROW,    /* k, a_step, b_row, b_pair, columns */
     CALL_PACK,   /* panel, row, rows */
@@ -92,6 +93,15 @@ static inline void call_reduce(const plan_runner *r, cpu_reduce_fn *f, void *dst
                    NULL, NULL);
     else
         f(dst, src, src_row, rows, columns);
+}
+
+static inline void call_repeat(const plan_runner *r, const cpu_real *real, void *dst, int64_t dst_row, const void *src,
+                               int64_t rows, int64_t columns) {
+    if (r->writing)
+        call_write(r->writing, (kernel_call){CALL_REPEAT, .n = {dst_row, rows, columns}, .by.real = real}, dst, src,
+                   NULL, NULL);
+    else
+        real->repeat(dst, dst_row, src, rows, columns);
 }
 
 static inline void call_tile(const plan_runner *r, cpu_tile_fn *f, int64_t segments, int64_t k, const void *a,

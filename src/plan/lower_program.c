@@ -214,10 +214,22 @@ static bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *oute
 
 /* ---- instructions ---- */
 
-static bool emit_map(emitter *e, int code, int n, const value *arguments, value *out) {
+static bool widen(emitter *e, value *v, access_class kind);
+
+enum { SHORT_ROW = 64 };
+
+/* Rows of a few columns: a call for each would take longer than to write their numbers out once and go through all rows
+ * at a time. */
+static bool has_short_rows(const emitter *e) {
+    return e->g->kind == GROUP_ROW && shape_size(e->rank - e->split, e->shape + e->split) <= SHORT_ROW;
+}
+
+static bool emit_map(emitter *e, int code, int n, value *arguments, value *out) {
     access_class result = ACCESS_UNIFORM;
     for (int i = 0; i < n; i++)
         if (arguments[i].kind > result) result = arguments[i].kind;
+    for (int i = 0; i < n && result == ACCESS_FULL && has_short_rows(e); i++)
+        if (arguments[i].kind == ACCESS_ROW && !widen(e, &arguments[i], result)) return false;
     tile_instruction *in = push(e, INSTRUCTION_MAP, result);
     if (!in) return false;
     in->code = code;
@@ -236,6 +248,14 @@ static bool emit_map(emitter *e, int code, int n, const value *arguments, value 
 /* The same value with one element for each place of a wider class. */
 static bool widen(emitter *e, value *v, access_class kind) {
     if (v->kind >= kind) return true;
+    for (int i = 0; i < e->n_instructions; i++) {
+        const tile_instruction *old = &e->instructions[i];
+        if (old->kind == INSTRUCTION_MAP && old->code == CPU_COPY && old->arguments[0] == v->reg &&
+            old->result == kind) {
+            *v = (value){NULL, -1, old->dst, kind};
+            return true;
+        }
+    }
     tile_instruction *in = push(e, INSTRUCTION_MAP, kind);
     if (!in) return false;
     in->code = CPU_COPY;

@@ -113,7 +113,10 @@ typedef struct layout {
 
 enum { CHAIN_MAX = 64 };
 /* Elements of a row that may be reduced within a row program. */
-enum { REDUCE_ROW_LIMIT = 4096 };
+enum { REDUCE_ROW_LIMIT = 4096, REDUCE_LONG_ROW = 65536 /* where there are LONG_ROWS of them */, LONG_ROWS = 16 };
+static inline bool reduces_in_row(int64_t run, int64_t rows) {
+    return run > 0 && (run <= REDUCE_ROW_LIMIT || (run <= REDUCE_LONG_ROW && rows >= LONG_ROWS));
+}
 /* Views from a source outwards: views[n-1] is next to the source, views[0] the outermost. */
 typedef struct chain {
     const soma_tensor *source;

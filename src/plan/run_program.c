@@ -5,6 +5,8 @@
 
 #include "plan/calls.h"
 
+enum { AHEAD_MAX = 8 };
+
 typedef struct block {
     const tile_program *program;
     const plan_runner *runner;
@@ -12,6 +14,8 @@ typedef struct block {
     int64_t row, rows, column, columns, ld;
     int64_t size;  /* bytes of a register's element */
     int *in_place; /* by register: the storage in which it is computed, -1 */
+    int n_ahead;   /* arrays that the next block reads or writes right behind this one */
+    const char *ahead[AHEAD_MAX];
 } block;
 
 int64_t access_row_offset(const tile_access *access, const tile_space *space, int64_t row) {
@@ -127,7 +131,7 @@ static void copy_short(char *dst, const char *src, int64_t n) {
         memcpy(dst, src, 4);
 }
 
-enum { SHORT = 32, CHUNK_BYTES = 4096 };
+enum { SHORT = 32, CHUNK_BYTES = 2048, FAR_ELEMENTS = 1 << 18 };
 
 /* Row after row of an access that is not in panels: its offset, without dividing for each row. */
 typedef struct row_walk {
@@ -208,12 +212,26 @@ static void store_rows(const block *b, const tile_access *access, const char *sr
     }
 }
 
-static void load(const block *b, const tile_instruction *in) {
+/* Part i of n of some bytes on their way into the cache. */
+static void fetch_part(const char *from, int64_t bytes, int64_t i, int64_t n) {
+    for (int64_t at = bytes * i / n & ~(int64_t)63, end = bytes * (i + 1) / n; at < end; at += 64)
+        __builtin_prefetch(from + at);
+}
+
+/* An array of a program that walks through more than the caches hold: its next piece will be asked for while this one
+ * is computed, a little at a time, since bursts of requests hold up the loads of now. */
+static void look_ahead(block *b, const void *there) {
+    if (b->program->far && b->n_ahead < AHEAD_MAX)
+        b->ahead[b->n_ahead++] = (const char *)there + b->rows * b->ld * b->size;
+}
+
+static void load(block *b, const tile_instruction *in) {
     const tile_access *access = &b->program->accesses[in->access];
     char *dst = b->registers[in->dst];
     if (access->kind == ACCESS_FULL) {
         void *there = in_place(b, access, false);
         if (there) {
+            look_ahead(b, there);
             b->registers[in->dst] = there;
             return;
         }
@@ -301,6 +319,10 @@ static void map(const block *b, const tile_instruction *in) {
     for (int i = 0; i < in->n_arguments; i++)
         arguments[i] = b->registers[in->arguments[i]];
     if (in->result == ACCESS_FULL && in->by_rows && b->rows > 1) {
+        if (in->code == CPU_COPY) {
+            call_repeat(b->runner, b->program->real, dst, b->ld, arguments[0], b->rows, b->columns);
+            return;
+        }
         cpu_map_fn *f = in->map[in->variant | in->row_variant];
         for (int64_t r = 0; r < b->rows; r++) {
             const void *row[3] = {NULL, NULL, NULL};
@@ -339,7 +361,7 @@ static void random_numbers(const block *b, const tile_instruction *in) {
 
 /* A plain program whose arrays are all used where they lie: chunk after chunk through all maps, so that what lies in
  * between stays in L1 however large the block is. False when an array must be converted or copied. */
-static bool run_plain(const block *b) {
+static bool run_plain(block *b) {
     const tile_program *p = b->program;
     void **registers = b->registers;
     int walking[PROGRAM_MAX_REGISTERS], n_walking = 0;
@@ -361,39 +383,53 @@ static bool run_plain(const block *b) {
             map(b, in); /* of numbers */
         }
     }
-    walking[n_walking++] = 0;
-    const int64_t whole = b->rows * b->ld;
+    const int64_t whole = b->rows * b->ld, behind = p->chunk * b->size;
     for (int64_t done = 0; done < whole; done += p->chunk) {
         const int64_t n = minimum(p->chunk, whole - done);
         for (int i = 0; i < p->n_maps; i++) {
             const tile_instruction *in = &p->instructions[p->maps[i]];
+            if (p->far && done + p->chunk < whole)
+                for (int k = 0; k < n_walking; k++)
+                    fetch_part((const char *)registers[walking[k]] + behind, behind, i, p->n_maps);
             call_map(b->runner, in->plain, registers[in->dst], registers[in->arguments[0]], registers[in->arguments[1]],
                      registers[in->arguments[2]], n);
         }
+        registers[0] = (char *)registers[0] + behind;
         for (int i = 0; i < n_walking; i++)
-            registers[walking[i]] = (char *)registers[walking[i]] + p->chunk * b->size;
+            registers[walking[i]] = (char *)registers[walking[i]] + behind;
     }
     return true;
+}
+
+/* Registers to their places: in scratch, or where their values are stored. */
+static void place_registers(block *b, char *scratch) {
+    const tile_program *program = b->program;
+    for (int i = 1; i < program->n_registers; i++) /* register 0 is the caller's */
+        b->registers[i] = scratch + program->offsets[i];
+    for (int i = 0; i < program->n_stores; i++) {
+        const tile_instruction *in = &program->instructions[program->stores[i]];
+        if (!in->in_place) continue;
+        const tile_access *access = &program->accesses[in->access];
+        void *there = in_place(b, access, true);
+        b->in_place[in->arguments[0]] = there ? access->storage : -1;
+        if (!there) continue;
+        look_ahead(b, there);
+        b->registers[in->arguments[0]] = there;
+    }
 }
 
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
                  int64_t rows, int64_t column, int64_t columns, int64_t ld) {
     int bound[PROGRAM_MAX_REGISTERS];
-    block b = {program, runner, registers, row, rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4, bound};
-    for (int i = 1; i < program->n_registers; i++) /* register 0 is the caller's */
-        registers[i] = scratch + program->offsets[i];
+    block b = {program, runner, registers, row, rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4,
+               bound,   0,      {NULL}};
     const int64_t whole = rows * ld;
-    for (int i = 0; i < program->n_stores; i++) {
-        const tile_instruction *in = &program->instructions[program->stores[i]];
-        if (!in->in_place) continue;
-        const tile_access *access = &program->accesses[in->access];
-        void *there = in_place(&b, access, true);
-        bound[in->arguments[0]] = there ? access->storage : -1;
-        if (there) registers[in->arguments[0]] = there;
-    }
+    place_registers(&b, scratch);
     if (whole > program->chunk && program->plain && run_plain(&b)) return;
     for (int i = 0; i < program->n_instructions; i++) {
         const tile_instruction *in = &program->instructions[i];
+        for (int k = 0; k < b.n_ahead; k++)
+            fetch_part(b.ahead[k], whole * b.size, i, program->n_instructions);
         switch (in->kind) {
         case INSTRUCTION_LOAD:
             load(&b, in);
@@ -439,8 +475,9 @@ void program_prepare(tile_program *program) {
         program->offsets[i] = program->slots[i] > 0    ? program->slots[i] * slot_bytes
                               : program->slots[i] < -1 ? program->n_slots * slot_bytes + (-2 - program->slots[i]) * 64
                                                        : 0;
-    program->chunk = CHUNK_BYTES / (program->dtype == SOMA_F64 ? 8 : 4);
+    program->chunk = minimum(program->block, CHUNK_BYTES / (program->dtype == SOMA_F64 ? 8 : 4));
     program->plain = true;
+    program->far = program->space.rows * program->space.columns > FAR_ELEMENTS;
     program->n_maps = 0;
     program->width = 0;
     for (int i = 0; i < program->n_accesses && !program->whole_rows; i++)
@@ -483,6 +520,18 @@ static void run_panels(const tile_program *program, const plan_runner *runner, v
     }
 }
 
+/* Pieces first .. last-1 of the only row at once, where that can be; returns how many it did. The last one is left, for
+ * vectors that would reach behind an array. */
+static int64_t run_range(const tile_program *program, const plan_runner *runner, void **registers, int64_t first,
+                         int64_t last) {
+    int bound[PROGRAM_MAX_REGISTERS];
+    const int64_t column = first * program->block, n = (last - 1 - first) * program->block;
+    block b = {program, runner, registers, 0, 1, column, n, n, program->dtype == SOMA_F64 ? 8 : 4, bound, 0, {NULL}};
+    if (n <= 0) return 0;
+    place_registers(&b, runner->scratch);
+    return run_plain(&b) ? last - 1 - first : 0;
+}
+
 /* Units: whole blocks of rows when a row is short or must be whole, else pieces of rows. */
 void map_run(const tile_program *program, const plan_runner *runner) {
     void *registers[PROGRAM_MAX_REGISTERS];
@@ -507,6 +556,7 @@ void map_run(const tile_program *program, const plan_runner *runner) {
     }
     int64_t pieces = (space->columns + program->block - 1) / program->block;
     runner_share(runner, space->rows * pieces, &first, &last);
+    if (program->plain && space->rows == 1) first += run_range(program, runner, registers, first, last);
     for (int64_t u = first; u < last; u++) {
         int64_t row = u / pieces, column = u % pieces * program->block;
         int64_t n = space->columns - column < program->block ? space->columns - column : program->block;

@@ -108,6 +108,7 @@ typedef struct tile_program {
     int *maps;
     bool plain;      /* nothing but such maps, of numbers and arrays that may be used where they lie */
     int64_t chunk;   /* elements that a plain program takes through all its maps at a time */
+    bool far;        /* its arrays are larger than caches: the next block's are asked for ahead */
     int64_t block;   /* elements of a slot */
     int64_t width;   /* of the panels that some arrays lie in, 0: none do, or rows must be whole */
     bool whole_rows; /* has reductions: a block holds whole rows */
