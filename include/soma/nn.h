@@ -137,6 +137,16 @@ SOMA_API const int64_t *soma_symbol_shape(const soma_symbol *symbol);
 /** The layer whose result it is: to be destroyed, with all its symbols, where no model comes of them. */
 SOMA_API soma_layer *soma_symbol_layer(const soma_symbol *symbol);
 SOMA_API soma_model *soma_model_create(soma_symbol *const *inputs, int n, soma_symbol *const *outputs, int m);
+/** A model within a model: calls its layers, with the weights they have, on n symbols in place of its n inputs; ys gets
+ *  one symbol for each of its outputs. So an encoder can be trained alone, go into a larger model, and be called there
+ *  twice with the same weights (siamese nets); what trains one trains all. Summary and files of the larger model show
+ *  the layers as its own. The model stays the caller's: it may be destroyed once the larger one is made, whose layers
+ *  they are then. Sequential models need not be built.
+ *  Names: where two layers meet that both were called "dense" by their models, one that has no weights yet is called
+ *  anew; of layers with weights the user names one.
+ *  Errors: SOMA_INVALID for another number of symbols than inputs; those of soma_call_many. Source: Keras' model(x). */
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_call(soma_model *model, soma_symbol *const *xs, int n,
+                                                     soma_symbol **ys);
 
 SOMA_API void soma_model_destroy(soma_model *model); /**< with its layers and weights; NULL does nothing */
 SOMA_API soma_context *soma_model_context(const soma_model *model); /**< that it was made in */

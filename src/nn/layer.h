@@ -26,6 +26,7 @@ struct soma_layer {
     const soma_layer_class *kind;
     layer_options *options; /* the whole struct, kind->size bytes */
     char *name;             /* NULL until the user or a model gives one */
+    bool named_by_model;    /* so it may have another */
     int references;         /* models that have it */
     bool built;
     layer_weight *weights;

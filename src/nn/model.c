@@ -146,16 +146,37 @@ static soma_status name_layer(soma_model *model, int i) {
         if (t.failed || !name_taken(model, text_string(&t), i)) break;
     }
     status = t.failed ? SOMA_NO_MEMORY : layer_set_name(model->layers[i], text_string(&t));
+    model->layers[i]->named_by_model = true;
     text_deinit(&t);
     text_free(snake);
     return status;
 }
 
+/* Two models' layers that meet in a third may both be called "dense"; files know weights by these names. */
+static bool may_rename(const soma_layer *layer) {
+    bool made = false;
+    for (int i = 0; i < layer->n_weights; i++)
+        made = made || layer->weights[i].variable;
+    return layer->named_by_model && !made;
+}
+
+/* Does another layer keep this one's name from it: one before, or one that must keep it? */
+static bool must_yield(const soma_model *model, int i) {
+    const soma_layer *layer = model->layers[i];
+    for (int j = 0; j < model->n_layers; j++) {
+        const soma_layer *other = model->layers[j];
+        if (j != i && other->name && strcmp(other->name, layer->name) == 0 && (j < i || !may_rename(other)))
+            return true;
+    }
+    return false;
+}
+
 soma_status model_name_layers(soma_model *model) {
     for (int i = 0; i < model->n_layers; i++) {
-        if (!model->layers[i]->name) TRY(name_layer(model, i));
-        RETURN_IF(model->context, name_taken(model, model->layers[i]->name, i), SOMA_INVALID,
-                  "[model] two layers are called '%s'", model->layers[i]->name);
+        soma_layer *layer = model->layers[i];
+        if (!layer->name || (may_rename(layer) && must_yield(model, i))) TRY(name_layer(model, i));
+        RETURN_IF(model->context, must_yield(model, i), SOMA_INVALID,
+                  "[model] two layers are called '%s': give one of them a .name", layer->name);
     }
     model->raw_pixels = false;
     for (int i = 0; i < model->n_layers; i++) {

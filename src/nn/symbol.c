@@ -6,7 +6,7 @@
 #include "base/context_internal.h"
 #include "nn/model.h"
 
-enum { PROBE_BATCH = 2 }; /* an extent that a layer can't take for a broadcast one */
+enum { PROBE_BATCH = 2 /* an extent that a layer can't take for a broadcast one */, MODEL_CALL_INPUTS = 8 };
 
 /* What a call gives: the shape of a sample of each result. */
 typedef struct results {
@@ -139,6 +139,49 @@ const int64_t *soma_symbol_shape(const soma_symbol *symbol) {
 }
 soma_layer *soma_symbol_layer(const soma_symbol *symbol) {
     return symbol ? symbol->layer : NULL;
+}
+
+/* ---- models within models ---- */
+
+static soma_status call_layers(const soma_model *model, soma_symbol **values) {
+    for (int i = 0; i < model->n_calls; i++) {
+        const model_call *call = &model->calls[i];
+        soma_layer *layer = model->layers[call->layer];
+        soma_symbol *xs[MODEL_CALL_INPUTS], **inputs = xs;
+        if (layer->kind == &layer_input) { /* of a sequential model: what comes in passes */
+            values[call->output] = values[call->inputs[0]];
+            continue;
+        }
+        const size_t bytes = (size_t)call->n_inputs * sizeof *inputs;
+        if (call->n_inputs > MODEL_CALL_INPUTS) inputs = mem_alloc(model->context, bytes);
+        if (!inputs) return SOMA_NO_MEMORY;
+        for (int j = 0; j < call->n_inputs; j++)
+            inputs[j] = values[call->inputs[j]];
+        soma_symbol *y = soma_call_many(layer, inputs, call->n_inputs);
+        for (int j = 0; y && j < call->n_outputs; j++)
+            values[call->output + j] = soma_symbol_output(y, j);
+        if (inputs != xs) mem_free(model->context, inputs, bytes);
+        if (!y) return soma_last_status(model->context) != SOMA_OK ? soma_last_status(model->context) : SOMA_INVALID;
+    }
+    return SOMA_OK;
+}
+
+soma_status soma_model_call(soma_model *model, soma_symbol *const *xs, int n, soma_symbol **ys) {
+    RETURN_IF(NULL, !model || !xs || !ys, SOMA_INVALID, "[model] no model, symbols or place for the results given");
+    RETURN_IF(model->context, n != model->n_inputs, SOMA_INVALID, "[model] called on %d symbols, it has %d inputs", n,
+              model->n_inputs);
+    for (int i = 0; i < n; i++)
+        RETURN_IF(model->context, !xs[i], SOMA_INVALID, "[model] called on nothing");
+    const size_t bytes = (size_t)model->n_values * sizeof(soma_symbol *);
+    soma_symbol **values = mem_zalloc(model->context, bytes);
+    if (!values) return SOMA_NO_MEMORY;
+    for (int i = 0; i < n; i++)
+        values[model->inputs[i]] = xs[i];
+    const soma_status status = call_layers(model, values);
+    for (int i = 0; status == SOMA_OK && i < model->n_outputs; i++)
+        ys[i] = values[model->outputs[i]];
+    mem_free(model->context, values, bytes);
+    return status;
 }
 
 /* ---- from symbols to calls ---- */
