@@ -1,6 +1,7 @@
 /* Networks that branch and join: a configuration's layers that say what goes in.
  * Rests on recipe.h and on the library's symbols. A layer's `inputs` name the layers before it whose results it takes;
- * without, that is the one just before. `call` takes a named layer once more, with the same weights.
+ * without, that is the one just before. `call` takes a named layer once more, with the same weights; `sequential` is a
+ * network within the network, which is called and taken once more likewise.
  * A mistake is found where it stands, since each layer is called as soon as it is read. */
 #include <math.h>
 #include <string.h>
@@ -13,6 +14,7 @@ typedef struct result {
     const config_node *node;
     soma_symbol *symbol;
     soma_layer *layer;
+    soma_model *model; /* of `sequential`, in place of a layer */
     bool used;
 } result;
 
@@ -52,7 +54,7 @@ static bool is_class(const config_node *node, const char *name) {
 
 bool recipe_is_graph(const config_node *layers) {
     for (const config_node *node = layers->first; node; node = node->next) {
-        if (is_class(node, "call") || option_of(node, "inputs")) return true;
+        if (is_class(node, "call") || is_class(node, "sequential") || option_of(node, "inputs")) return true;
     }
     return false;
 }
@@ -184,17 +186,28 @@ static int add_samples(graph *g, const config_node *first, const data_source *tr
 
 /* ---- the layers ---- */
 
-/* A layer that `call` names. */
-static int find_layer(graph *g, const config_node *node, soma_layer **out) {
+/* The layer or network that `call` names. */
+static int find_called(graph *g, const config_node *node, result *one) {
     const config_node *word = option_of(node, "layer");
     if (!word || word->kind != CONFIG_WORD)
         return complain(g, node, "call names a layer above: {call: {layer: NAME, inputs: NAME}}");
     for (int i = 1; i < g->n; i++) {
         if (!g->results[i].name || strcmp(g->results[i].name, word->word) != 0) continue;
-        *out = g->results[i].layer;
+        one->layer = g->results[i].layer;
+        one->model = g->results[i].model;
         return EXIT_DONE;
     }
     return complain(g, word, cli_text(g->c, "call: no layer above is called '%s'", word->word));
+}
+
+/* A network's layers, as a list or as an option beside its name. */
+static soma_model *inner_network(graph *g, const config_node *node) {
+    cli *c = g->c;
+    const config_node *options;
+    (void)class_of(node, &options);
+    if (options && options->kind == CONFIG_LIST)
+        return soma_model_from_json(c->context, cli_text(c, "{\"layers\": %s}", config_to_json(c, options)));
+    return soma_model_from_json(c->context, options ? config_to_json(c, without(c, options, "inputs", 0)) : "{}");
 }
 
 static int check_call(graph *g, const config_node *node) {
@@ -224,14 +237,17 @@ static int add_layer(graph *g, const config_node *node) {
     int n, code = find_inputs(g, node, &inputs, &n);
     const bool again = is_class(node, "call");
     if (code == EXIT_DONE && again) code = node->kind == CONFIG_MAP ? check_call(g, node) : EXIT_DONE;
-    if (code == EXIT_DONE && again) code = find_layer(g, node, &one->layer);
+    if (code == EXIT_DONE && again) code = find_called(g, node, one);
     if (code != EXIT_DONE) return code;
-    if (!again) one->layer = soma_layer_from_json(c->context, config_to_json(c, without(c, node, "inputs", 1)));
-    if (!one->layer) return recipe_refuse(c, g->r, node);
-    one->symbol = soma_call_many(one->layer, inputs, n); /* which destroys a layer that it could not call at first */
-    if (!one->symbol) return recipe_refuse(c, g->r, node);
-    g->n++;
-    return EXIT_DONE;
+    if (!again && is_class(node, "sequential")) one->model = inner_network(g, node);
+    if (!again && !is_class(node, "sequential"))
+        one->layer = soma_layer_from_json(c->context, config_to_json(c, without(c, node, "inputs", 1)));
+    if (!one->layer && !one->model) return recipe_refuse(c, g->r, node);
+    g->n++; /* to be dropped if it can't be called; */
+    if (one->layer) one->symbol = soma_call_many(one->layer, inputs, n);
+    if (one->layer && !one->symbol) g->n--; /* a layer that was never called is gone then */
+    if (one->model && soma_model_call(one->model, inputs, n, &one->symbol) != SOMA_OK) one->symbol = NULL;
+    return one->symbol ? EXIT_DONE : recipe_refuse(c, g->r, node);
 }
 
 static int read_layers(graph *g, const data_source *train) {
@@ -254,6 +270,16 @@ static int read_layers(graph *g, const data_source *train) {
     return code;
 }
 
+/* Each network within the network, whose layers are that one's now. */
+static void drop_networks(const graph *g) {
+    for (int i = 0; i < g->n; i++) {
+        bool seen = false;
+        for (int j = 0; j < i; j++)
+            seen = seen || g->results[j].model == g->results[i].model;
+        if (!seen) soma_model_destroy(g->results[i].model);
+    }
+}
+
 /* Layers that no model took; one that is called several times is there once. */
 static void drop_layers(graph *g) {
     for (int i = 0; i < g->n; i++) {
@@ -270,8 +296,10 @@ int recipe_build_graph(cli *c, const recipe *r, const data_source *train, soma_m
     const int code = read_layers(&g, train);
     if (code != EXIT_DONE) {
         drop_layers(&g);
+        drop_networks(&g);
         return code;
     }
     *out = soma_model_create(&g.results[0].symbol, 1, &g.results[g.n - 1].symbol, 1);
+    drop_networks(&g);
     return *out ? EXIT_DONE : recipe_refuse(c, r, r->layers);
 }

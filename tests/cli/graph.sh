@@ -23,6 +23,15 @@ config "dataset: tiny" "layers:" "  - {flatten: {inputs: input, name: a}}" "  - 
     "  - {class_name: Dense, config: {units: 3, activation: softmax, inputs: b}}" "epochs: 2"
 soma train net.yaml --quiet --output chain.soma | cmp - said && echo "the same chain"
 
+# a network within the network, taken twice; a list is enough where it needs no name
+inner=("dataset: tiny" "layers:" "  - flatten" "  - sequential: {name: encoder, layers: [{dense: {units: 16, activation: tanh}}, {dropout: 0.25}, {dense: 16}]}"
+    "  - call: {layer: encoder, inputs: encoder, name: again}" "  - add: {inputs: [encoder, again]}"
+    "  - sequential: [{dense: {units: 4, activation: tanh}}, {dense: {units: 3, activation: softmax}}]" "epochs: 2" "seed: 1" "output: inner.soma")
+config "${inner[@]}"
+run soma summary net.yaml
+soma train net.yaml --quiet | tail -n 1
+soma summary inner.soma | grep -c '(Dense)'
+
 mistake() { # line, its new text
     local lines=("${good[@]}")
     lines[$1]=$2
@@ -46,3 +55,9 @@ mistake 7 "  - call: {layer: head, inputs: rows, nam: second}"
 mistake 8 "  - add: {inputs: [head]}"
 mistake 8 "  - add: {inputs: [head, again]}"
 mistake 8 "  - dense: {units: 3, inputs: head}"
+good=("${inner[@]}")
+mistake 3 "  - sequential: {name: encoder, layers: [{dense: {units: 16, activation: tahn}}]}"
+mistake 3 "  - sequential: {name: encoder, layers: []}"
+mistake 3 "  - sequential: {name: encoder, layer: [{dense: 16}]}"
+mistake 3 "  - sequential: {name: encoder, layers: [{conv_2d: {filters: 2, kernel_size: 3}}]}"
+mistake 4 "  - call: {layer: decoder, inputs: encoder, name: again}"
