@@ -352,7 +352,7 @@ static bool place_reduce(build *b, const soma_tensor *t) {
         if (i < end) run *= x->shape[i];
         if (i >= end && x->shape[i] != 1) trailing = false;
     }
-    bool row = trailing && reduces_in_row(run, run > 0 ? shape_size(x->rank, x->shape) / run : 0);
+    bool row = trailing && run > 0 && run <= REDUCE_LONG_ROW;
     if (index && !row) return place_kernel(b, t); /* long rows of positions */
     int g = from.n == 1 ? from.groups[0] : -1;
     if (g >= 0 && row && joins_contraction(b, g, t, run, &from)) return join(b, g, t, true);

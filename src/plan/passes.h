@@ -112,11 +112,9 @@ typedef struct layout {
 } layout;
 
 enum { CHAIN_MAX = 64 };
-/* Elements of a row that may be reduced within a row program. */
-enum { REDUCE_ROW_LIMIT = 4096, REDUCE_LONG_ROW = 65536 /* where there are LONG_ROWS of them */, LONG_ROWS = 16 };
-static inline bool reduces_in_row(int64_t run, int64_t rows) {
-    return run > 0 && (run <= REDUCE_ROW_LIMIT || (run <= REDUCE_LONG_ROW && rows >= LONG_ROWS));
-}
+/* Elements of a row that may be reduced within a row program, whatever the number of rows: a row's sum depends on it.
+ */
+enum { REDUCE_ROW_LIMIT = 4096 /* in an epilogue */, REDUCE_LONG_ROW = 65536 };
 /* Views from a source outwards: views[n-1] is next to the source, views[0] the outermost. */
 typedef struct chain {
     const soma_tensor *source;
