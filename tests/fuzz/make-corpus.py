@@ -52,6 +52,7 @@ CORPUS = {
         "floats": npy(describe(), bytes(8)),
         "big": npy(describe("'>i2'", shape="(2, 1)"), bytes(4)),
         "scalar": npy(describe("'|u1'", shape="()"), b"x"),
+        "unsigned": npy(describe("'>u4'", shape="(9, 2)"), b"\xff" * 72),
         "fortran": npy(describe("'<i8'", "True", "(2, 3)"), bytes(48)),
         "version2": npy(describe("'|b1'"), bytes(2), 2),
         "version3": npy(describe(), bytes(8), 3),
