@@ -115,7 +115,7 @@ static void slices_share_and_outlive(void **state) {
 static bool range_of(soma_dtype dtype, int64_t n, const void *labels, int64_t *min, int64_t *max) {
     soma_dataset *d = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_U8, SOMA_DIMS(n), xs},
                                                (soma_array_data){dtype, SOMA_DIMS(n), labels}, true);
-    const bool ok = dataset_label_range(d, min, max);
+    const bool ok = dataset_label_range(d, 0, min, max);
     soma_dataset_destroy(d);
     return ok;
 }
@@ -152,8 +152,8 @@ static int64_t collect(batches *b, int64_t size, int32_t *labels) {
         assert_true(next.count == size || b->next == batches_count(b));
         for (int64_t i = 0; i < next.count; i++) {
             const int64_t row = next.order ? next.order[i] : i;
-            labels[n + i] = ((const int32_t *)next.y)[row];
-            assert_memory_equal((const uint8_t *)next.x + row * ROW, xs[labels[n + i] - 1000], ROW);
+            labels[n + i] = ((const int32_t *)batch_array(&next, 1))[row];
+            assert_memory_equal((const uint8_t *)batch_array(&next, 0) + row * ROW, xs[labels[n + i] - 1000], ROW);
         }
         n += next.count;
     }
@@ -168,10 +168,10 @@ static void batches_in_order_are_not_copied(void **state) {
     assert_int_equal(batches_count(&b), 11);
     batch_rows next;
     assert_true(batches_next(&b, &next));
-    assert_ptr_equal(next.x, xs[0]);
+    assert_ptr_equal(batch_array(&next, 0), xs[0]);
     assert_true(batches_next(&b, &next));
-    assert_ptr_equal(next.x, xs[10]);
-    assert_ptr_equal(next.y, &ys[10]);
+    assert_ptr_equal(batch_array(&next, 0), xs[10]);
+    assert_ptr_equal(batch_array(&next, 1), &ys[10]);
     assert_null(next.order);
     assert_int_equal(next.count, 10);
     batches_epoch(&b, 1);
@@ -274,8 +274,8 @@ static void odd_datasets_make_batches(void **state) {
     for (int shuffle = 0; shuffle < 2; shuffle++) { /* no labels */
         assert_int_equal(batches_init(&b, d, 64, shuffle, 0), SOMA_OK);
         assert_true(batches_next(&b, &next));
-        assert_non_null(next.x);
-        assert_null(next.y);
+        assert_non_null(batch_array(&next, 0));
+        assert_int_equal(b.n, 1);
         batches_deinit(&b);
     }
     soma_dataset_destroy(d);

@@ -1,4 +1,5 @@
-/* Datasets: samples and what they should give, as two arrays whose first axis counts samples.
+/* Datasets: samples and what they should give, as arrays whose first axis counts samples: one of each, or several for
+ * models of several inputs or outputs.
  * Elements keep the dtype they have in the file (pixels stay uint8): conversion and scaling belong to the model, where
  * they fuse with the first layer and are saved with it. */
 #ifndef SOMA_DATA_H
@@ -40,6 +41,12 @@ SOMA_API soma_dataset *soma_idx_open(soma_context *context, const char *images_p
 SOMA_API soma_dataset *soma_dataset_from_arrays(soma_context *context, soma_array_data x, soma_array_data y,
                                                 bool borrow);
 
+/** A dataset of several inputs and several labels a sample, in the order of a model's inputs and outputs (Keras:
+ *  fit([a, b], [y, z])). n_y 0: samples alone. borrow and errors: as above; names in errors: x[1], y[0]. */
+SOMA_API soma_dataset *soma_dataset_from_lists(soma_context *context, const soma_array_data *x, int n_x,
+                                               const soma_array_data *y, int n_y, bool borrow);
+enum { SOMA_MAX_ARRAYS = 8 }; /**< inputs of a sample; outputs of a sample */
+
 /** Samples start to stop (exclusive), as Python slices: negative counts from the end, bounds clamp; SOMA_END for the
  * end. Shares the elements; each of the two is destroyed for itself, in any order. */
 SOMA_API soma_dataset *soma_dataset_slice(const soma_dataset *dataset, int64_t start, int64_t stop);
@@ -53,6 +60,12 @@ SOMA_API int64_t soma_dataset_samples(const soma_dataset *dataset); /**< how man
 /** The arrays, borrowed: valid as long as the dataset. y.data is NULL where there are no labels. */
 SOMA_API soma_array_data soma_dataset_x(const soma_dataset *dataset);
 SOMA_API soma_array_data soma_dataset_y(const soma_dataset *dataset);
+/** How many inputs and outputs a sample has, and the array of each; x and y above are the first ones. .data is NULL
+ *  where there is no i-th. */
+SOMA_API int soma_dataset_inputs(const soma_dataset *dataset);
+SOMA_API int soma_dataset_outputs(const soma_dataset *dataset);
+SOMA_API soma_array_data soma_dataset_input(const soma_dataset *dataset, int i);
+SOMA_API soma_array_data soma_dataset_output(const soma_dataset *dataset, int i);
 SOMA_API soma_context *soma_dataset_context(const soma_dataset *dataset);
 
 /** What the labels 0, 1, ... n-1 mean, copied; replaces earlier names. Slices made later have them too. */

@@ -4,6 +4,7 @@
 #ifndef SOMA_TRAIN_H
 #define SOMA_TRAIN_H
 
+#include <soma/data.h>
 #include <soma/metrics.h>
 #include <soma/nn.h>
 #include <soma/plan.h>
@@ -11,8 +12,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct soma_dataset soma_dataset; /* data.h */
 
 enum { SOMA_MAX_METRICS = 32, SOMA_MAX_CALLBACKS = 8 };
 
@@ -26,26 +25,45 @@ typedef struct soma_objective {
     soma_tensor *y_pred; /* the model's output for x */
     soma_tensor *step;   /* training steps done, rank 0 int64: for soma_pass and random numbers */
     bool training;       /* else measured only */
+    /* The same of models of several inputs or outputs: one tensor each, of which those above are the first. */
+    soma_tensor *const *inputs, *const *labels, *const *outputs;
 } soma_objective;
 /** What is minimized, a value per sample or one, where labels and output alone can't say it: a penalty on gradients,
  *  the model called again on other samples (soma_model_forward). fit does the rest. Keras: compute_loss. */
 typedef soma_tensor *soma_objective_fn(const soma_objective *objective);
 
-typedef struct soma_compile_options {
-    soma_optimizer *optimizer; /* default soma_rmsprop(); taken over, also after an error */
+enum { SOMA_MAX_OUTPUT_METRICS = 8 };
+
+/** Loss and metrics of one output, of a model that has several. No loss: this output is measured, not trained. */
+typedef struct soma_output_options {
     soma_loss_fn *loss;
-    soma_loss loss_with;                      /* instead: a loss with numbers, soma_huber_loss(0.5) */
-    soma_objective_fn *objective;             /* or a function of the whole step */
+    soma_loss loss_with;
+    double loss_weight; /* 1: what its mean counts in the sum that is minimized (Keras: loss_weights) */
+    soma_loss_fn *metrics[SOMA_MAX_OUTPUT_METRICS];
+    soma_finish_fn *finish[SOMA_MAX_OUTPUT_METRICS];
+    soma_metric metrics_with[SOMA_MAX_OUTPUT_METRICS];
+} soma_output_options;
+
+typedef struct soma_compile_options {
+    soma_optimizer *optimizer;    /* default soma_rmsprop(); taken over, also after an error */
+    soma_loss_fn *loss;           /* where there are several outputs: of each of them, and so are the metrics */
+    soma_loss loss_with;          /* instead: a loss with numbers, soma_huber_loss(0.5) */
+    soma_objective_fn *objective; /* or a function of the whole step */
     soma_loss_fn *metrics[SOMA_MAX_METRICS];  /* {soma_accuracy} */
     soma_finish_fn *finish[SOMA_MAX_METRICS]; /* for metrics of your own that give statistics */
     soma_metric
         metrics_with[SOMA_MAX_METRICS]; /* after them: metrics with numbers, {soma_precision_metric(0.7, -1, 0)} */
+    /* instead of loss and metrics, in the order of the model's outputs: {{soma_binary_crossentropy}, {soma_mae}} */
+    soma_output_options outputs[SOMA_MAX_ARRAYS];
 } soma_compile_options;
-/** What fit minimizes, by which steps, and what it shows: soma_compile(net, .loss = soma_mean_squared_error). */
+/** What fit minimizes, by which steps, and what it shows: soma_compile(net, .loss = soma_mean_squared_error).
+ *  Of a model with several outputs fit minimizes the weighted sum of their losses, and shows them first: the output of
+ *  a layer "age" has "age_loss", and its metrics are "age_mean_absolute_error" and so on, as in Keras. */
 #define soma_compile(model, ...) soma_model_compile(model, &(soma_compile_options){__VA_ARGS__})
 SOMA_API soma_status soma_model_compile(soma_model *model, const soma_compile_options *options);
 /** The same by names: {"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"]}; an optimizer with options is
- *  {"adam": {"learning_rate": 0.01}}, a loss or a metric with numbers {"precision": {"class_id": 2}}. */
+ *  {"adam": {"learning_rate": 0.01}}, a loss or a metric with numbers {"precision": {"class_id": 2}}. Several outputs:
+ *  {"outputs": [{"loss": "mse", "loss_weight": 0.5, "metrics": ["mae"]}, {"loss": "binary_crossentropy"}]}. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_model_compile_json(soma_model *model, const char *json);
 
 /* ---- fit ---- */
@@ -218,12 +236,18 @@ typedef struct soma_predict_options {
 /** The outputs for all samples, (samples, ...): soma_print(soma_predict(net, test)). NULL after an error. */
 #define soma_predict(model, ...) soma_model_predict(model, &(soma_predict_options){.data = __VA_ARGS__})
 SOMA_API soma_tensor *soma_model_predict(soma_model *model, const soma_predict_options *options);
+/** The same of every output, of a model that has several: a tensor each into outputs, in their order. */
+SOMA_API SOMA_MUST_CHECK soma_status soma_model_predict_all(soma_model *model, const soma_predict_options *options,
+                                                            soma_tensor **outputs);
 
 /* ---- batch by batch ---- */
 
 /** One training step, or one measurement, on tensors that have their elements (soma_array, soma_array_view). */
 SOMA_API soma_scores soma_train_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y);
 SOMA_API soma_scores soma_test_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y);
+/** The same on all samples of a dataset as one batch, for models of several inputs or outputs. */
+SOMA_API soma_scores soma_train_on_dataset(soma_model *model, soma_dataset *batch);
+SOMA_API soma_scores soma_test_on_dataset(soma_model *model, soma_dataset *batch);
 /** Outputs for n samples that lie one after the other at x, into out: n times the output's elements, float32 (or
  *  float64 for a float64 model). Allocates nothing once it has seen this n and dtype. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_predict_on_batch(soma_model *model, int64_t n, soma_dtype dtype,

@@ -20,10 +20,11 @@ soma_status batches_init(batches *b, const soma_dataset *dataset, int64_t batch_
     if (samples == 0) b->size = 1;
     b->shuffle = shuffle;
     b->seed = seed;
-    b->x_row = dataset_x_bytes(dataset);
-    b->y_row = dataset_y_bytes(dataset);
-    b->x = soma_dataset_x(dataset).data;
-    b->y = soma_dataset_y(dataset).data;
+    b->n = dataset_arrays(dataset, true);
+    for (int i = 0; i < b->n; i++) {
+        b->sample_bytes[i] = dataset_sample_bytes(dataset, i);
+        b->arrays[i] = dataset_array(dataset, i).data;
+    }
     if (shuffle) {
         b->order = mem_alloc(context, (size_t)samples * sizeof *b->order);
         if (!b->order) return SOMA_NO_MEMORY;
@@ -56,12 +57,9 @@ bool batches_next(batches *b, batch_rows *next) {
     if (b->next >= batches_count(b)) return false;
     const int64_t first = b->next * b->size, left = b->samples - first;
     b->next++;
-    *next = (batch_rows){.x = b->x, .y = b->y, .count = left < b->size ? left : b->size};
-    if (b->shuffle) {
-        next->order = b->order + first;
-    } else {
-        next->x = b->x + (size_t)first * b->x_row;
-        if (b->y) next->y = b->y + (size_t)first * b->y_row;
-    }
+    *next = (batch_rows){.of = b,
+                         .order = b->shuffle ? b->order + first : NULL,
+                         .first = first,
+                         .count = left < b->size ? left : b->size};
     return true;
 }

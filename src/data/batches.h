@@ -16,18 +16,24 @@ typedef struct batches {
     int64_t epoch, next;   /* next: number of the batch batches_next gives */
     bool shuffle;
     uint64_t seed;
-    int64_t *order;      /* samples in the order of this epoch; NULL without shuffle */
-    size_t x_row, y_row; /* bytes of a sample */
-    const char *x, *y;   /* the dataset's elements */
+    int64_t *order; /* samples in the order of this epoch; NULL without shuffle */
+    int n;          /* arrays: inputs, then labels */
+    size_t sample_bytes[2 * SOMA_MAX_ARRAYS];
+    const char *arrays[2 * SOMA_MAX_ARRAYS]; /* the dataset's elements */
 } batches;
 
-/* The samples of one batch: count rows from x and y on, or, when order is given, the rows order[0..count-1] of them.
- * y is NULL without labels. Valid until the next epoch begins. */
+/* The samples of one batch: count rows of each array from first on, or, when order is given, the rows order[0],
+ * order[1], ... of the whole. Valid until the next epoch begins. */
 typedef struct batch_rows {
-    const void *x, *y;
+    const batches *of;
     const int64_t *order;
-    int64_t count;
+    int64_t first, count;
 } batch_rows;
+/* Where the rows of an array begin; with an order that is the array's begin. */
+static inline const void *batch_array(const batch_rows *rows, int i) {
+    const size_t first = rows->order ? 0 : (size_t)rows->first;
+    return rows->of->arrays[i] + first * rows->of->sample_bytes[i];
+}
 
 /* The first epoch is 0 and begins at once. batch_size >= 1. The last batch of an epoch may be smaller. */
 SOMA_MUST_CHECK soma_status batches_init(batches *b, const soma_dataset *dataset, int64_t batch_size, bool shuffle,

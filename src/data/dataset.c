@@ -5,17 +5,20 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/context_internal.h"
 #include "base/error.h"
 #include "base/memory.h"
 
+/* What samples are made of, then what they should give. */
 typedef struct storage {
     soma_context *context;
     atomic_int users;
     bool borrowed;
-    elements x, y;
+    int n_x, n; /* inputs, arrays in all */
+    elements arrays[];
 } storage;
 
 /* Names are shared by slices, but replaced as a whole. */
@@ -31,7 +34,7 @@ struct soma_dataset {
     storage *storage;
     class_names *classes; /* may be NULL */
     int64_t start, samples;
-    int64_t x_shape[SOMA_MAX_RANK], y_shape[SOMA_MAX_RANK]; /* of the window */
+    int64_t shapes[][SOMA_MAX_RANK]; /* of the window of each array */
 };
 
 /* ---- making and unmaking ---- */
@@ -40,18 +43,24 @@ static void release_classes(class_names *c) {
     if (c && atomic_fetch_sub(&c->users, 1) == 1) mem_free(c->context, c, c->bytes);
 }
 
+static size_t storage_bytes(int n) {
+    return sizeof(storage) + (size_t)n * sizeof(elements);
+}
+
+static size_t window_bytes(int n) {
+    return sizeof(soma_dataset) + (size_t)n * sizeof(int64_t[SOMA_MAX_RANK]);
+}
+
 static void release_storage(storage *s) {
     if (!s || atomic_fetch_sub(&s->users, 1) != 1) return;
-    if (!s->borrowed) {
-        elements_free(&s->x);
-        elements_free(&s->y);
-    }
-    mem_free(s->context, s, sizeof *s);
+    for (int i = 0; i < s->n && !s->borrowed; i++)
+        elements_free(&s->arrays[i]);
+    mem_free(s->context, s, storage_bytes(s->n));
 }
 
 /* A window over storage and classes, which it counts itself a user of. */
 static soma_dataset *window_create(storage *s, class_names *classes, int64_t start, int64_t samples) {
-    soma_dataset *d = mem_zalloc(s->context, sizeof *d);
+    soma_dataset *d = mem_zalloc(s->context, window_bytes(s->n));
     if (!d) return NULL;
     atomic_fetch_add(&s->users, 1);
     if (classes) atomic_fetch_add(&classes->users, 1);
@@ -59,74 +68,113 @@ static soma_dataset *window_create(storage *s, class_names *classes, int64_t sta
     d->classes = classes;
     d->start = start;
     d->samples = samples;
-    memcpy(d->x_shape, s->x.shape, sizeof d->x_shape);
-    memcpy(d->y_shape, s->y.shape, sizeof d->y_shape);
-    d->x_shape[0] = samples;
-    if (s->y.data) d->y_shape[0] = samples;
+    for (int i = 0; i < s->n; i++) {
+        memcpy(d->shapes[i], s->arrays[i].shape, sizeof d->shapes[i]);
+        d->shapes[i][0] = samples;
+    }
     return d;
 }
 
-static soma_status check(soma_context *context, const char *what, const elements *x, const elements *y) {
-    RETURN_IF(context, !x->data, SOMA_INVALID, "[dataset] %s: x has no data", what);
-    RETURN_IF(context, x->rank < 1, SOMA_SHAPE, "[dataset] %s: x has no axes, the first must count samples", what);
-    RETURN_IF(context, y->data && y->rank < 1, SOMA_SHAPE, "[dataset] %s: y has no axes, the first must count samples",
-              what);
-    RETURN_IF(context, y->data && x->shape[0] != y->shape[0], SOMA_SHAPE,
-              "[dataset] %s: x has %lld samples, y has %lld", what, (long long)x->shape[0], (long long)y->shape[0]);
+/* Its window owns it then; without a window it stays the caller's. */
+static storage *storage_create(soma_context *context, int n_x, int n_y, bool borrowed) {
+    storage *s = mem_zalloc(context, storage_bytes(n_x + n_y));
+    if (!s) return NULL;
+    *s = (storage){.context = context, .borrowed = borrowed, .n_x = n_x, .n = n_x + n_y};
+    for (int i = 0; i < s->n; i++)
+        s->arrays[i].context = context;
+    return s;
+}
+
+/* "x", "y"; "x[1]" where there are several. */
+static const char *array_name(const storage *s, int i, char name[16]) {
+    const int n = i < s->n_x ? s->n_x : s->n - s->n_x, k = i < s->n_x ? i : i - s->n_x;
+    if (n == 1)
+        (void)snprintf(name, 16, "%c", i < s->n_x ? 'x' : 'y');
+    else
+        (void)snprintf(name, 16, "%c[%d]", i < s->n_x ? 'x' : 'y', k);
+    return name;
+}
+
+static soma_status check(const storage *s, const char *what) {
+    char name[16], first[16];
+    for (int i = 0; i < s->n; i++) {
+        const elements *e = &s->arrays[i];
+        array_name(s, i, name);
+        RETURN_IF(s->context, !e->data, SOMA_INVALID, "[dataset] %s: %s has no data", what, name);
+        RETURN_IF(s->context, e->rank < 1, SOMA_SHAPE, "[dataset] %s: %s has no axes, the first must count samples",
+                  what, name);
+        RETURN_IF(s->context, e->shape[0] != s->arrays[0].shape[0], SOMA_SHAPE,
+                  "[dataset] %s: %s has %lld samples, %s has %lld", what, array_name(s, 0, first),
+                  (long long)s->arrays[0].shape[0], name, (long long)e->shape[0]);
+    }
     return SOMA_OK;
 }
 
-static soma_dataset *create(soma_context *context, const elements *x, const elements *y, bool borrowed) {
-    storage *s = mem_zalloc(context, sizeof *s);
-    if (!s) return NULL;
-    *s = (storage){.context = context, .borrowed = borrowed, .x = *x, .y = *y};
-    soma_dataset *d = window_create(s, NULL, 0, x->shape[0]);
-    if (!d) mem_free(context, s, sizeof *s);
-    return d;
-}
-
-soma_dataset *dataset_adopt(soma_context *context, const char *what, elements *x, elements *y) {
-    soma_dataset *d = check(context, what, x, y) == SOMA_OK ? create(context, x, y, false) : NULL;
+/* The window over all of it; NULL, and all of it gone, where that can't be. */
+static soma_dataset *open_window(storage *s, const char *what) {
+    soma_dataset *d = check(s, what) == SOMA_OK ? window_create(s, NULL, 0, s->arrays[0].shape[0]) : NULL;
     if (d) return d;
-    elements_free(x);
-    elements_free(y);
+    atomic_store(&s->users, 1);
+    release_storage(s);
     return NULL;
 }
 
-/* Describes the caller's array; copies it unless borrowed. */
-static soma_status take(soma_context *context, const char *what, soma_array_data from, bool borrow, elements *out) {
-    *out = (elements){.context = context, .dtype = from.dtype, .rank = from.rank};
-    if (!from.data) return SOMA_OK;
-    RETURN_IF(context, from.rank < 0 || from.rank > SOMA_MAX_RANK, SOMA_SHAPE,
-              "[dataset] %s: rank %d: expected 1 to %d", what, from.rank, SOMA_MAX_RANK);
-    RETURN_IF(context, (unsigned)from.dtype >= SOMA_DTYPE_COUNT, SOMA_DTYPE, "[dataset] %s: dtype %d is not known",
-              what, (int)from.dtype);
-    for (int i = 0; i < from.rank; i++) {
-        RETURN_IF(context, from.shape[i] < 0, SOMA_SHAPE, "[dataset] %s: extent %d is %lld", what, i,
-                  (long long)from.shape[i]);
-        out->shape[i] = from.shape[i];
+soma_dataset *dataset_adopt(soma_context *context, const char *what, elements *x, elements *y) {
+    storage *s = storage_create(context, 1, y->data ? 1 : 0, false);
+    if (!s) {
+        elements_free(x);
+        elements_free(y);
+        return NULL;
     }
-    TRY(elements_measure(out, what, UINT64_MAX));
-    if (borrow) {
-        out->data = (void *)(uintptr_t)from.data;
+    s->arrays[0] = *x;
+    if (y->data) s->arrays[1] = *y;
+    return open_window(s, what);
+}
+
+/* Describes the caller's array; copies it unless borrowed. */
+static soma_status take(const storage *s, int i, const soma_array_data *from, elements *out) {
+    char name[16];
+    array_name(s, i, name);
+    out->dtype = from->dtype;
+    out->rank = from->rank;
+    if (!from->data) return SOMA_OK;
+    RETURN_IF(s->context, from->rank < 0 || from->rank > SOMA_MAX_RANK, SOMA_SHAPE,
+              "[dataset] %s: rank %d: expected 1 to %d", name, from->rank, SOMA_MAX_RANK);
+    RETURN_IF(s->context, (unsigned)from->dtype >= SOMA_DTYPE_COUNT, SOMA_DTYPE, "[dataset] %s: dtype %d is not known",
+              name, (int)from->dtype);
+    for (int axis = 0; axis < from->rank; axis++) {
+        RETURN_IF(s->context, from->shape[axis] < 0, SOMA_SHAPE, "[dataset] %s: extent %d is %lld", name, axis,
+                  (long long)from->shape[axis]);
+        out->shape[axis] = from->shape[axis];
+    }
+    TRY(elements_measure(out, name, UINT64_MAX));
+    if (s->borrowed) {
+        out->data = (void *)(uintptr_t)from->data;
         return SOMA_OK;
     }
     TRY(elements_alloc(out));
-    if (out->bytes) memcpy(out->data, from.data, out->bytes);
+    if (out->bytes) memcpy(out->data, from->data, out->bytes);
     return SOMA_OK;
 }
 
+soma_dataset *soma_dataset_from_lists(soma_context *context, const soma_array_data *x, int n_x,
+                                      const soma_array_data *y, int n_y, bool borrow) {
+    RETURN_NULL_IF(context, n_x < 1 || n_y < 0 || n_x > SOMA_MAX_ARRAYS || n_y > SOMA_MAX_ARRAYS, SOMA_INVALID,
+                   "[dataset] %d inputs and %d outputs a sample: expected 1 to %d and 0 to %d", n_x, n_y,
+                   SOMA_MAX_ARRAYS, SOMA_MAX_ARRAYS);
+    storage *s = storage_create(context, n_x, n_y, borrow);
+    if (!s) return NULL;
+    soma_status status = SOMA_OK;
+    for (int i = 0; i < s->n && status == SOMA_OK; i++)
+        status = take(s, i, i < n_x ? &x[i] : &y[i - n_x], &s->arrays[i]);
+    if (status == SOMA_OK) return open_window(s, "from_arrays");
+    atomic_store(&s->users, 1);
+    release_storage(s);
+    return NULL;
+}
+
 soma_dataset *soma_dataset_from_arrays(soma_context *context, soma_array_data x, soma_array_data y, bool borrow) {
-    elements ex, ey = {.context = context};
-    soma_status status = take(context, "x", x, borrow, &ex);
-    if (status == SOMA_OK) status = take(context, "y", y, borrow, &ey);
-    if (status == SOMA_OK) status = check(context, "from_arrays", &ex, &ey);
-    soma_dataset *d = status == SOMA_OK ? create(context, &ex, &ey, borrow) : NULL;
-    if (!d && !borrow) {
-        elements_free(&ex);
-        elements_free(&ey);
-    }
-    return d;
+    return soma_dataset_from_lists(context, &x, 1, &y, y.data ? 1 : 0, borrow);
 }
 
 static int64_t clamp(int64_t i, int64_t n) {
@@ -143,9 +191,10 @@ soma_dataset *soma_dataset_slice(const soma_dataset *d, int64_t start, int64_t s
 void soma_dataset_destroy(soma_dataset *d) {
     if (!d) return;
     soma_context *context = d->storage->context;
+    const int n = d->storage->n;
     release_classes(d->classes);
     release_storage(d->storage);
-    mem_free(context, d, sizeof *d);
+    mem_free(context, d, window_bytes(n));
 }
 
 /* ---- looking ---- */
@@ -165,28 +214,44 @@ static size_t sample_bytes(const elements *e) {
     return bytes;
 }
 
-size_t dataset_x_bytes(const soma_dataset *d) {
-    return sample_bytes(&d->storage->x);
+int dataset_arrays(const soma_dataset *d, bool labels) {
+    return labels ? d->storage->n : d->storage->n_x;
 }
 
-size_t dataset_y_bytes(const soma_dataset *d) {
-    return sample_bytes(&d->storage->y);
+size_t dataset_sample_bytes(const soma_dataset *d, int i) {
+    return sample_bytes(&d->storage->arrays[i]);
 }
 
-static soma_array_data window_of(const soma_dataset *d, const elements *e, const int64_t *shape) {
-    const char *data = e->data;
+soma_array_data dataset_array(const soma_dataset *d, int i) {
+    const elements *e = &d->storage->arrays[i];
     return (soma_array_data){.dtype = e->dtype,
                              .rank = e->rank,
-                             .shape = shape,
-                             .data = data ? data + (size_t)d->start * sample_bytes(e) : NULL};
+                             .shape = d->shapes[i],
+                             .data = (const char *)e->data + (size_t)d->start * sample_bytes(e)};
+}
+
+int soma_dataset_inputs(const soma_dataset *d) {
+    return d ? d->storage->n_x : 0;
+}
+
+int soma_dataset_outputs(const soma_dataset *d) {
+    return d ? d->storage->n - d->storage->n_x : 0;
+}
+
+soma_array_data soma_dataset_input(const soma_dataset *d, int i) {
+    return i >= 0 && i < soma_dataset_inputs(d) ? dataset_array(d, i) : (soma_array_data){0};
+}
+
+soma_array_data soma_dataset_output(const soma_dataset *d, int i) {
+    return i >= 0 && i < soma_dataset_outputs(d) ? dataset_array(d, d->storage->n_x + i) : (soma_array_data){0};
 }
 
 soma_array_data soma_dataset_x(const soma_dataset *d) {
-    return d ? window_of(d, &d->storage->x, d->x_shape) : (soma_array_data){0};
+    return soma_dataset_input(d, 0);
 }
 
 soma_array_data soma_dataset_y(const soma_dataset *d) {
-    return d ? window_of(d, &d->storage->y, d->y_shape) : (soma_array_data){0};
+    return soma_dataset_output(d, 0);
 }
 
 /* ---- labels ---- */
@@ -225,13 +290,14 @@ static bool label_at(const soma_array_data *y, int64_t i, int64_t *out) {
     return true;
 }
 
-bool dataset_label_range(const soma_dataset *d, int64_t *min, int64_t *max) {
-    const soma_array_data y = soma_dataset_y(d);
+bool dataset_label_range(const soma_dataset *d, int output, int64_t *min, int64_t *max) {
+    const soma_array_data y = soma_dataset_output(d, output);
     int64_t low = INT64_MAX, high = INT64_MIN;
-    const size_t n = y.data ? (size_t)d->samples * (dataset_y_bytes(d) / soma_dtype_size(y.dtype)) : 0;
-    for (size_t i = 0; i < n; i++) {
+    const size_t bytes = y.data ? sample_bytes(&d->storage->arrays[d->storage->n_x + output]) : 0;
+    const int64_t n = y.data ? d->samples * (int64_t)(bytes / soma_dtype_size(y.dtype)) : 0;
+    for (int64_t i = 0; i < n; i++) {
         int64_t label;
-        if (!label_at(&y, (int64_t)i, &label)) return false;
+        if (!label_at(&y, i, &label)) return false;
         if (label < low) low = label;
         if (label > high) high = label;
     }

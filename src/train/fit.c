@@ -75,7 +75,7 @@ static soma_status prepare_data(fitting *f) {
     TRY(batches_init(&f->train_batches, f->train, f->train_steps.batch, !o->no_shuffle,
                      soma_random_seed(f->model->context)));
     f->has_train_batches = true;
-    const batch_rows any = {f->train_batches.x, f->train_batches.y, f->train_batches.order, 0};
+    const batch_rows any = {.of = &f->train_batches, .order = f->train_batches.order};
     TRY(step_bind(f->train_steps.full, &any)); /* memory for the rows, before the first step */
     if (f->train_steps.rest) TRY(step_bind(f->train_steps.rest, &any));
     f->n_batches = batches_count(&f->train_batches);

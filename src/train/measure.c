@@ -3,6 +3,7 @@
 #include <math.h>
 #include <time.h>
 
+#include "data/dataset.h"
 #include "train/run.h"
 
 double run_seconds(void) {
@@ -119,17 +120,16 @@ static soma_status batch_data(soma_model *model, const char *what, soma_tensor *
     return *out ? SOMA_OK : training_failure(model);
 }
 
-static soma_status on_batch(soma_model *model, const char *what, step_kind kind, soma_tensor *x, soma_tensor *y,
-                            soma_scores *scores) {
-    soma_dataset *data;
-    TRY(batch_data(model, what, x, y, &data));
-    soma_status status = training_check_data(model, what, data, true);
+static soma_status on_dataset(soma_model *model, const char *what, step_kind kind, soma_dataset *data,
+                              soma_scores *scores) {
+    TRY(training_check_data(model, what, data, true));
     step_shape shape = step_shape_of(data, soma_dataset_samples(data), true);
-    soma_dataset_destroy(data);
-    TRY(status);
     step *s = step_get(model, kind, &shape);
     if (!s) return training_failure(model);
-    TRY(step_run(s, soma_data(x), soma_data(y)));
+    const void *arrays[2 * SOMA_MAX_ARRAYS];
+    for (int i = 0; i < shape.n_x + shape.n_y; i++)
+        arrays[i] = dataset_array(data, i).data;
+    TRY(step_run(s, arrays));
     averages result;
     TRY(averages_init(&result, model, s));
     averages_add(&result, s, 1);
@@ -138,11 +138,21 @@ static soma_status on_batch(soma_model *model, const char *what, step_kind kind,
     return SOMA_OK;
 }
 
-static soma_scores batch_scores(soma_model *model, const char *what, step_kind kind, soma_tensor *x, soma_tensor *y) {
+static soma_scores dataset_scores(soma_model *model, const char *what, step_kind kind, soma_dataset *data) {
     if (!model) return no_scores(error_set(NULL, SOMA_INVALID, "[%s] no model given", what));
     soma_scores scores;
-    soma_status status = on_batch(model, what, kind, x, y, &scores);
+    soma_status status = on_dataset(model, what, kind, data, &scores);
     return status == SOMA_OK ? scores : no_scores(status);
+}
+
+static soma_scores batch_scores(soma_model *model, const char *what, step_kind kind, soma_tensor *x, soma_tensor *y) {
+    if (!model) return no_scores(error_set(NULL, SOMA_INVALID, "[%s] no model given", what));
+    soma_dataset *data;
+    soma_status status = batch_data(model, what, x, y, &data);
+    if (status != SOMA_OK) return no_scores(status);
+    soma_scores scores = dataset_scores(model, what, kind, data);
+    soma_dataset_destroy(data);
+    return scores;
 }
 
 soma_scores soma_train_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y) {
@@ -151,4 +161,12 @@ soma_scores soma_train_on_batch(soma_model *model, soma_tensor *x, soma_tensor *
 
 soma_scores soma_test_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y) {
     return batch_scores(model, "test_on_batch", STEP_TEST, x, y);
+}
+
+soma_scores soma_train_on_dataset(soma_model *model, soma_dataset *batch) {
+    return dataset_scores(model, "train_on_dataset", STEP_TRAIN, batch);
+}
+
+soma_scores soma_test_on_dataset(soma_model *model, soma_dataset *batch) {
+    return dataset_scores(model, "test_on_dataset", STEP_TEST, batch);
 }

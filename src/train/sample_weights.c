@@ -20,6 +20,8 @@ static const int64_t *classes_of(soma_graph *graph, const soma_dataset *data, in
 
 soma_status sample_weights_by_class(sample_weights *w, soma_model *model, const soma_fit_options *o) {
     if (!o->class_weight) return SOMA_OK;
+    RETURN_IF(model->context, model->n_outputs > 1, SOMA_UNSUPPORTED,
+              "[fit] class_weight is for models of one output, this one has %d: sample_weight does", model->n_outputs);
     soma_graph *graph = soma_graph_create(model->context);
     const int64_t *classes = graph ? classes_of(graph, o->data, w->n) : NULL;
     soma_status status = classes ? SOMA_OK : training_failure(model);

@@ -14,12 +14,16 @@
 /* ---- from the samples to the values ---- */
 
 step_shape step_shape_of(const soma_dataset *data, int64_t batch, bool labels) {
-    step_shape shape = {.batch = batch, .x_dtype = soma_dataset_x(data).dtype};
-    if (!labels) return shape;
-    soma_array_data y = soma_dataset_y(data);
-    shape.y_dtype = y.dtype;
-    shape.y_rank = y.rank - 1;
-    memcpy(shape.y_shape, y.shape + 1, (size_t)shape.y_rank * sizeof *y.shape);
+    step_shape shape = {.batch = batch, .n_x = soma_dataset_inputs(data)};
+    for (int i = 0; i < shape.n_x; i++)
+        shape.x_dtypes[i] = soma_dataset_input(data, i).dtype;
+    if (labels) shape.n_y = soma_dataset_outputs(data);
+    for (int i = 0; i < shape.n_y; i++) {
+        const soma_array_data y = soma_dataset_output(data, i);
+        shape.y_dtypes[i] = y.dtype;
+        shape.y_ranks[i] = y.rank - 1;
+        memcpy(shape.y_shapes[i], y.shape + 1, (size_t)shape.y_ranks[i] * sizeof *y.shape);
+    }
     return shape;
 }
 
@@ -39,14 +43,33 @@ static soma_tensor *pixels(const soma_model *model, soma_tensor *x) {
     return model->pixel_offset == 0 ? x : soma_add_scalar(x, model->pixel_offset);
 }
 
-/* The model's output for s->x, and in trace what it read. */
-static soma_tensor *forward(soma_model *model, step *s, soma_trace *trace) {
-    const model_value *input = &model->values[model->inputs[0]];
-    s->x = batch_input(s->graph, s->shape.x_dtype, s->shape.batch, input->rank, input->shape, "x");
-    soma_tensor *x = pixels(model, s->x), *y = NULL;
-    if (!x || model_trace(model, trace, &x, &y) != SOMA_OK) return NULL;
-    s->input = x;
-    return y;
+/* "x"; "x1" where there are several. */
+static const char *array_name(soma_graph *graph, char letter, int i, int n) {
+    return n > 1 ? arena_printf(&graph->arena, "%c%d", letter, i) : arena_printf(&graph->arena, "%c", letter);
+}
+
+/* The model's outputs for what is fed, and in trace what it read. */
+static soma_status forward(soma_model *model, step *s, soma_trace *trace, soma_tensor **y_pred) {
+    for (int i = 0; i < s->shape.n_x; i++) {
+        const model_value *input = &model->values[model->inputs[i]];
+        s->fed[i] = batch_input(s->graph, s->shape.x_dtypes[i], s->shape.batch, input->rank, input->shape,
+                                array_name(s->graph, 'x', i, s->shape.n_x));
+        s->inputs[i] = pixels(model, s->fed[i]);
+        if (!s->inputs[i]) return training_failure(model);
+    }
+    return model_trace(model, trace, s->inputs, y_pred);
+}
+
+/* The labels, behind the inputs. */
+static soma_status feed_labels(soma_model *model, step *s) {
+    const step_shape *shape = &s->shape;
+    for (int i = 0; i < shape->n_y; i++) {
+        soma_tensor **y = &s->fed[shape->n_x + i];
+        *y = batch_input(s->graph, shape->y_dtypes[i], shape->batch, shape->y_ranks[i], shape->y_shapes[i],
+                         array_name(s->graph, 'y', i, shape->n_y));
+        if (!*y) return training_failure(model);
+    }
+    return SOMA_OK;
 }
 
 /* What a plan is made of; the array is in the graph's arena. */
@@ -56,8 +79,7 @@ typedef struct target_list {
 } target_list;
 
 /* The mean over the batch, or the sums of the statistics. */
-static soma_tensor *metric(const training *t, int i, soma_tensor *y_true, soma_tensor *y_pred) {
-    const soma_metric *m = &t->metrics[i];
+static soma_tensor *metric(const soma_metric *m, soma_tensor *y_true, soma_tensor *y_pred) {
     soma_tensor *x = m->build ? m->build(y_true, y_pred, m->numbers) : m->plain(y_true, y_pred);
     if (!m->finish) return soma_mean(x, SOMA_ALL_AXES, false);
     if (!x || x->rank < 2) return x;
@@ -67,7 +89,7 @@ static soma_tensor *metric(const training *t, int i, soma_tensor *y_true, soma_t
 /* The values of the loss, each times the weight of its sample. */
 static soma_tensor *weigh(step *s, soma_tensor *losses) {
     if (!s->shape.weighted || !losses) return losses;
-    s->weights = soma_input(s->graph, SOMA_F32, SOMA_DIMS(s->shape.batch), "weights");
+    if (!s->weights) s->weights = soma_input(s->graph, SOMA_F32, SOMA_DIMS(s->shape.batch), "weights");
     RETURN_NULL_IF(s->graph->context, losses->rank < 1 || losses->shape[0] != s->shape.batch, SOMA_SHAPE,
                    "[fit] the loss has no value a sample, so samples can't be weighted");
     soma_tensor *weights = soma_cast(s->weights, losses->dtype);
@@ -88,27 +110,55 @@ static soma_tensor *masked(soma_tensor *mask, soma_tensor *losses) {
 }
 
 /* What the user's objective makes of the step. */
-static soma_tensor *objective(soma_model *model, const step *s, soma_trace *trace, soma_tensor *y_pred) {
+static soma_tensor *objective(soma_model *model, step *s, soma_trace *trace, soma_tensor *const *y_pred) {
+    soma_tensor *const *y_true = &s->fed[s->shape.n_x];
     const soma_objective o = {.model = model,
-                              .x = s->input,
-                              .y_true = s->y,
-                              .y_pred = y_pred,
+                              .x = s->inputs[0],
+                              .y_true = y_true[0],
+                              .y_pred = y_pred[0],
                               .step = soma_trace_step(trace),
-                              .training = trace->training};
-    return ((const training *)model->training)->objective(&o);
+                              .training = trace->training,
+                              .inputs = s->inputs,
+                              .labels = y_true,
+                              .outputs = y_pred};
+    return soma_mean(weigh(s, ((const training *)model->training)->objective(&o)), SOMA_ALL_AXES, false);
+}
+
+/* The loss of one output, of a value a sample or a step its mean. */
+static soma_tensor *output_loss(step *s, const soma_trace *trace, const training_loss *loss, soma_tensor *y_true,
+                                soma_tensor *y_pred) {
+    soma_tensor *values = masked(soma_trace_mask(trace, y_pred), training_loss_build(loss, y_true, y_pred));
+    return soma_mean(weigh(s, values), SOMA_ALL_AXES, false);
+}
+
+/* The losses of the outputs into each, and their weighted sum. */
+static soma_tensor *total_loss(const soma_model *model, step *s, const soma_trace *trace, soma_tensor *const *y_pred,
+                               soma_tensor **each) {
+    soma_tensor *total = NULL;
+    for (int i = 0; i < model->n_outputs; i++) {
+        const training_loss *loss = training_loss_of(model->training, i);
+        if (!training_loss_given(loss)) continue;
+        each[i] = output_loss(s, trace, loss, s->fed[s->shape.n_x + i], y_pred[i]);
+        soma_tensor *share = loss->weight == 1 ? each[i] : soma_mul_scalar(each[i], loss->weight);
+        if (!share) return NULL;
+        total = total ? soma_add(total, soma_cast(share, total->dtype)) : share;
+    }
+    return total;
 }
 
 /* Loss and metrics as targets; returns the loss. */
-static soma_tensor *values(soma_model *model, step *s, soma_tensor *y_pred, soma_trace *trace, soma_tensor **targets) {
+static soma_tensor *values(soma_model *model, step *s, soma_tensor *const *y_pred, soma_trace *trace,
+                           soma_tensor **targets) {
     const training *t = model->training;
-    soma_tensor *loss = t->objective ? objective(model, s, trace, y_pred)
-                                     : masked(soma_trace_mask(trace, y_pred), training_loss(t, s->y, y_pred));
-    loss = weigh(s, loss);
-    loss = soma_mean(loss, SOMA_ALL_AXES, false);
+    soma_tensor *each[SOMA_MAX_ARRAYS] = {NULL};
+    soma_tensor *loss = t->objective ? objective(model, s, trace, y_pred) : total_loss(model, s, trace, y_pred, each);
     if (trace->losses && loss) loss = soma_add(loss, soma_cast(trace->losses, loss->dtype));
     targets[0] = loss;
-    for (int i = 0; i < t->n_metrics; i++)
-        targets[1 + i] = metric(t, i, s->y, y_pred);
+    for (int i = 0; i < t->n_metrics && loss; i++) {
+        const int output = t->metric_outputs[i];
+        const bool is_loss = i < t->n_output_losses;
+        targets[1 + i] = is_loss ? each[output] : metric(&t->metrics[i], s->fed[s->shape.n_x + output], y_pred[output]);
+    }
     s->n_values = 1 + t->n_metrics;
     for (int i = 0; i < s->n_values; i++) {
         if (!targets[i]) return NULL;
@@ -173,10 +223,10 @@ static soma_status update_all(soma_model *model, soma_trace *trace, soma_tensor 
 /* ---- the whole ---- */
 
 static soma_status trace_values(soma_model *model, step *s, soma_trace *trace, target_list *targets) {
-    soma_tensor *y_pred = forward(model, s, trace);
-    if (!y_pred) return training_failure(model);
-    s->y = batch_input(s->graph, s->shape.y_dtype, s->shape.batch, s->shape.y_rank, s->shape.y_shape, "y");
-    soma_tensor *loss = s->y ? values(model, s, y_pred, trace, targets->items) : NULL;
+    soma_tensor *y_pred[SOMA_MAX_ARRAYS];
+    TRY(forward(model, s, trace, y_pred));
+    TRY(feed_labels(model, s));
+    soma_tensor *loss = values(model, s, y_pred, trace, targets->items);
     if (!loss) return training_failure(model);
     targets->n = s->n_values;
     if (s->kind == STEP_TRAIN) return update_all(model, trace, loss, targets);
@@ -185,14 +235,14 @@ static soma_status trace_values(soma_model *model, step *s, soma_trace *trace, t
 }
 
 static soma_status trace_prediction(soma_model *model, step *s, soma_trace *trace, target_list *targets) {
-    soma_tensor *y = forward(model, s, trace);
-    if (!y) return training_failure(model);
-    s->dtypes[0] = y->dtype;
-    s->outputs = soma_size(y);
-    s->rank = y->rank;
-    memcpy(s->output_shape, y->shape, sizeof s->output_shape);
-    targets->items[0] = y;
-    targets->n = 1;
+    TRY(forward(model, s, trace, targets->items));
+    targets->n = model->n_outputs;
+    for (int i = 0; i < targets->n; i++) {
+        const soma_tensor *y = targets->items[i];
+        s->dtypes[i] = y->dtype;
+        s->ranks[i] = y->rank;
+        memcpy(s->shapes[i], y->shape, sizeof s->shapes[i]);
+    }
     if (!reserve(trace, model->training, targets)) return SOMA_NO_MEMORY;
     return put_updates(model, trace, targets);
 }
@@ -223,16 +273,21 @@ void steps_destroy(soma_model *model, step *steps) {
 }
 
 static bool same_shape(const step_shape *a, const step_shape *b) {
-    return a->batch == b->batch && a->weighted == b->weighted && a->x_dtype == b->x_dtype && a->y_dtype == b->y_dtype &&
-           shape_equal(a->y_rank, a->y_shape, b->y_rank, b->y_shape);
+    if (a->batch != b->batch || a->weighted != b->weighted || a->n_x != b->n_x || a->n_y != b->n_y) return false;
+    for (int i = 0; i < a->n_x; i++) {
+        if (a->x_dtypes[i] != b->x_dtypes[i]) return false;
+    }
+    for (int i = 0; i < a->n_y; i++) {
+        if (a->y_dtypes[i] != b->y_dtypes[i] ||
+            !shape_equal(a->y_ranks[i], a->y_shapes[i], b->y_ranks[i], b->y_shapes[i]))
+            return false;
+    }
+    return true;
 }
 
 step *step_get(soma_model *model, step_kind kind, const step_shape *shape) {
     training *t = training_of(model);
     if (!t) return NULL;
-    RETURN_NULL_IF(model->context, model->n_inputs != 1 || model->n_outputs != 1, SOMA_UNSUPPORTED,
-                   "[model] %d inputs and %d outputs: data have one of each; soma_model_apply takes any number",
-                   model->n_inputs, model->n_outputs);
     if (kind != STEP_PREDICT && training_prepare(model) != SOMA_OK) return NULL;
     for (step *s = t->steps; s; s = s->next) {
         if (s->kind == kind && same_shape(&s->shape, shape)) return s;
@@ -257,15 +312,18 @@ static soma_status run(step *s) {
     return soma_plan_run(s->plan);
 }
 
-soma_status step_run(step *s, const void *x, const void *y) {
-    TRY(soma_plan_bind(s->plan, s->x, x));
-    if (s->y) TRY(soma_plan_bind(s->plan, s->y, y));
+soma_status step_run(step *s, const void *const *arrays) {
+    const int n = s->shape.n_x + s->shape.n_y;
+    for (int i = 0; i < n; i++)
+        TRY(soma_plan_bind(s->plan, s->fed[i], arrays[i]));
     return run(s);
 }
 
 soma_status step_bind(step *s, const batch_rows *b) {
-    TRY(plan_bind_rows(s->plan, s->x, b->x, b->order));
-    return s->y ? plan_bind_rows(s->plan, s->y, b->y, b->order) : SOMA_OK;
+    const int n = s->shape.n_x + s->shape.n_y;
+    for (int i = 0; i < n; i++)
+        TRY(plan_bind_rows(s->plan, s->fed[i], batch_array(b, i), b->order));
+    return SOMA_OK;
 }
 
 soma_status step_run_batch(step *s, const batch_rows *b, const float *weights) {

@@ -8,12 +8,13 @@
 
 typedef enum step_kind { STEP_TRAIN, STEP_TEST, STEP_PREDICT } step_kind;
 
-/* What a batch looks like; y is unused for predictions. */
+/* What a batch looks like: dtypes of the inputs and, unless only predicted, the labels. */
 typedef struct step_shape {
     int64_t batch;
-    soma_dtype x_dtype, y_dtype;
-    int y_rank; /* of one sample's label */
-    int64_t y_shape[SOMA_MAX_RANK];
+    int n_x, n_y;
+    soma_dtype x_dtypes[SOMA_MAX_ARRAYS], y_dtypes[SOMA_MAX_ARRAYS];
+    int y_ranks[SOMA_MAX_ARRAYS]; /* of one sample's label */
+    int64_t y_shapes[SOMA_MAX_ARRAYS][SOMA_MAX_RANK];
     bool weighted; /* samples count differently in the loss */
 } step_shape;
 
@@ -23,14 +24,14 @@ struct step {
     step_shape shape;
     soma_graph *graph;
     soma_plan *plan;
-    soma_tensor *x, *y, *weights;       /* weights: NULL unless weighted */
-    soma_tensor *input;                 /* x as the first layer sees it */
-    int n_values;                       /* loss and metrics */
-    soma_dtype dtypes[TRAINING_VALUES]; /* of the values; of a prediction the first */
-    int64_t sizes[TRAINING_VALUES];     /* 1, or how many statistics a metric gives */
-    int64_t outputs;                    /* elements of a prediction, and its shape with the batch */
-    int rank;
-    int64_t output_shape[SOMA_MAX_RANK];
+    soma_tensor *fed[2 * SOMA_MAX_ARRAYS]; /* inputs, then labels: where the arrays of a batch go */
+    soma_tensor *inputs[SOMA_MAX_ARRAYS];  /* as the first layers see them */
+    soma_tensor *weights;                  /* NULL unless weighted */
+    int n_values;                          /* loss and metrics */
+    soma_dtype dtypes[TRAINING_VALUES];    /* of the values, or of the outputs of a prediction */
+    int64_t sizes[TRAINING_VALUES];        /* 1, or how many statistics a metric gives */
+    int ranks[SOMA_MAX_ARRAYS];            /* of a prediction's outputs, and their shapes with the batch */
+    int64_t shapes[SOMA_MAX_ARRAYS][SOMA_MAX_RANK];
     step *next;
 };
 
@@ -38,7 +39,8 @@ struct step {
 step_shape step_shape_of(const soma_dataset *data, int64_t batch, bool labels);
 /* The step, made if need be; NULL after an error. The model is built. */
 step *step_get(soma_model *model, step_kind kind, const step_shape *shape);
-soma_status step_run(step *s, const void *x, const void *y);
+/* On arrays in the order of fed. */
+soma_status step_run(step *s, const void *const *arrays);
 /* Binds a batch, for which the first call may allocate memory. */
 soma_status step_bind(step *s, const batch_rows *b);
 /* The same on a batch of a dataset; weights of its samples for a weighted step. */

@@ -45,36 +45,55 @@ training *training_of(soma_model *model) {
 
 /* ---- compile ---- */
 
-soma_tensor *training_loss(const training *t, soma_tensor *y_true, soma_tensor *y_pred) {
-    return t->loss ? t->loss(y_true, y_pred) : t->loss_with.build(y_true, y_pred, t->loss_with.parameters);
+soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true, soma_tensor *y_pred) {
+    return loss->plain ? loss->plain(y_true, y_pred) : loss->with.build(y_true, y_pred, loss->with.parameters);
 }
 
-/* The metric's own name, or "metric"; "auc_1" where there is an "auc" before it. */
-static const char *metric_name(soma_model *model, const training *t, int i, const soma_custom *custom) {
-    const char *name = t->metrics[i].name;
-    if (!name) name = metric_own_name(&t->metrics[i], custom);
-    if (!name) name = "metric";
+/* The name of the layer that an output comes from. */
+static const char *output_name(const soma_model *model, int output) {
+    for (int i = 0; i < model->n_calls; i++) {
+        const model_call *call = &model->calls[i];
+        const int at = model->outputs[output] - call->output;
+        if (at >= 0 && at < call->n_outputs) return model->layers[call->layer]->name;
+    }
+    return "output";
+}
+
+/* A name for a column, after its output where there are several; "auc_1" where there is an "auc" before it. */
+static const char *column_name(soma_model *model, const training *t, const char *name, int output) {
+    if (model->n_outputs > 1) name = arena_printf(&model->arena, "%s_%s", output_name(model, output), name);
+    if (!name) return NULL;
     size_t length = strlen(name);
     int before = 0;
-    for (int j = 0; j < i; j++) {
+    for (int j = 0; j < t->n_metrics; j++) {
         const char *other = t->metric_names[j];
         before += strncmp(other, name, length) == 0 && (!other[length] || other[length] == '_');
     }
     return before ? arena_printf(&model->arena, "%s_%d", name, before) : arena_strdup(&model->arena, name);
 }
 
-/* Takes one metric over; its name becomes the model's own. */
-static soma_status add_metric(soma_model *model, training *t, soma_metric metric, const soma_custom *custom) {
+/* One more column, of a metric or of an output's loss. */
+static soma_status add_column(soma_model *model, training *t, soma_metric metric, const char *name, int output) {
     RETURN_IF(model->context, t->n_metrics == SOMA_MAX_METRICS, SOMA_INVALID, "[compile] more than %d metrics",
               SOMA_MAX_METRICS);
     int i = t->n_metrics;
-    if (!metric.finish) metric.finish = metric_finish_of(&metric, custom);
     t->metrics[i] = metric;
-    t->metric_names[i] = metric_name(model, t, i, custom);
+    t->metric_outputs[i] = output;
+    t->metric_names[i] = column_name(model, t, name, output);
     if (!t->metric_names[i]) return SOMA_NO_MEMORY;
-    t->metrics[i].name = t->metric_names[i];
+    t->metrics[i].name = model->n_outputs > 1 ? arena_strdup(&model->arena, name) : t->metric_names[i];
+    if (!t->metrics[i].name) return SOMA_NO_MEMORY;
     t->n_metrics++;
     return SOMA_OK;
+}
+
+/* Takes one metric over; its name, its own or "metric", becomes the model's own. */
+static soma_status add_metric(soma_model *model, training *t, soma_metric metric, int output,
+                              const soma_custom *custom) {
+    const char *name = metric.name;
+    if (!name) name = metric_own_name(&metric, custom);
+    if (!metric.finish) metric.finish = metric_finish_of(&metric, custom);
+    return add_column(model, t, metric, name ? name : "metric", output);
 }
 
 /* Columns of the history, in order of their names. */
@@ -93,23 +112,77 @@ static soma_status make_keys(soma_model *model, training *t) {
     return SOMA_OK;
 }
 
-static soma_status compile(soma_model *model, const soma_compile_options *options, const soma_custom *custom) {
+/* One list of metrics, and those with numbers after it, for one output. */
+typedef struct metric_options {
+    soma_loss_fn *const *metrics;
+    soma_finish_fn *const *finish;
+    const soma_metric *with;
+    int room;
+} metric_options;
+
+static soma_status add_metrics(soma_model *model, training *t, metric_options o, int output,
+                               const soma_custom *custom) {
+    for (int i = 0; i < o.room && o.metrics[i]; i++)
+        TRY(add_metric(model, t, (soma_metric){.plain = o.metrics[i], .finish = o.finish[i]}, output, custom));
+    for (int i = 0; i < o.room && (o.with[i].plain || o.with[i].build); i++)
+        TRY(add_metric(model, t, o.with[i], output, custom));
+    return SOMA_OK;
+}
+
+/* The losses: one for all outputs, or one each. */
+static soma_status take_losses(soma_model *model, training *t, const soma_compile_options *o) {
+    bool one = o->objective || o->loss || o->loss_with.build, any = false;
+    t->objective = o->objective;
+    t->n_losses = one ? 1 : model->n_outputs;
+    t->losses[0] = (training_loss){.plain = o->loss, .with = o->loss_with, .weight = 1};
+    for (int i = 0; i < SOMA_MAX_ARRAYS; i++) {
+        const soma_output_options *output = &o->outputs[i];
+        const training_loss loss = {output->loss, output->loss_with, output->loss_weight};
+        RETURN_IF(model->context, training_loss_given(&loss) && (one || i >= model->n_outputs), SOMA_INVALID,
+                  one ? "[compile] a loss for all outputs and one for output %d: give one or the other"
+                      : "[compile] a loss for output %d, which the model does not have",
+                  i);
+        RETURN_IF(model->context, !(loss.weight - loss.weight == 0), SOMA_INVALID,
+                  "[compile] the weight of output %d's loss is %g", i, loss.weight);
+        any = any || training_loss_given(&loss);
+        if (one || i >= model->n_outputs) continue;
+        t->losses[i] = loss;
+        if (loss.weight == 0) t->losses[i].weight = 1;
+    }
+    RETURN_IF(model->context, !one && !any, SOMA_INVALID,
+              "[compile] no loss given: .loss = soma_mean_squared_error, for example");
+    return SOMA_OK;
+}
+
+/* The outputs' losses as columns, where there are several outputs. */
+static soma_status show_losses(soma_model *model, training *t) {
+    for (int i = 0; i < model->n_outputs && model->n_outputs > 1 && !t->objective; i++) {
+        if (training_loss_given(training_loss_of(t, i)))
+            TRY(add_column(model, t, (soma_metric){.plain = NULL}, "loss", i));
+    }
+    t->n_output_losses = t->n_metrics;
+    return SOMA_OK;
+}
+
+static soma_status compile(soma_model *model, const soma_compile_options *o, const soma_custom *custom) {
     training *t = training_of(model);
     if (!t) return SOMA_NO_MEMORY;
-    RETURN_IF(model->context, !options->loss && !options->loss_with.build && !options->objective, SOMA_INVALID,
-              "[compile] no loss given: .loss = soma_mean_squared_error, for example");
+    RETURN_IF(model->context, model->n_outputs > SOMA_MAX_ARRAYS, SOMA_UNSUPPORTED,
+              "[compile] the model has %d outputs: at most %d", model->n_outputs, SOMA_MAX_ARRAYS);
     free_state(model, t);
     history_deinit(model, &t->history);
     place_clear(&t->place, model->context);
     t->compiled = false;
-    t->loss = options->loss;
-    t->loss_with = options->loss_with;
-    t->objective = options->objective;
     t->n_metrics = 0;
-    for (int i = 0; i < SOMA_MAX_METRICS && options->metrics[i]; i++)
-        TRY(add_metric(model, t, (soma_metric){.plain = options->metrics[i], .finish = options->finish[i]}, custom));
-    for (int i = 0; i < SOMA_MAX_METRICS && (options->metrics_with[i].plain || options->metrics_with[i].build); i++)
-        TRY(add_metric(model, t, options->metrics_with[i], custom));
+    TRY(take_losses(model, t, o));
+    TRY(show_losses(model, t));
+    for (int i = 0; i < model->n_outputs; i++) {
+        const soma_output_options *output = &o->outputs[i];
+        const metric_options all = {o->metrics, o->finish, o->metrics_with, SOMA_MAX_METRICS};
+        const metric_options own = {output->metrics, output->finish, output->metrics_with, SOMA_MAX_OUTPUT_METRICS};
+        TRY(add_metrics(model, t, all, i, custom));
+        TRY(add_metrics(model, t, own, i, custom));
+    }
     return make_keys(model, t);
 }
 
@@ -213,38 +286,57 @@ soma_status soma_set_learning_rate(soma_model *model, double rate) {
 /* ---- data ---- */
 
 static soma_status check_samples(soma_model *model, const char *what, soma_dataset *data) {
-    soma_array_data x = soma_dataset_x(data);
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
     if (!model->built) {
+        soma_array_data x = soma_dataset_x(data);
         static const int64_t number = 1; /* a sample that is one number is a vector of one */
         TRY(x.rank > 1 ? soma_model_build(model, x.rank - 1, x.shape + 1) : soma_model_build(model, 1, &number));
     }
-    const model_value *input = &model->values[model->inputs[0]];
-    RETURN_IF(model->context, shape_size(x.rank - 1, x.shape + 1) != shape_size(input->rank, input->shape), SOMA_SHAPE,
-              "[%s] samples are %s, the model takes %s", what, shape_text(a, x.rank - 1, x.shape + 1),
-              shape_text(b, input->rank, input->shape));
+    const int n = soma_dataset_inputs(data);
+    RETURN_IF(model->context, n != model->n_inputs, SOMA_SHAPE,
+              "[%s] the data have %d inputs a sample, the model takes %d: soma_dataset_from_lists gives any number",
+              what, n, model->n_inputs);
+    for (int i = 0; i < n; i++) {
+        const model_value *input = &model->values[model->inputs[i]];
+        const soma_array_data x = soma_dataset_input(data, i);
+        RETURN_IF(model->context, shape_size(x.rank - 1, x.shape + 1) != shape_size(input->rank, input->shape),
+                  SOMA_SHAPE, "[%s] samples are %s, the model takes %s", what, shape_text(a, x.rank - 1, x.shape + 1),
+                  shape_text(b, input->rank, input->shape));
+    }
     return SOMA_OK;
 }
 
 /* Labels that stand for classes must name classes that the output has. */
-static soma_status check_labels(soma_model *model, const char *what, soma_dataset *data) {
-    const training *t = model->training;
-    RETURN_IF(model->context, !soma_dataset_y(data).data, SOMA_INVALID, "[%s] the data have no labels", what);
-    bool sparse = !t->objective && !t->loss && t->loss_with.build == loss_sparse_ignoring;
-    bool ignores = sparse && !isnan(t->loss_with.parameters[0]);
-    int64_t ignored = ignores ? (int64_t)t->loss_with.parameters[0] : 0;
-    const name_entry *loss = sparse ? name_find(&loss_names, "sparse_categorical_crossentropy")
-                                    : name_of(&loss_names, (soma_function *)t->loss);
-    if (t->objective || !loss || !loss->indices) return SOMA_OK;
-    const model_value *output = &model->values[model->outputs[0]];
-    int64_t classes = output->rank > 0 ? output->shape[output->rank - 1] : 1, low, high;
-    RETURN_IF(model->context, !dataset_label_range(data, &low, &high), SOMA_INVALID,
-              "[%s] %s needs whole numbers as labels", what, loss->name);
+static soma_status check_classes(soma_model *model, const char *what, soma_dataset *data, int output) {
+    const training_loss *loss = training_loss_of(model->training, output);
+    bool sparse = !loss->plain && loss->with.build == loss_sparse_ignoring;
+    bool ignores = sparse && !isnan(loss->with.parameters[0]);
+    int64_t ignored = ignores ? (int64_t)loss->with.parameters[0] : 0;
+    const name_entry *name = sparse ? name_find(&loss_names, "sparse_categorical_crossentropy")
+                                    : name_of(&loss_names, (soma_function *)loss->plain);
+    if (!name || !name->indices) return SOMA_OK;
+    const model_value *value = &model->values[model->outputs[output]];
+    int64_t classes = value->rank > 0 ? value->shape[value->rank - 1] : 1, low, high;
+    RETURN_IF(model->context, !dataset_label_range(data, output, &low, &high), SOMA_INVALID,
+              "[%s] %s needs whole numbers as labels", what, name->name);
     if (ignores && low == ignored && low < 0) low = 0;
     if (ignores && high == ignored && high >= classes) high = classes - 1;
     RETURN_IF(model->context, low < 0 || high >= classes, SOMA_INVALID,
               "[%s] label %lld is out of range: the model has %lld classes, 0 to %lld", what,
               (long long)(low < 0 ? low : high), (long long)classes, (long long)classes - 1);
+    return SOMA_OK;
+}
+
+static soma_status check_labels(soma_model *model, const char *what, soma_dataset *data) {
+    const training *t = model->training;
+    const int n = soma_dataset_outputs(data);
+    RETURN_IF(model->context, n == 0, SOMA_INVALID, "[%s] the data have no labels", what);
+    if (t->objective && t->n_metrics == 0) return SOMA_OK; /* which knows what it takes */
+    RETURN_IF(model->context, n != model->n_outputs, SOMA_SHAPE,
+              "[%s] the data have %d labels a sample, the model %d outputs: soma_dataset_from_lists gives any number",
+              what, n, model->n_outputs);
+    for (int i = 0; i < n && !t->objective; i++)
+        TRY(check_classes(model, what, data, i));
     return SOMA_OK;
 }
 

@@ -4,6 +4,7 @@
 #ifndef TRAIN_TRAINING_H
 #define TRAIN_TRAINING_H
 
+#include <soma/data.h>
 #include <soma/train.h>
 
 #include "train/minimizer.h"
@@ -26,15 +27,24 @@ typedef struct history {
 
 typedef struct step step;
 
+/* What is minimized at one output: a function, or one with numbers. */
+typedef struct training_loss {
+    soma_loss_fn *plain; /* NULL: */
+    soma_loss with;
+    double weight; /* of its mean in the sum over outputs */
+} training_loss;
+
 typedef struct training {
     bool compiled;
     soma_minimizer minimizer; /* its optimizer NULL until compiled, its variables until prepared */
-    soma_loss_fn *loss;       /* NULL: */
-    soma_loss loss_with;
-    soma_objective_fn *objective; /* instead of both */
+    training_loss losses[SOMA_MAX_ARRAYS];
+    int n_losses;                 /* 1, which is every output's; or as many as there are outputs */
+    soma_objective_fn *objective; /* instead of all of them */
     soma_metric metrics[SOMA_MAX_METRICS];
     const char *metric_names[SOMA_MAX_METRICS]; /* in the model's arena */
+    int metric_outputs[SOMA_MAX_METRICS];       /* which output each measures */
     int n_metrics;
+    int n_output_losses;              /* so many of the metrics, the first ones, are the outputs' losses */
     training_key keys[TRAINING_KEYS]; /* in order of their names */
     int n_keys;
     step *steps; /* plans, by kind and shape */
@@ -57,8 +67,14 @@ soma_status training_check_data(soma_model *model, const char *what, soma_datase
 /* Keeps the data's class names, unless there are some. */
 soma_status training_adopt_labels(soma_model *model, const soma_dataset *data);
 soma_status training_set_labels(soma_model *model, const char *const *labels, int n);
-/* What is minimized, a value per sample. */
-soma_tensor *training_loss(const training *t, soma_tensor *y_true, soma_tensor *y_pred);
+/* An output's loss, and what it is for these: a value per sample. */
+static inline const training_loss *training_loss_of(const training *t, int output) {
+    return &t->losses[t->n_losses > 1 ? output : 0];
+}
+static inline bool training_loss_given(const training_loss *loss) {
+    return loss->plain || loss->with.build;
+}
+soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true, soma_tensor *y_pred);
 /* Status of the error that made something NULL. */
 soma_status training_failure(const soma_model *model);
 

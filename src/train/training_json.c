@@ -15,31 +15,73 @@
 /* A loss with numbers is written as an option is. */
 static const soma_field loss_with_field[] = {{.name = "loss", .kind = SOMA_FIELD_LOSS}, {.name = NULL}};
 
-static const char *loss_name(const field_names *names, soma_loss_fn *loss) {
-    return name_for(&loss_names, names->custom, (soma_function *)loss);
+static soma_status write_function(text *out, const field_names *names, const char *key, soma_function *function) {
+    const char *name = name_for(&loss_names, names->custom, function);
+    RETURN_IF(names->context, !name, SOMA_INVALID,
+              "[save] the loss has no name: give it one by .custom = {{\"name\", (soma_function *)function}}");
+    text_printf(out, "\"%s\": ", key);
+    json_write_string(out, name);
+    return SOMA_OK;
+}
+
+static soma_status write_loss(text *out, const field_names *names, const training_loss *loss) {
+    if (loss->plain) return write_function(out, names, "loss", (soma_function *)loss->plain);
+    bool first = true;
+    return fields_write(out, names, "save", loss_with_field, &loss->with, &first);
+}
+
+/* The metrics of one output. */
+static soma_status write_metrics(text *out, const field_names *names, const training *t, int output) {
+    bool first = true;
+    text_append(out, "\"metrics\": [");
+    for (int i = t->n_output_losses; i < t->n_metrics; i++) {
+        if (t->metric_outputs[i] != output) continue;
+        if (!first) text_append(out, ", ");
+        first = false;
+        TRY(metric_write_json(out, names, &t->metrics[i]));
+    }
+    text_append(out, "]");
+    return SOMA_OK;
+}
+
+static soma_status write_outputs(text *out, const field_names *names, const soma_model *model) {
+    const training *t = model->training;
+    text_append(out, "\"outputs\": [");
+    for (int i = 0; i < model->n_outputs; i++) {
+        const training_loss *loss = training_loss_of(t, i);
+        text_append(out, i ? ", {" : "{");
+        if (!t->objective && training_loss_given(loss)) {
+            TRY(write_loss(out, names, loss));
+            text_append(out, ", \"loss_weight\": ");
+            json_write_number(out, loss->weight);
+            text_append(out, ", ");
+        }
+        TRY(write_metrics(out, names, t, i));
+        text_append(out, "}");
+    }
+    text_append(out, "]");
+    return SOMA_OK;
 }
 
 soma_status training_write_json(text *out, const field_names *names, const soma_model *model) {
     const training *t = model->training;
-    const char *name = t->loss ? loss_name(names, t->loss) : NULL;
-    if (t->objective) name = name_for(&loss_names, names->custom, (soma_function *)t->objective);
-    RETURN_IF(names->context, (t->loss || t->objective) && !name, SOMA_INVALID,
-              "[save] the loss has no name: give it one by .custom = {{\"name\", (soma_function *)function}}");
     text_append(out, "{\"optimizer\": ");
     TRY(optimizer_write_json(out, names, t->minimizer.optimizer));
-    if (name) {
-        text_append(out, t->objective ? ", \"objective\": " : ", \"loss\": ");
-        json_write_string(out, name);
+    text_append(out, ", ");
+    if (t->objective) {
+        TRY(write_function(out, names, "objective", (soma_function *)t->objective));
+        text_append(out, ", ");
+    }
+    if (model->n_outputs > 1) {
+        TRY(write_outputs(out, names, model));
     } else {
-        bool first = false;
-        TRY(fields_write(out, names, "save", loss_with_field, &t->loss_with, &first));
+        if (!t->objective) {
+            TRY(write_loss(out, names, &t->losses[0]));
+            text_append(out, ", ");
+        }
+        TRY(write_metrics(out, names, t, 0));
     }
-    text_append(out, ", \"metrics\": [");
-    for (int i = 0; i < t->n_metrics; i++) {
-        if (i) text_append(out, ", ");
-        TRY(metric_write_json(out, names, &t->metrics[i]));
-    }
-    text_printf(out, "], \"epochs\": %lld}", (long long)t->epochs_done);
+    text_printf(out, ", \"epochs\": %lld}", (long long)t->epochs_done);
     return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
 }
 
@@ -62,15 +104,26 @@ static soma_loss_fn *read_loss(const field_names *names, const json_node *node) 
     return (soma_loss_fn *)name_resolve(names->context, &loss_names, names->custom, name, &entry);
 }
 
-static soma_status read_metrics(const field_names *names, soma_model *model, const json_node *list,
-                                soma_compile_options *options) {
+/* A loss by its name, or with its numbers. */
+static soma_status read_any_loss(const field_names *names, const json_node *node, soma_loss_fn **plain,
+                                 soma_loss *with) {
+    if (json_node_kind(node) == JSON_IS_OBJECT) {
+        TRY(check_numbers(names, node));
+        return fields_read_value(names, "compile", loss_with_field, node, with);
+    }
+    *plain = read_loss(names, node);
+    return *plain ? SOMA_OK : error_get(names->context);
+}
+
+/* One metric or a list of them, for one output. */
+static soma_status read_metrics(const field_names *names, soma_model *model, const json_node *list, int output,
+                                soma_metric *out, int room) {
     if (!list || json_node_kind(list) == JSON_IS_NULL) return SOMA_OK;
     int64_t n = json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : 1;
-    int64_t shape[SOMA_MAX_RANK];
-    int rank = soma_model_output_shape(model, shape);
-    metric_list metrics = {.items = options->metrics_with,
-                           .room = SOMA_MAX_METRICS,
-                           .classes = rank > 0 ? shape[rank - 1] : 0,
+    const model_value *value = &model->values[model->outputs[output]];
+    metric_list metrics = {.items = out,
+                           .room = room,
+                           .classes = value->rank > 0 ? value->shape[value->rank - 1] : 0,
                            .memory = &model->arena};
     for (int64_t i = 0; i < n; i++) {
         const json_node *node = json_node_kind(list) == JSON_IS_ARRAY ? json_node_at(list, i) : list;
@@ -79,8 +132,7 @@ static soma_status read_metrics(const field_names *names, soma_model *model, con
     return SOMA_OK;
 }
 
-static soma_status check_keys(const field_names *names, const json_node *node) {
-    static const char *const known[] = {"optimizer", "loss", "objective", "metrics", "epochs", NULL};
+static soma_status check_keys(const field_names *names, const json_node *node, const char *const *known) {
     RETURN_IF(names->context, json_node_kind(node) != JSON_IS_OBJECT, SOMA_INVALID,
               "[compile] optimizer, loss and metrics must be given by name");
     void *cursor = NULL;
@@ -92,6 +144,27 @@ static soma_status check_keys(const field_names *names, const json_node *node) {
             i++;
         if (!known[i]) return name_unknown(names->context, "option of compile", key, known);
     }
+    return SOMA_OK;
+}
+
+static soma_status read_output(const field_names *names, soma_model *model, const json_node *node, int i,
+                               soma_output_options *out) {
+    static const char *const known[] = {"loss", "loss_weight", "metrics", NULL};
+    TRY(check_keys(names, node, known));
+    const json_node *loss = json_node_find(node, "loss"), *weight = json_node_find(node, "loss_weight");
+    if (loss && json_node_kind(loss) != JSON_IS_NULL) TRY(read_any_loss(names, loss, &out->loss, &out->loss_with));
+    RETURN_IF(names->context, weight && !json_node_number(weight, &out->loss_weight), SOMA_INVALID,
+              "[compile] loss_weight must be a number");
+    return read_metrics(names, model, json_node_find(node, "metrics"), i, out->metrics_with, SOMA_MAX_OUTPUT_METRICS);
+}
+
+static soma_status read_outputs(const field_names *names, soma_model *model, const json_node *list,
+                                soma_compile_options *options) {
+    const int64_t n = json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : -1;
+    RETURN_IF(names->context, n != model->n_outputs || n > SOMA_MAX_ARRAYS, SOMA_INVALID,
+              "[compile] outputs must be a list of %d, one for each output of the model", model->n_outputs);
+    for (int i = 0; i < (int)n; i++)
+        TRY(read_output(names, model, json_node_at(list, i), i, &options->outputs[i]));
     return SOMA_OK;
 }
 
@@ -109,20 +182,19 @@ static soma_objective_fn *read_objective(const field_names *names, const json_no
 }
 
 soma_status training_read_json(const field_names *names, soma_model *model, const json_node *node) {
-    TRY(check_keys(names, node));
+    static const char *const known[] = {"optimizer", "loss", "objective", "metrics", "outputs", "epochs", NULL};
+    TRY(check_keys(names, node, known));
     soma_compile_options options = {.loss = NULL};
-    const json_node *loss = json_node_find(node, "loss"), *objective = json_node_find(node, "objective");
+    const json_node *loss = json_node_find(node, "loss"), *objective = json_node_find(node, "objective"),
+                    *outputs = json_node_find(node, "outputs");
     if (objective) {
         options.objective = read_objective(names, objective);
         if (!options.objective) return training_failure(model);
-    } else if (loss && json_node_kind(loss) == JSON_IS_OBJECT) {
-        TRY(check_numbers(names, loss));
-        TRY(fields_read_value(names, "compile", loss_with_field, loss, &options.loss_with));
-    } else {
-        options.loss = read_loss(names, loss);
-        if (!options.loss) return training_failure(model);
+    } else if (loss || !outputs) {
+        TRY(read_any_loss(names, loss, &options.loss, &options.loss_with));
     }
-    TRY(read_metrics(names, model, json_node_find(node, "metrics"), &options));
+    if (outputs) TRY(read_outputs(names, model, outputs, &options));
+    TRY(read_metrics(names, model, json_node_find(node, "metrics"), 0, options.metrics_with, SOMA_MAX_METRICS));
     const json_node *optimizer = json_node_find(node, "optimizer"), *epochs = json_node_find(node, "epochs");
     int64_t done = 0;
     RETURN_IF(names->context, epochs && (!json_node_integer(epochs, &done) || done < 0), SOMA_FORMAT,
