@@ -14,23 +14,59 @@ soma_model *model_open(cli *c, const char *path) {
     return model;
 }
 
-int model_predict(cli *c, soma_model *model, soma_dataset *data, predictions *out) {
-    soma_graph *graph = soma_graph_create(c->context);
-    soma_tensor *t = graph ? soma_predict(model, data, .graph = graph) : NULL;
-    const void *elements = t ? soma_data(t) : NULL;
-    if (!elements) {
-        soma_graph_destroy(graph);
-        return cli_fail_status(c, EXIT_INPUT);
-    }
+static predictions copy(cli *c, const soma_tensor *t, const void *elements) {
     const soma_array_data array = {soma_tensor_dtype(t), soma_ndim(t), soma_shape(t), elements};
-    const int64_t n = soma_size(t);
+    const int64_t n = soma_size(t), samples = soma_dim(t, 0);
     double *values = cli_alloc(c, (size_t)n, sizeof *values);
     for (int64_t i = 0; i < n; i++)
         values[i] = array_item(array, i);
-    *out = (predictions){.samples = soma_dim(t, 0), .values = values};
-    out->outputs = out->samples ? n / out->samples : 0;
+    return (predictions){.samples = samples, .outputs = samples ? n / samples : 0, .values = values};
+}
+
+int model_predict_all(cli *c, soma_model *model, soma_dataset *data, predictions *out) {
+    soma_graph *graph = soma_graph_create(c->context);
+    soma_tensor *t[SOMA_MAX_ARRAYS];
+    bool done = graph && soma_model_outputs(model) <= SOMA_MAX_ARRAYS &&
+                soma_model_predict_all(model, &(soma_predict_options){.data = data, .graph = graph}, t) == SOMA_OK;
+    for (int i = 0; i < soma_model_outputs(model) && done; i++) {
+        const void *elements = soma_data(t[i]);
+        if (elements) out[i] = copy(c, t[i], elements);
+        done = elements != NULL;
+    }
     soma_graph_destroy(graph);
-    return EXIT_DONE;
+    return done ? EXIT_DONE : cli_fail_status(c, EXIT_INPUT);
+}
+
+int model_predict(cli *c, soma_model *model, soma_dataset *data, predictions *out) {
+    if (soma_model_outputs(model) == 1) return model_predict_all(c, model, data, out);
+    return cli_fail(c, EXIT_INPUT, "the model has %d outputs: this is for models of one", soma_model_outputs(model));
+}
+
+/* shape: the batch, then a sample's. */
+static soma_array_data array_of_zeros(cli *c, soma_dtype dtype, int rank, const int64_t *shape) {
+    int64_t *kept = cli_alloc(c, (size_t)rank, sizeof *kept), size = 1;
+    for (int i = 0; i < rank; i++)
+        size *= kept[i] = shape[i];
+    return (soma_array_data){dtype, rank, kept, cli_alloc(c, (size_t)size, soma_dtype_size(dtype))};
+}
+
+soma_dataset *model_zeros(cli *c, const soma_model *model, int64_t batch, soma_dtype dtype, bool indices) {
+    soma_array_data x[SOMA_MAX_ARRAYS], y[SOMA_MAX_ARRAYS];
+    int64_t shape[SOMA_MAX_RANK + 1] = {batch};
+    const int n_x = soma_model_inputs(model), n_y = soma_model_outputs(model);
+    if (n_x > SOMA_MAX_ARRAYS || n_y > SOMA_MAX_ARRAYS) return NULL;
+    for (int i = 0; i < n_x; i++) {
+        const int rank = soma_model_input_shape_at(model, i, shape + 1);
+        if (rank < 0 || rank >= SOMA_MAX_RANK) return NULL;
+        x[i] = array_of_zeros(c, dtype, rank + 1, shape);
+    }
+    for (int i = 0; i < n_y; i++) {
+        const int rank = soma_model_output_shape_at(model, i, shape + 1);
+        if (rank < 0 || rank >= SOMA_MAX_RANK) return NULL;
+        const bool as_indices = indices && rank > 0;
+        y[i] = array_of_zeros(c, as_indices ? SOMA_U8 : SOMA_F32, as_indices ? rank : rank + 1, shape);
+    }
+    return soma_dataset_from_lists(c->context, x, n_x, y, n_y, false);
 }
 
 int64_t prediction_class(const predictions *p, int64_t sample) {

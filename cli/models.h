@@ -14,7 +14,12 @@ typedef struct predictions {
     int64_t samples, outputs;
     const double *values; /* samples x outputs */
 } predictions;
+/* Of each of the model's outputs, SOMA_MAX_ARRAYS at most, into out. */
+int model_predict_all(cli *c, soma_model *model, soma_dataset *data, predictions *out);
+/* The same of a model that has one. */
 int model_predict(cli *c, soma_model *model, soma_dataset *data, predictions *out);
+/* A batch of zeros, with labels in the shape of the outputs, or class indices for them. NULL after an error. */
+soma_dataset *model_zeros(cli *c, const soma_model *model, int64_t batch, soma_dtype dtype, bool indices);
 /* The output that is largest. */
 int64_t prediction_class(const predictions *p, int64_t sample);
 

@@ -99,6 +99,11 @@ const option recipe_options[] = {
      AT(loss),
      .argument = "NAME",
      .help = "default: by the kind of labels; with numbers\n'{huber: {delta: 0.5}}'"},
+    {.name = "loss-weights",
+     .kind = OPTION_CONFIG,
+     AT(loss_weights),
+     .argument = "MAP",
+     .help = "of several outputs, '{age: 0.5}' (default 1 each)"},
     {.name = "metrics",
      .kind = OPTION_CONFIG,
      AT(metrics),
@@ -226,6 +231,25 @@ int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], re
 
 /* ---- data ---- */
 
+static bool same_names(const char *const *a, const char *const *b) {
+    if (!a || !b) return a == b;
+    while (*a && *b && strcmp(*a, *b) == 0) {
+        a++;
+        b++;
+    }
+    return !*a && !*b;
+}
+
+/* Arrays to test with have the names of those to train with, in the same order. */
+static int check_names(cli *c, const recipe *r, const data_source *train, const data_source *test) {
+    const bool x = same_names(train->inputs, test->inputs);
+    if (x && same_names(train->outputs, test->outputs)) return EXIT_DONE;
+    const config_node *node = x ? r->test_y : r->test_x;
+    return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s must have the names that %s has, in the same order",
+                    r->path ? r->path : "arrays", node->at.line, node->at.column, x ? "test_y" : "test_x",
+                    x ? "y" : "x");
+}
+
 int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *test) {
     *train = (data_source){.data = NULL};
     *test = (data_source){.data = NULL};
@@ -234,6 +258,7 @@ int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *t
         r->dataset ? source_open(c, r->dataset, "train", true, train) : source_open_arrays(c, r->x, r->y, name, train);
     if (code == EXIT_DONE && r->dataset) code = source_open(c, r->dataset, "test", false, test);
     if (code == EXIT_DONE && r->test_x) code = source_open_arrays(c, r->test_x, r->test_y, name, test);
+    if (code == EXIT_DONE && r->test_x) code = check_names(c, r, train, test);
     if (code == EXIT_DONE) code = source_limit(c, train, r->samples);
     if (code == EXIT_DONE && r->validate_on_test && !test->data)
         code = cli_fail(c, EXIT_INPUT, "validate_on_test: there are no test samples");
@@ -249,7 +274,7 @@ static int build_layers(cli *c, const recipe *r, const data_source *train, soma_
     if (r->layers->kind != CONFIG_LIST || r->layers->n == 0)
         return cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s: layers must be a list",
                         r->path ? r->path : "--layers");
-    if (recipe_is_graph(r->layers)) return recipe_build_graph(c, r, train, out);
+    if (recipe_is_graph(r->layers, train)) return recipe_build_graph(c, r, train, out);
     soma_layer **layers = cli_alloc(c, (size_t)r->layers->n, sizeof(soma_layer *));
     int n = 0;
     for (const config_node *node = r->layers->first; node; node = node->next, n++) {
@@ -305,27 +330,83 @@ static char *optimizer_json(cli *c, const recipe *r) {
     return b.text;
 }
 
-static int compile(cli *c, const recipe *r, const data_source *train, soma_model *model) {
-    const bool classes = source_classes(train->data) > 0;
-    const config_node *loss = r->loss;
-    if (!loss) loss = config_word(c, classes ? "sparse_categorical_crossentropy" : "mean_squared_error");
-    const config_node *metrics = r->metrics ? r->metrics : config_word(c, classes ? "accuracy" : "");
-    buffer b = {.c = c};
-    buffer_print(&b, "{\"optimizer\": %s, \"loss\": %s, \"metrics\": [", optimizer_json(c, r), config_to_json(c, loss));
+/* "metrics": [...], from a list, a word with commas or one with numbers. */
+static void print_metrics(cli *c, buffer *b, const config_node *metrics) {
+    buffer_print(b, "\"metrics\": [");
     int n = 0;
     const char **words = config_words(c, metrics, &n); /* NULL: some have numbers */
     for (int i = 0; i < n; i++)
-        buffer_print(&b, "%s%s", i ? ", " : "", config_to_json(c, config_word(c, words[i])));
+        buffer_print(b, "%s%s", i ? ", " : "", config_to_json(c, config_word(c, words[i])));
     const bool list = metrics->kind == CONFIG_LIST;
     for (const config_node *one = list ? metrics->first : metrics; one && !words; one = list ? one->next : NULL)
-        buffer_print(&b, "%s%s", list && one != metrics->first ? ", " : "", config_to_json(c, one));
-    buffer_print(&b, "]}");
+        buffer_print(b, "%s%s", list && one != metrics->first ? ", " : "", config_to_json(c, one));
+    buffer_print(b, "]");
+}
+
+/* Loss and metrics of an output; what is not said follows from its labels. */
+static void print_output(cli *c, buffer *b, const config_node *loss, const config_node *metrics, int64_t classes) {
+    if (!loss) loss = config_word(c, classes > 0 ? "sparse_categorical_crossentropy" : "mean_squared_error");
+    if (!metrics) metrics = config_word(c, classes > 0 ? "accuracy" : "");
+    buffer_print(b, "\"loss\": %s, ", config_to_json(c, loss));
+    print_metrics(c, b, metrics);
+}
+
+/* What a map says of an output; without a map the same of all. */
+static const config_node *of_output(const config_node *node, const char *name) {
+    return node && node->kind == CONFIG_MAP ? config_find(node, name) : node;
+}
+
+/* A map of outputs may only name outputs. */
+static int check_outputs(cli *c, const recipe *r, const data_source *train, const config_node *map, const char *what) {
+    for (const config_node *one = map && map->kind == CONFIG_MAP ? map->first : NULL; one; one = one->next) {
+        int i = 0;
+        while (train->outputs[i] && strcmp(train->outputs[i], one->key) != 0)
+            i++;
+        if (train->outputs[i]) continue;
+        const int code = cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s:%d:%d: %s: y has no output '%s'",
+                                  r->path ? r->path : "arrays", one->key_at.line, one->key_at.column, what, one->key);
+        const char *near = nearest_name(one->key, (const char **)(uintptr_t)train->outputs);
+        if (near) cli_hint("Did you mean '%s'?", near);
+        return code;
+    }
+    return EXIT_DONE;
+}
+
+static int print_outputs(cli *c, const recipe *r, const data_source *train, buffer *b) {
+    int code = check_outputs(c, r, train, r->loss, "loss");
+    if (code == EXIT_DONE) code = check_outputs(c, r, train, r->metrics, "metrics");
+    if (code == EXIT_DONE) code = check_outputs(c, r, train, r->loss_weights, "loss_weights");
+    buffer_print(b, "\"outputs\": [");
+    for (int i = 0; train->outputs[i]; i++) {
+        const char *name = train->outputs[i];
+        const config_node *weight = of_output(r->loss_weights, name);
+        buffer_print(b, i ? ", {" : "{");
+        if (weight) buffer_print(b, "\"loss_weight\": %s, ", config_to_json(c, weight));
+        print_output(c, b, of_output(r->loss, name), of_output(r->metrics, name),
+                     array_classes(soma_dataset_output(train->data, i)));
+        buffer_print(b, "}");
+    }
+    buffer_print(b, "]");
+    return code;
+}
+
+static int compile(cli *c, const recipe *r, const data_source *train, soma_model *model) {
+    buffer b = {.c = c};
+    int code = EXIT_DONE;
+    buffer_print(&b, "{\"optimizer\": %s, ", optimizer_json(c, r));
+    if (train->outputs) {
+        code = print_outputs(c, r, train, &b);
+    } else {
+        print_output(c, &b, r->loss, r->metrics, source_classes(train->data));
+    }
+    buffer_print(&b, "}");
+    if (code != EXIT_DONE) return code;
     if (soma_model_compile_json(model, b.text) == SOMA_OK) return EXIT_DONE;
     if (!r->root) return cli_fail_status(c, EXIT_USAGE);
     const char *text = soma_last_error(c->context); /* which says what it is about, if nothing of it is named */
     const config_node *first = strstr(text, "metric") ? r->metrics : strstr(text, "loss") ? r->loss : r->optimizer;
-    const config_node *const parts[] = {first, r->optimizer, r->loss, r->metrics};
-    return recipe_refuse_any(c, r, parts, 4);
+    const config_node *const parts[] = {first, r->optimizer, r->loss, r->metrics, r->loss_weights};
+    return recipe_refuse_any(c, r, parts, 5);
 }
 
 /* The samples must have as many elements as the model takes; a configuration has said how many. */
@@ -335,7 +416,7 @@ static int check_samples(cli *c, const recipe *r, const data_source *train, cons
     const int rank = soma_model_input_shape(model, shape);
     for (int i = 0; i < rank; i++)
         size *= shape[i];
-    if (rank < 0 || size == array_sample_size(x)) return EXIT_DONE;
+    if (train->inputs || rank < 0 || size == array_sample_size(x)) return EXIT_DONE; /* named ones gave the shapes */
     const config_place at = r->layers ? r->layers->at : (config_place){1, 1};
     return cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s:%d:%d: the samples are %s, but the layers take %s",
                     r->path ? r->path : "--layers", at.line, at.column, text_shape(c, x.rank - 1, x.shape + 1),
@@ -351,7 +432,7 @@ static int check_labels(cli *c, const recipe *r, const data_source *source, cons
                        : r->loss->word                             ? r->loss->word
                                                                    : "";
     const bool indices = strncmp(loss, "sparse", 6) == 0 || strncmp(loss, "multiclass", 10) == 0;
-    if (!source->data || rank < 1 || shape[rank - 1] < 2 || !indices) return EXIT_DONE;
+    if (!source->data || source->outputs || rank < 1 || shape[rank - 1] < 2 || !indices) return EXIT_DONE;
     return source_check_labels(c, source, shape[rank - 1]);
 }
 

@@ -22,7 +22,7 @@ typedef struct recipe {
     const char *activation;
     double dropout;
     /* training */
-    const config_node *optimizer, *loss, *metrics, *class_weight, *callbacks;
+    const config_node *optimizer, *loss, *loss_weights, *metrics, *class_weight, *callbacks;
     double learning_rate;
     int64_t epochs, initial_epoch, batch_size, steps_per_epoch, validation_freq, validation_batch_size, seed;
     const char *resume;
@@ -56,7 +56,7 @@ int recipe_refuse_fit(cli *c, const recipe *r);
 /* Whether what callbacks watch is measured at all. */
 int recipe_check_monitors(cli *c, const recipe *r, const soma_model *model);
 /* Whether layers say what goes in, and the network of such ones: recipe_graph.c. */
-bool recipe_is_graph(const config_node *layers);
+bool recipe_is_graph(const config_node *layers, const data_source *train);
 int recipe_build_graph(cli *c, const recipe *r, const data_source *train, soma_model **out);
 /* The network, built for the data and compiled; in *out, also after an error when it was made. */
 int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out);

@@ -1,7 +1,8 @@
 /* Networks that branch and join: a configuration's layers that say what goes in.
  * Rests on recipe.h and on the library's symbols. A layer's `inputs` name the layers before it whose results it takes;
  * without, that is the one just before. `call` takes a named layer once more, with the same weights; `sequential` is a
- * network within the network, which is called and taken once more likewise.
+ * network within the network, which is called and taken once more likewise. Samples of several arrays come in under the
+ * names that x gives them, and each name of y is a layer whose result is compared with that array.
  * A mistake is found where it stands, since each layer is called as soon as it is read. */
 #include <math.h>
 #include <string.h>
@@ -22,7 +23,7 @@ typedef struct graph {
     cli *c;
     const recipe *r;
     result *results; /* the samples first */
-    int n;
+    int n, n_inputs;
 } graph;
 
 /* ---- reading a layer's node ---- */
@@ -52,7 +53,8 @@ static bool is_class(const config_node *node, const char *name) {
     return strcmp(class_of(node, &options), name) == 0;
 }
 
-bool recipe_is_graph(const config_node *layers) {
+bool recipe_is_graph(const config_node *layers, const data_source *train) {
+    if (train->inputs || train->outputs) return true;
     for (const config_node *node = layers->first; node; node = node->next) {
         if (is_class(node, "call") || is_class(node, "sequential") || option_of(node, "inputs")) return true;
     }
@@ -144,9 +146,7 @@ static int find_inputs(graph *g, const config_node *node, soma_symbol ***out, in
 
 /* ---- the samples ---- */
 
-static int read_shape(graph *g, const config_node *node, const data_source *train, int64_t shape[SOMA_MAX_RANK],
-                      int *rank) {
-    const soma_array_data x = soma_dataset_x(train->data);
+static int read_shape(graph *g, const config_node *node, soma_array_data x, int64_t shape[SOMA_MAX_RANK], int *rank) {
     *rank = x.rank > 1 ? x.rank - 1 : 1;
     shape[0] = 1; /* a sample that is one number is a vector of one */
     if (x.rank > 1) memcpy(shape, x.shape + 1, (size_t)*rank * sizeof *shape);
@@ -163,24 +163,51 @@ static int read_shape(graph *g, const config_node *node, const data_source *trai
     return *rank ? EXIT_DONE : complain(g, node, "a shape is a list of at most 7 whole numbers from 1");
 }
 
+static int add_input(graph *g, const char *name, const config_node *at, int rank, const int64_t *shape) {
+    result *samples = &g->results[g->n];
+    *samples = (result){.name = name, .node = at};
+    samples->symbol = soma_symbol_create(g->c->context, rank, shape, name);
+    samples->layer = soma_symbol_layer(samples->symbol);
+    if (!samples->symbol) return recipe_refuse(g->c, g->r, at);
+    g->n++;
+    g->n_inputs++;
+    return EXIT_DONE;
+}
+
 /* The samples as the first result: what an input layer says, or the first layer's input_shape, or the data. */
 static int add_samples(graph *g, const config_node *first, const data_source *train) {
+    int64_t shape[SOMA_MAX_RANK];
+    int rank, code = EXIT_DONE;
+    for (int i = 0; train->inputs && train->inputs[i] && code == EXIT_DONE; i++) {
+        code = read_shape(g, NULL, soma_dataset_input(train->data, i), shape, &rank);
+        if (code == EXIT_DONE) code = add_input(g, train->inputs[i], g->r->x, rank, shape);
+    }
+    if (train->inputs) return code;
     const config_node *options, *shape_node = option_of(first, "input_shape"), *name = NULL;
     if (is_class(first, "input")) {
         (void)class_of(first, &options);
         if (options && options->kind != CONFIG_MAP) shape_node = options;
         name = option_of(first, "name");
     }
-    int64_t shape[SOMA_MAX_RANK];
-    int rank;
-    const int code = read_shape(g, shape_node, train, shape, &rank);
+    code = read_shape(g, shape_node, soma_dataset_x(train->data), shape, &rank);
     if (code != EXIT_DONE) return code;
-    result *samples = &g->results[g->n];
-    *samples = (result){.name = name && name->kind == CONFIG_WORD ? name->word : "input", .node = first};
-    samples->symbol = soma_symbol_create(g->c->context, rank, shape, samples->name);
-    samples->layer = soma_symbol_layer(samples->symbol);
-    if (!samples->symbol) return recipe_refuse(g->c, g->r, first);
-    g->n++;
+    return add_input(g, name && name->kind == CONFIG_WORD ? name->word : "input", first, rank, shape);
+}
+
+/* The results that the labels are for: those that y names, or the last. */
+static int find_outputs(graph *g, const data_source *train, soma_symbol *outputs[SOMA_MAX_ARRAYS], int *n) {
+    *n = 0;
+    for (int i = 0; train->outputs && train->outputs[i]; i++) {
+        int at = g->n_inputs;
+        while (at < g->n && !(g->results[at].name && strcmp(g->results[at].name, train->outputs[i]) == 0))
+            at++;
+        if (at == g->n) return complain(g, g->r->y, cli_text(g->c, "y: no layer is called '%s'", train->outputs[i]));
+        g->results[at].used = true;
+        outputs[(*n)++] = g->results[at].symbol;
+    }
+    if (train->outputs) return EXIT_DONE;
+    g->results[g->n - 1].used = true;
+    outputs[(*n)++] = g->results[g->n - 1].symbol;
     return EXIT_DONE;
 }
 
@@ -191,7 +218,7 @@ static int find_called(graph *g, const config_node *node, result *one) {
     const config_node *word = option_of(node, "layer");
     if (!word || word->kind != CONFIG_WORD)
         return complain(g, node, "call names a layer above: {call: {layer: NAME, inputs: NAME}}");
-    for (int i = 1; i < g->n; i++) {
+    for (int i = g->n_inputs; i < g->n; i++) {
         if (!g->results[i].name || strcmp(g->results[i].name, word->word) != 0) continue;
         one->layer = g->results[i].layer;
         one->model = g->results[i].model;
@@ -253,21 +280,29 @@ static int add_layer(graph *g, const config_node *node) {
 static int read_layers(graph *g, const data_source *train) {
     const config_node *node = g->r->layers->first;
     int code = add_samples(g, node, train);
-    if (is_class(node, "input")) node = node->next;
+    if (is_class(node, "input") && !train->inputs) node = node->next;
     if (code == EXIT_DONE && !node) return complain(g, g->r->layers, "there are no layers behind the input");
     for (; node && code == EXIT_DONE; node = node->next) {
         if (is_class(node, "input"))
-            return complain(g, node, "a second input: the samples are one array, and come in at the first layer");
+            return complain(g, node,
+                            train->inputs
+                                ? "an input: samples of several arrays come in under the names that x gives them"
+                                : "a second input: the samples are one array, and come in at the first layer");
         code = add_layer(g, node);
     }
-    for (int i = 0; i + 1 < g->n && code == EXIT_DONE; i++) {
-        const char *name = g->results[i].name;
-        if (!g->results[i].used)
-            code = complain(g, g->results[i].node,
-                            cli_text(g->c, "what %s%s%s gives goes nowhere: no layer below has it among its inputs",
-                                     name ? "'" : "", name ? name : "this layer", name ? "'" : ""));
-    }
     return code;
+}
+
+/* Every result goes somewhere. */
+static int check_uses(graph *g) {
+    for (int i = 0; i < g->n; i++) {
+        const char *name = g->results[i].name;
+        if (g->results[i].used) continue;
+        return complain(g, g->results[i].node,
+                        cli_text(g->c, "what %s%s%s gives goes nowhere: no layer below has it among its inputs",
+                                 name ? "'" : "", name ? name : "this layer", name ? "'" : ""));
+    }
+    return EXIT_DONE;
 }
 
 /* Each network within the network, whose layers are that one's now. */
@@ -292,14 +327,20 @@ static void drop_layers(graph *g) {
 
 int recipe_build_graph(cli *c, const recipe *r, const data_source *train, soma_model **out) {
     graph g = {.c = c, .r = r};
-    g.results = cli_alloc(c, (size_t)r->layers->n + 1, sizeof *g.results);
-    const int code = read_layers(&g, train);
+    soma_symbol *inputs[SOMA_MAX_ARRAYS], *outputs[SOMA_MAX_ARRAYS];
+    int n_outputs = 0;
+    g.results = cli_alloc(c, (size_t)r->layers->n + SOMA_MAX_ARRAYS, sizeof *g.results);
+    int code = read_layers(&g, train);
+    if (code == EXIT_DONE) code = find_outputs(&g, train, outputs, &n_outputs);
+    if (code == EXIT_DONE) code = check_uses(&g);
     if (code != EXIT_DONE) {
         drop_layers(&g);
         drop_networks(&g);
         return code;
     }
-    *out = soma_model_create(&g.results[0].symbol, 1, &g.results[g.n - 1].symbol, 1);
+    for (int i = 0; i < g.n_inputs; i++)
+        inputs[i] = g.results[i].symbol;
+    *out = soma_model_create(inputs, g.n_inputs, outputs, n_outputs);
     drop_networks(&g);
     return *out ? EXIT_DONE : recipe_refuse(c, r, r->layers);
 }

@@ -251,24 +251,64 @@ static const char *array_name(cli *c, const config_node *node, const char *what,
                                      : cli_text(c, "%s:%d:%d: %s", what, node->at.line, node->at.column, letter);
 }
 
+/* Inputs or outputs of a sample as they are read. */
+typedef struct array_list {
+    int n;
+    const char *const *names;             /* NULL: one without a name */
+    const char *what[SOMA_MAX_ARRAYS];    /* for messages */
+    soma_dataset *files[SOMA_MAX_ARRAYS]; /* to be destroyed */
+    soma_array_data arrays[SOMA_MAX_ARRAYS];
+} array_list;
+
+static int read_one(cli *c, const config_node *node, const char *what, const char *letter, array_list *list) {
+    inline_array *numbers = cli_alloc(c, 1, sizeof *numbers);
+    const int i = list->n++;
+    list->what[i] = array_name(c, node, what, letter);
+    return read_any(c, node, what, &list->files[i], numbers, &list->arrays[i]);
+}
+
+/* {age: ages.npy, picture: pictures.npy}, or one array. */
+static int read_arrays(cli *c, const config_node *node, const char *what, const char *letter, array_list *list) {
+    if (!node) return EXIT_DONE;
+    if (node->kind != CONFIG_MAP) return read_one(c, node, what, letter, list);
+    if (node->n < 1 || node->n > SOMA_MAX_ARRAYS)
+        return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s has %d arrays: 1 to %d are possible", what, node->at.line,
+                        node->at.column, letter, node->n, SOMA_MAX_ARRAYS);
+    const char **names = cli_alloc(c, (size_t)node->n + 1, sizeof *names);
+    int code = EXIT_DONE;
+    for (const config_node *one = node->first; one && code == EXIT_DONE; one = one->next) {
+        names[list->n] = one->key;
+        code = read_one(c, one, what, one->key, list);
+    }
+    list->names = names;
+    return code;
+}
+
+/* All must have as many samples as the first input. */
+static int check_counts(cli *c, const array_list *x, const array_list *other) {
+    for (int i = 0; i < other->n; i++) {
+        if (other->arrays[i].shape[0] != x->arrays[0].shape[0])
+            return cli_fail(c, EXIT_INPUT, "%s has %lld samples, but %s has %lld", x->what[0],
+                            (long long)x->arrays[0].shape[0], other->what[i], (long long)other->arrays[i].shape[0]);
+    }
+    return EXIT_DONE;
+}
+
 int source_open_arrays(cli *c, const config_node *x, const config_node *y, const char *what, data_source *out) {
     soma_context *context = cli_context(c);
     if (!context) return EXIT_FAILED;
-    *out = (data_source){.name = what};
-    soma_dataset *files[2] = {NULL, NULL};
-    inline_array lists[2] = {{0}, {0}};
-    soma_array_data arrays[2] = {{.data = NULL}, {.data = NULL}};
-    int code = read_any(c, x, what, &files[0], &lists[0], &arrays[0]);
-    if (code == EXIT_DONE) code = read_any(c, y, what, &files[1], &lists[1], &arrays[1]);
-    if (code == EXIT_DONE && y && arrays[0].shape[0] != arrays[1].shape[0])
-        code = cli_fail(c, EXIT_INPUT, "%s has %lld samples, but %s has %lld", array_name(c, x, what, "x"),
-                        (long long)arrays[0].shape[0], array_name(c, y, what, "y"), (long long)arrays[1].shape[0]);
+    array_list lists[2] = {{.n = 0}, {.n = 0}};
+    int code = read_arrays(c, x, what, "x", &lists[0]);
+    if (code == EXIT_DONE) code = read_arrays(c, y, what, "y", &lists[1]);
+    if (code == EXIT_DONE) code = check_counts(c, &lists[0], &lists[0]);
+    if (code == EXIT_DONE) code = check_counts(c, &lists[0], &lists[1]);
+    *out = (data_source){.name = what, .inputs = lists[0].names, .outputs = lists[1].names};
     if (code == EXIT_DONE) {
-        out->data = soma_dataset_from_arrays(context, arrays[0], arrays[1], false);
+        out->data = soma_dataset_from_lists(context, lists[0].arrays, lists[0].n, lists[1].arrays, lists[1].n, false);
         if (!out->data) code = cli_fail_status(c, EXIT_INPUT);
     }
-    soma_dataset_destroy(files[0]);
-    soma_dataset_destroy(files[1]);
+    for (int i = 0; i < 2 * SOMA_MAX_ARRAYS; i++)
+        soma_dataset_destroy(lists[i / SOMA_MAX_ARRAYS].files[i % SOMA_MAX_ARRAYS]);
     return code;
 }
 
@@ -347,8 +387,7 @@ static bool is_integer(soma_dtype dtype) {
     return dtype == SOMA_U8 || dtype == SOMA_I8 || dtype == SOMA_I16 || dtype == SOMA_I32 || dtype == SOMA_I64;
 }
 
-int64_t source_classes(const soma_dataset *data) {
-    const soma_array_data y = soma_dataset_y(data);
+int64_t array_classes(soma_array_data y) {
     if (!y.data || !is_integer(y.dtype) || array_sample_size(y) != 1) return 0;
     int64_t largest = -1;
     for (int64_t i = 0; i < y.shape[0]; i++) {
@@ -356,6 +395,10 @@ int64_t source_classes(const soma_dataset *data) {
         if (label > largest) largest = label;
     }
     return largest + 1;
+}
+
+int64_t source_classes(const soma_dataset *data) {
+    return array_classes(soma_dataset_y(data));
 }
 
 int64_t source_label(const soma_dataset *data, int64_t i) {

@@ -17,7 +17,8 @@ extern const known_data known_datasets[]; /* ends with name NULL */
 typedef struct data_source {
     const char *name; /* "mnist": for titles */
     soma_dataset *data;
-    const char *labels_path; /* NULL when the labels are in no IDX file */
+    const char *labels_path;                    /* NULL when the labels are in no IDX file */
+    const char *const *inputs, *const *outputs; /* what the arrays are called, NULL-ended; NULL: one without a name */
 } data_source;
 
 /* Folders in which data sets are looked for, SOMA_DATA first; NULL-ended. */
@@ -29,7 +30,7 @@ const char *data_find(cli *c, const char *name);
  * as data/mnist/train (then of whatever part). required false: a missing part leaves out->data NULL without a message.
  * EXIT_DONE, or a code after a message. */
 int source_open(cli *c, const char *dataset, const char *part, bool required, data_source *out);
-/* Arrays: each a file (.npy, IDX) or a list of numbers. y may be NULL. */
+/* Arrays: each a file (.npy, IDX) or a list of numbers, or a map of several that have names. y may be NULL. */
 int source_open_arrays(cli *c, const config_node *x, const config_node *y, const char *what, data_source *out);
 /* What a file is by its first bytes. Gzipped IDX counts as IDX. */
 typedef enum file_kind { FILE_MISSING, FILE_IDX, FILE_NPY, FILE_PNG, FILE_SAFETENSORS, FILE_OTHER } file_kind;
@@ -47,6 +48,7 @@ int source_limit(cli *c, data_source *source, int64_t n);
 
 /* Labels as indices of classes: how many there are (largest + 1); 0 when the labels are something else. */
 int64_t source_classes(const soma_dataset *data);
+int64_t array_classes(soma_array_data labels);
 /* The i-th label as an index of a class; from one-hot rows the largest. -1 when there is none. */
 int64_t source_label(const soma_dataset *data, int64_t i);
 /* EXIT_DONE if every label is below classes, else a message with file and byte. */

@@ -64,45 +64,23 @@ typedef struct batch {
     const bench_values *v;
     soma_model *model;
     soma_dataset *data; /* the batch alone */
-    soma_tensor *x, *y;
-    void *out; /* of a prediction */
+    void *out;          /* of a prediction */
 } batch;
-
-/* Zeros; labels are class indices, or have the shape of the output. */
-static soma_dataset *zeros(cli *c, const batch *b, bool indices) {
-    int64_t x[SOMA_MAX_RANK + 1] = {b->v->batch}, y[SOMA_MAX_RANK + 1] = {b->v->batch}, size = 1, outputs = 1;
-    const int x_rank = soma_model_input_shape(b->model, x + 1), y_rank = soma_model_output_shape(b->model, y + 1);
-    if (x_rank < 0 || y_rank < 0 || x_rank >= SOMA_MAX_RANK || y_rank >= SOMA_MAX_RANK) return NULL;
-    for (int i = 0; i <= x_rank; i++)
-        size *= x[i];
-    for (int i = 0; i <= y_rank; i++)
-        outputs *= y[i];
-    const soma_array_data samples = {dtypes[b->v->dtype], x_rank + 1, x, cli_alloc(c, (size_t)size, 8)};
-    const soma_array_data labels = {indices ? SOMA_U8 : SOMA_F32, indices ? y_rank : y_rank + 1, y,
-                                    cli_alloc(c, (size_t)outputs, 4)};
-    return soma_dataset_from_arrays(c->context, samples, labels, false);
-}
-
-static soma_tensor *view(soma_graph *graph, soma_array_data array) {
-    return array.data ? soma_array_view(graph, array.dtype, array.rank, array.shape, array.data) : NULL;
-}
 
 /* One step, which also makes the plan and binds its inputs. */
 static soma_status run_batch(const batch *b) {
     const soma_array_data x = soma_dataset_x(b->data);
     if (b->v->prediction) return soma_predict_on_batch(b->model, x.shape[0], x.dtype, x.data, b->out);
-    return soma_train_on_batch(b->model, b->x, b->y).status;
+    return soma_train_on_dataset(b->model, b->data).status;
 }
 
 /* The first samples of what there is. */
-static int batch_from(cli *c, batch *b, soma_dataset *data, soma_graph *graph) {
+static int batch_from(cli *c, batch *b, soma_dataset *data) {
     b->data = soma_dataset_slice(data, 0, b->v->batch);
     if (!b->data) return cli_fail_status(c, EXIT_INPUT);
     if (soma_dataset_samples(b->data) < b->v->batch)
         return cli_fail(c, EXIT_USAGE, "--batch %lld: there are %lld samples", (long long)b->v->batch,
                         (long long)soma_dataset_samples(b->data));
-    b->x = view(graph, soma_dataset_x(b->data));
-    b->y = view(graph, soma_dataset_y(b->data));
     int64_t shape[SOMA_MAX_RANK + 1] = {b->v->batch}, outputs = b->v->batch;
     const int rank = soma_model_output_shape(b->model, shape + 1);
     for (int i = 1; i <= rank; i++)
@@ -112,19 +90,16 @@ static int batch_from(cli *c, batch *b, soma_dataset *data, soma_graph *graph) {
 }
 
 /* Zeros, with labels that are indices; if the loss wants others, labels like outputs. */
-static int batch_from_zeros(cli *c, batch *b, soma_graph *graph) {
-    soma_dataset *made = zeros(c, b, true);
+static int batch_from_zeros(cli *c, batch *b) {
+    soma_dataset *made = model_zeros(c, b->model, b->v->batch, dtypes[b->v->dtype], true);
     if (!made) return cli_fail_status(c, EXIT_INPUT);
-    b->data = made;
-    b->x = view(graph, soma_dataset_x(made));
-    b->y = view(graph, soma_dataset_y(made));
     const bool fits = b->v->prediction || soma_training_plan(b->model, made, b->v->batch);
     if (!fits) {
         soma_clear_error(c->context);
-        made = zeros(c, b, false);
+        made = model_zeros(c, b->model, b->v->batch, dtypes[b->v->dtype], false);
     }
     b->data = NULL;
-    const int code = made ? batch_from(c, b, made, graph) : cli_fail_status(c, EXIT_INPUT);
+    const int code = made ? batch_from(c, b, made) : cli_fail_status(c, EXIT_INPUT);
     soma_dataset_destroy(made);
     return code;
 }
@@ -304,15 +279,12 @@ static int show(cli *c, const bench_values *v, const bench_result *r) {
 /* ---- the verb ---- */
 
 static int bench_model(cli *c, const bench_values *v, soma_model *model, soma_dataset *data) {
-    soma_graph *graph = soma_graph_create(c->context);
-    if (!graph) return cli_fail_status(c, EXIT_FAILED);
     batch b = {.v = v, .model = model};
     bench_result r = {.training = !v->prediction, .batch = v->batch};
-    int code = data ? batch_from(c, &b, data, graph) : batch_from_zeros(c, &b, graph);
+    int code = data ? batch_from(c, &b, data) : batch_from_zeros(c, &b);
     if (code == EXIT_DONE) code = measure(c, &b, &r);
     if (code == EXIT_DONE) code = show(c, v, &r);
     soma_dataset_destroy(b.data);
-    soma_graph_destroy(graph);
     return code;
 }
 

@@ -36,7 +36,7 @@ static int open_data(cli *c, const evaluation *e, data_source *out) {
 static int measure(cli *c, const evaluation *e, soma_model *model, const data_source *source) {
     int64_t shape[SOMA_MAX_RANK];
     const int rank = soma_model_output_shape(model, shape);
-    if (rank >= 1 && shape[rank - 1] > 1) {
+    if (rank >= 1 && shape[rank - 1] > 1 && !source->outputs) {
         const int code = source_check_labels(c, source, shape[rank - 1]);
         if (code != EXIT_DONE) return code;
     }

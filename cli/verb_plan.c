@@ -43,21 +43,6 @@ static const plan_values plan_defaults = {.batch = 128};
 
 /* ---- data to plan for ---- */
 
-/* The first samples of what there is, or zeros: with labels as class indices, or in the shape of the output. */
-static soma_dataset *zeros(cli *c, const plan_values *v, const soma_model *model, bool indices) {
-    int64_t x[SOMA_MAX_RANK + 1] = {v->batch}, y[SOMA_MAX_RANK + 1] = {v->batch}, size = 1, outputs = 1;
-    const int x_rank = soma_model_input_shape(model, x + 1), y_rank = soma_model_output_shape(model, y + 1);
-    if (x_rank < 0 || y_rank < 0 || x_rank >= SOMA_MAX_RANK || y_rank >= SOMA_MAX_RANK) return NULL;
-    for (int i = 0; i <= x_rank; i++)
-        size *= x[i];
-    for (int i = 0; i <= y_rank; i++)
-        outputs *= y[i];
-    const soma_array_data samples = {dtypes[v->dtype], x_rank + 1, x, cli_alloc(c, (size_t)size, 8)};
-    const soma_array_data labels = {indices ? SOMA_U8 : SOMA_F32, indices ? 1 : y_rank + 1, y,
-                                    cli_alloc(c, (size_t)outputs, 4)};
-    return soma_dataset_from_arrays(c->context, samples, labels, false);
-}
-
 static const soma_plan *make_plan(const plan_values *v, soma_model *model, soma_dataset *data) {
     return v->training ? soma_training_plan(model, data, v->batch) : soma_prediction_plan(model, data, v->batch);
 }
@@ -142,12 +127,12 @@ static void plan_text(cli *c, const plan_values *v, const soma_plan *plan) {
 }
 
 static int show_plan(cli *c, const plan_values *v, soma_model *model, soma_dataset *data) {
-    soma_dataset *made = data ? NULL : zeros(c, v, model, true);
+    soma_dataset *made = data ? NULL : model_zeros(c, model, v->batch, dtypes[v->dtype], true);
     const soma_plan *plan = data || made ? make_plan(v, model, data ? data : made) : NULL;
     if (!plan && !data && made) { /* a loss that wants labels like outputs */
         soma_dataset_destroy(made);
         soma_clear_error(c->context);
-        made = zeros(c, v, model, false);
+        made = model_zeros(c, model, v->batch, dtypes[v->dtype], false);
         plan = made ? make_plan(v, model, made) : NULL;
     }
     const int code = plan ? EXIT_DONE : cli_fail_status(c, EXIT_INPUT);

@@ -1,6 +1,7 @@
 /* soma predict: what a model makes of new samples.
  * Rests on models.h and picture_in.h: IDX, NPY and PNG files, told apart by their first bytes.
- * Outputs that are probabilities are shown as classes, surest first; others as numbers. */
+ * Outputs that are probabilities are shown as classes, surest first; others as numbers. A model of several outputs has
+ * a line for each, with its name. */
 #include <math.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "shared_options.h"
 
 typedef struct predict_values {
+    const config_node *x;
     int64_t top, samples;
     int fit, invert;
 } predict_values;
@@ -19,6 +21,7 @@ static const char *const inversions[] = {"auto", "yes", "no", NULL};
 
 #define AT(field) .offset = offsetof(predict_values, field)
 static const option predict_options[] = {
+    SHARED_X(predict_values, "samples of several inputs, in place of files:\n'{age: ages.npy, picture: pictures.npy}'"),
     {.name = "top",
      .kind = OPTION_INT,
      AT(top),
@@ -127,23 +130,33 @@ static void largest(const double *row, int64_t outputs, int64_t n, int64_t *plac
     }
 }
 
-static void write_json(cli *c, const soma_model *model, const char *path, bool single, int64_t sample,
-                       const double *row, int64_t outputs, const int64_t *places, int64_t top) {
-    const bool probabilities = are_probabilities(row, outputs);
+/* One sample's row of one output, as it is shown. */
+typedef struct shown_row {
+    const char *path;
+    int64_t sample;     /* -1: the only one */
+    const char *output; /* NULL: the only one */
+    const double *values;
+    int64_t n, top;        /* of which so many classes are named, */
+    const int64_t *places; /* these */
+} shown_row;
+
+static void write_json(cli *c, const soma_model *model, const shown_row *row) {
+    const bool probabilities = are_probabilities(row->values, row->n);
     json_out j = {.file = stdout};
     json_open(&j, NULL, '{');
-    json_text(&j, "file", path);
-    if (!single) json_integer(&j, "sample", sample);
+    json_text(&j, "file", row->path);
+    if (row->sample >= 0) json_integer(&j, "sample", row->sample);
+    if (row->output) json_text(&j, "output", row->output);
     json_open(&j, probabilities ? "classes" : "outputs", '[');
-    for (int64_t i = 0; i < (probabilities ? top : outputs); i++) {
+    for (int64_t i = 0; i < (probabilities ? row->top : row->n); i++) {
         if (!probabilities) {
-            json_float(&j, NULL, row[i]);
+            json_float(&j, NULL, row->values[i]);
             continue;
         }
         json_open(&j, NULL, '{');
-        json_text(&j, "class", class_name(c, model, NULL, places[i]));
-        json_integer(&j, "index", places[i]);
-        json_float(&j, "probability", row[places[i]]);
+        json_text(&j, "class", class_name(c, row->output ? NULL : model, NULL, row->places[i]));
+        json_integer(&j, "index", row->places[i]);
+        json_float(&j, "probability", row->values[row->places[i]]);
         json_close(&j, '}');
     }
     json_close(&j, ']');
@@ -151,47 +164,74 @@ static void write_json(cli *c, const soma_model *model, const char *path, bool s
     json_end(&j);
 }
 
-static void write_text(cli *c, const soma_model *model, const char *path, bool single, int64_t sample,
-                       const double *row, int64_t outputs, const int64_t *places, int64_t top) {
-    printf("%s", path);
-    if (!single) printf("[%lld]", (long long)sample);
+static void write_text(cli *c, const soma_model *model, const shown_row *row) {
+    printf("%s", row->path);
+    if (row->sample >= 0) printf("[%lld]", (long long)row->sample);
+    if (row->output) printf(" %s", row->output);
     printf(":");
-    if (are_probabilities(row, outputs)) {
-        for (int64_t i = 0; i < top; i++)
-            printf("%s %s %.2f %%", i ? "," : "", class_name(c, model, NULL, places[i]), 100 * row[places[i]]);
+    if (are_probabilities(row->values, row->n)) {
+        for (int64_t i = 0; i < row->top; i++)
+            printf("%s %s %.2f %%", i ? "," : "", class_name(c, row->output ? NULL : model, NULL, row->places[i]),
+                   100 * row->values[row->places[i]]);
     } else {
-        for (int64_t i = 0; i < outputs; i++)
-            printf(" %.6g", row[i]);
+        for (int64_t i = 0; i < row->n; i++)
+            printf(" %.6g", row->values[i]);
     }
     printf("\n");
 }
 
-static int predict_file(cli *c, const predict_values *v, soma_model *model, const char *path) {
-    data_source source;
-    predictions p;
-    bool single;
-    int code = open_samples(c, v, path, model, &single, &source);
-    if (code == EXIT_DONE) code = model_predict(c, model, source.data, &p);
-    source_close(&source);
+/* All samples of the source, of each output a line. */
+static int show_predictions(cli *c, const predict_values *v, soma_model *model, const data_source *source,
+                            bool single) {
+    predictions p[SOMA_MAX_ARRAYS];
+    const int code = model_predict_all(c, model, source->data, p), n = soma_model_outputs(model);
     if (code != EXIT_DONE) return code;
-    const int64_t top = v->top < p.outputs ? v->top : p.outputs;
-    int64_t *places = cli_alloc(c, (size_t)top + 1, sizeof *places);
-    for (int64_t i = 0; i < p.samples; i++) {
-        const double *row = p.values + i * p.outputs;
-        largest(row, p.outputs, top, places);
-        (c->json ? write_json : write_text)(c, model, path, single, i, row, p.outputs, places, top);
+    for (int64_t i = 0; i < p[0].samples; i++) {
+        for (int k = 0; k < n; k++) {
+            const int64_t top = v->top < p[k].outputs ? v->top : p[k].outputs;
+            int64_t *places = cli_alloc(c, (size_t)top + 1, sizeof *places);
+            const shown_row row = {source->name,
+                                   single ? -1 : i,
+                                   n > 1 ? soma_model_output_name(model, k) : NULL,
+                                   p[k].values + i * p[k].outputs,
+                                   p[k].outputs,
+                                   top,
+                                   places};
+            largest(row.values, row.n, top, places);
+            (c->json ? write_json : write_text)(c, model, &row);
+        }
     }
     return EXIT_DONE;
 }
 
+static int predict_file(cli *c, const predict_values *v, soma_model *model, const char *path) {
+    data_source source;
+    bool single;
+    int code = open_samples(c, v, path, model, &single, &source);
+    if (code == EXIT_DONE) code = show_predictions(c, v, model, &source, single);
+    source_close(&source);
+    return code;
+}
+
+static int predict_arrays(cli *c, const predict_values *v, soma_model *model) {
+    data_source source;
+    int code = source_open_arrays(c, v->x, NULL, "arrays", &source);
+    if (code == EXIT_DONE) code = source_limit(c, &source, v->samples);
+    if (code == EXIT_DONE) code = show_predictions(c, v, model, &source, false);
+    source_close(&source);
+    return code;
+}
+
 static int run_predict(cli *c, void *values, option_table tables[OPTION_TABLES], int n, char **arguments) {
     (void)tables;
-    int code = need_arguments(c, n, 2, 1 << 20, n ? "a file with samples" : "a model");
+    const predict_values *v = values;
+    int code = need_arguments(c, n, v->x ? 1 : 2, v->x ? 1 : 1 << 20, n ? "a file with samples" : "a model");
     if (code != EXIT_DONE) return code;
     soma_model *model = model_open(c, arguments[0]);
     if (!model) return EXIT_INPUT;
+    if (v->x) code = predict_arrays(c, v, model);
     for (int i = 1; i < n && code == EXIT_DONE; i++)
-        code = predict_file(c, values, model, arguments[i]);
+        code = predict_file(c, v, model, arguments[i]);
     soma_model_destroy(model);
     return code;
 }
@@ -199,7 +239,7 @@ static int run_predict(cli *c, void *values, option_table tables[OPTION_TABLES],
 const verb verb_predict = {
     .name = "predict",
     .summary = "Say what new samples are",
-    .usage = "MODEL FILE... [OPTION]...",
+    .usage = "MODEL FILE... [OPTION]...\nMODEL --x MAP [OPTION]...",
     .examples = "soma predict out/mnist.soma digit.png\n"
                 "soma predict out/mnist.soma data/mnist/t10k-images-idx3-ubyte --samples 5 --json\n"
                 "soma predict m.soma points.npy",

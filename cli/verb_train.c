@@ -242,7 +242,7 @@ static int draw_all(training *t) {
     if (code == EXIT_DONE)
         code = draw_history(c, next_picture(t, "curves"), cli_text(c, "%s: training", name), t->model,
                             t->test.data && !t->r->validate_on_test ? &t->scores : NULL);
-    if (code != EXIT_DONE || classes < 2) return code;
+    if (code != EXIT_DONE || classes < 2 || soma_model_outputs(t->model) > 1) return code;
     predictions p;
     code = model_predict(c, t->model, shown->data, &p);
     if (code == EXIT_DONE && p.outputs >= 2 && p.outputs <= 64)

@@ -168,9 +168,18 @@ SOMA_API soma_variable *soma_layer_get_weight(const soma_layer *layer, int i);
 SOMA_API SOMA_MUST_CHECK soma_status soma_reset_states(soma_model *model);
 /** Number of a model's weights; -1 before it is built. Keras count_params. */
 SOMA_API int64_t soma_count_params(const soma_model *model);
+/** How many inputs and outputs it has. */
+SOMA_API int soma_model_inputs(const soma_model *model);
+SOMA_API int soma_model_outputs(const soma_model *model);
 /** Shapes of one sample of the first input and output; rank -1 before the model is built. */
 SOMA_API int soma_model_input_shape(const soma_model *model, int64_t shape[SOMA_MAX_RANK]);
 SOMA_API int soma_model_output_shape(const soma_model *model, int64_t shape[SOMA_MAX_RANK]);
+/** The same of input or output i. */
+SOMA_API int soma_model_input_shape_at(const soma_model *model, int i, int64_t shape[SOMA_MAX_RANK]);
+SOMA_API int soma_model_output_shape_at(const soma_model *model, int i, int64_t shape[SOMA_MAX_RANK]);
+/** The name of the layer that output i comes from, by which fit calls its loss and metrics; NULL where there is none.
+ */
+SOMA_API const char *soma_model_output_name(const soma_model *model, int i);
 
 /** Runs the layers on tensors of one graph, (batch, ...) each, and gives the outputs as tensors of that graph: for
  *  gradients, training steps and looks inside of your own. training turns dropout on. A weight is read once in a graph,

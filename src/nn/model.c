@@ -396,18 +396,43 @@ int64_t soma_count_params(const soma_model *model) {
     return count;
 }
 
-static int shape_of(const soma_model *model, const int *values, int64_t shape[SOMA_MAX_RANK]) {
-    if (!model || !model->built) return -1;
-    const model_value *value = &model->values[values[0]];
-    memcpy(shape, value->shape, (size_t)value->rank * sizeof *shape);
-    return value->rank;
+int soma_model_inputs(const soma_model *model) {
+    return model ? model->n_inputs : 0;
+}
+
+int soma_model_outputs(const soma_model *model) {
+    return model ? model->n_outputs : 0;
+}
+
+static int shape_of(const soma_model *model, int value, int64_t shape[SOMA_MAX_RANK]) {
+    const model_value *v = &model->values[value];
+    memcpy(shape, v->shape, (size_t)v->rank * sizeof *shape);
+    return v->rank;
+}
+
+int soma_model_input_shape_at(const soma_model *model, int i, int64_t shape[SOMA_MAX_RANK]) {
+    return model && model->built && i >= 0 && i < model->n_inputs ? shape_of(model, model->inputs[i], shape) : -1;
+}
+
+int soma_model_output_shape_at(const soma_model *model, int i, int64_t shape[SOMA_MAX_RANK]) {
+    return model && model->built && i >= 0 && i < model->n_outputs ? shape_of(model, model->outputs[i], shape) : -1;
 }
 
 int soma_model_input_shape(const soma_model *model, int64_t shape[SOMA_MAX_RANK]) {
-    return shape_of(model, model ? model->inputs : NULL, shape);
+    return soma_model_input_shape_at(model, 0, shape);
 }
+
 int soma_model_output_shape(const soma_model *model, int64_t shape[SOMA_MAX_RANK]) {
-    return shape_of(model, model ? model->outputs : NULL, shape);
+    return soma_model_output_shape_at(model, 0, shape);
+}
+
+const char *soma_model_output_name(const soma_model *model, int i) {
+    for (int k = 0; i >= 0 && i < soma_model_outputs(model) && k < model->n_calls; k++) {
+        const model_call *call = &model->calls[k];
+        const int at = model->outputs[i] - call->output;
+        if (at >= 0 && at < call->n_outputs) return model->layers[call->layer]->name;
+    }
+    return NULL;
 }
 
 soma_status soma_model_apply(soma_model *model, soma_tensor *const *inputs, int n, bool training,

@@ -49,19 +49,9 @@ soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true,
     return loss->plain ? loss->plain(y_true, y_pred) : loss->with.build(y_true, y_pred, loss->with.parameters);
 }
 
-/* The name of the layer that an output comes from. */
-static const char *output_name(const soma_model *model, int output) {
-    for (int i = 0; i < model->n_calls; i++) {
-        const model_call *call = &model->calls[i];
-        const int at = model->outputs[output] - call->output;
-        if (at >= 0 && at < call->n_outputs) return model->layers[call->layer]->name;
-    }
-    return "output";
-}
-
 /* A name for a column, after its output where there are several; "auc_1" where there is an "auc" before it. */
 static const char *column_name(soma_model *model, const training *t, const char *name, int output) {
-    if (model->n_outputs > 1) name = arena_printf(&model->arena, "%s_%s", output_name(model, output), name);
+    if (model->n_outputs > 1) name = arena_printf(&model->arena, "%s_%s", soma_model_output_name(model, output), name);
     if (!name) return NULL;
     size_t length = strlen(name);
     int before = 0;
