@@ -281,9 +281,28 @@ static int64_t index_at(const op_view *indices, const axes *a, int64_t j, int64_
     return i >= 0 && i < n ? i : -1;
 }
 
+/* Indices that lie one behind the other, as nearly all do; else NULL. */
+static const int64_t *plain_indices(const op_view *indices, const axes *a) {
+    int64_t stride;
+    return indices->dtype == SOMA_I64 && axes_even(a, &stride) && (stride == 1 || axes_size(a) == 1)
+               ? view_at(indices, 0)
+               : NULL;
+}
+
+static bool all_within(const int64_t *indices, int64_t count, int64_t n) {
+    int64_t low = 0, high = -1;
+    for (int64_t j = 0; j < count; j++) {
+        if (indices[j] < low) low = indices[j];
+        if (indices[j] > high) high = indices[j];
+    }
+    return low >= -n && high < n;
+}
+
 /* Every thread looks for itself, the first one tells. */
 static soma_status check_indices(const soma_tensor *node, const op_view *indices, const axes *a, int axis, int64_t n,
                                  int64_t count) {
+    const int64_t *plain = plain_indices(indices, a);
+    if (plain && all_within(plain, count, n)) return SOMA_OK;
     for (int64_t j = 0; j < count; j++) {
         if (index_at(indices, a, j, n) >= 0) continue;
         return error_set(node->graph->context, SOMA_INVALID,
@@ -292,6 +311,21 @@ static soma_status check_indices(const soma_tensor *node, const op_view *indices
                          (long long)n);
     }
     return SOMA_OK;
+}
+
+/* Whole rows of bytes, step apart, by indices within n; rows of one number, as of pictures, without a call each. */
+static void gather_rows(char *to, const char *from, const int64_t *indices, int64_t count, int64_t n, int64_t step,
+                        size_t bytes) {
+    for (int64_t j = 0; j < count; j++, to += bytes) {
+        const int64_t i = indices[j] < 0 ? indices[j] + n : indices[j];
+        const char *row = from + i * step;
+        if (bytes == 4)
+            memcpy(to, row, 4);
+        else if (bytes == 8)
+            memcpy(to, row, 8);
+        else
+            memcpy(to, row, bytes);
+    }
 }
 
 static soma_status run_gather(const soma_tensor *node, const op_view *inputs, op_view *output,
@@ -306,6 +340,14 @@ static soma_status run_gather(const soma_tensor *node, const op_view *inputs, op
     TRY(check_indices(node, indices, &places, axis, n, count));
     if (view_size(output) == 0) return SOMA_OK;
     runner_share(runner, axes_size(&outer) * count, &first, &last);
+    const int64_t *plain = runs == 1 && (stride == 1 || run == 1) ? plain_indices(indices, &places) : NULL;
+    while (plain && first < last) {
+        const int64_t j = first % count, m = minimum(count - j, last - first);
+        gather_rows((char *)output->data + (size_t)(first * run) * bytes,
+                    view_at(x, axes_offset(&outer, first / count)), plain + j, m, n, x->strides[axis] * (int64_t)bytes,
+                    (size_t)run * bytes);
+        first += m;
+    }
     for (int64_t u = first; u < last; u++) {
         const int64_t i = index_at(indices, &places, u % count, n);
         const int64_t from = axes_offset(&outer, u / count) + i * x->strides[axis];
