@@ -153,6 +153,69 @@ typedef struct soma_resizing_options {
 #define soma_resizing(...) soma_resizing_create(&(soma_resizing_options){.height = __VA_ARGS__})
 SOMA_API soma_layer *soma_resizing_create(const soma_resizing_options *options);
 
+/* ---- augmentation: images (batch, rows, columns, channels), each changed by numbers of its own ----
+ * While training only, other numbers in each step, the same in every run; at prediction images pass as they are.
+ * data_format may be "channels_first". Numbers of a range are drawn uniformly: {0.2} is -0.2 to 0.2. */
+
+/** Images turned over, each with probability 1/2 in each direction. Keras RandomFlip. */
+typedef struct soma_random_flip_options {
+    SOMA_LAYER_OPTIONS
+    const char *mode;        /* "horizontal_and_vertical"; or one of both */
+    const char *data_format; /* "channels_last" */
+} soma_random_flip_options;
+#define soma_random_flip(...) soma_random_flip_create(&(soma_random_flip_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_random_flip_create(const soma_random_flip_options *options);
+
+/** Brightness: x + f (high - low) with f from factor, for values from low to high, at which the result is clipped.
+ *  Contrast: (x - m) f + m with the mean m of each channel and f from 1 - factor.low to 1 + factor.high; {0.2} stands
+ *  for 0.2 both ways. Keras RandomBrightness, RandomContrast; their value_range is 0 to 255, so pixels that the model
+ *  has scaled (soma_set_pixel_scale) want {0, 1}. */
+typedef struct soma_random_colour_options {
+    SOMA_LAYER_OPTIONS
+    soma_range factor;
+    soma_range value_range;  /* {0, 255} */
+    const char *data_format; /* "channels_last" */
+} soma_random_colour_options;
+#define soma_random_brightness(...) soma_random_brightness_create(&(soma_random_colour_options){.factor = __VA_ARGS__})
+#define soma_random_contrast(...) soma_random_contrast_create(&(soma_random_colour_options){.factor = __VA_ARGS__})
+SOMA_API soma_layer *soma_random_brightness_create(const soma_random_colour_options *options);
+SOMA_API soma_layer *soma_random_contrast_create(const soma_random_colour_options *options);
+
+/** The middle of each image, height rows and width columns; of an image that is smaller the largest part of that
+ *  aspect ratio is resized (soma_resizing, bilinear). RandomCrop: any part while training, with all places as likely,
+ *  else the middle. Keras CenterCrop, RandomCrop. */
+typedef struct soma_crop_options {
+    SOMA_LAYER_OPTIONS
+    int64_t height, width;
+    const char *data_format; /* "channels_last" */
+} soma_crop_options;
+#define soma_center_crop(...) soma_center_crop_create(&(soma_crop_options){.height = __VA_ARGS__})
+#define soma_random_crop(...) soma_random_crop_create(&(soma_crop_options){.height = __VA_ARGS__})
+SOMA_API soma_layer *soma_center_crop_create(const soma_crop_options *options);
+SOMA_API soma_layer *soma_random_crop_create(const soma_crop_options *options);
+
+/** Images moved, turned or scaled about their middle; each pixel of the result is read between pixels of the image.
+ *  Translation: height_factor and width_factor are shares of the image, positive is down and right.
+ *  Rotation: factor is a share of a whole turn, positive is counter-clockwise.
+ *  Zoom: height_factor -0.3 shows 70 % of the rows enlarged, 0.3 makes the image smaller; width_factor not given: the
+ *  same number, so that the aspect ratio stays. Keras RandomTranslation, RandomRotation, RandomZoom. */
+typedef struct soma_random_affine_options {
+    SOMA_LAYER_OPTIONS
+    soma_range factor;                      /* of rotation */
+    soma_range height_factor, width_factor; /* of translation and zoom */
+    const char *fill_mode;                  /* "reflect" (dcba|abcd|dcba); "wrap", "nearest", or "constant": */
+    double fill_value;                      /* 0 */
+    const char *interpolation;              /* "bilinear"; or "nearest" */
+    const char *data_format;                /* "channels_last" */
+} soma_random_affine_options;
+#define soma_random_translation(...)                                                                                   \
+    soma_random_translation_create(&(soma_random_affine_options){.height_factor = __VA_ARGS__})
+#define soma_random_rotation(...) soma_random_rotation_create(&(soma_random_affine_options){.factor = __VA_ARGS__})
+#define soma_random_zoom(...) soma_random_zoom_create(&(soma_random_affine_options){.height_factor = __VA_ARGS__})
+SOMA_API soma_layer *soma_random_translation_create(const soma_random_affine_options *options);
+SOMA_API soma_layer *soma_random_rotation_create(const soma_random_affine_options *options);
+SOMA_API soma_layer *soma_random_zoom_create(const soma_random_affine_options *options);
+
 /* ---- around a layer ---- */
 
 /** A layer whose kernel is used divided by its spectral norm: w / (v w' u') with w the kernel as a matrix whose columns

@@ -127,6 +127,8 @@ static bool is_set(const soma_field *f, const void *value) {
         return ((const soma_schedule *)value)->rate != NULL;
     case SOMA_FIELD_REGULARIZER:
         return ((const soma_regularizer *)value)->penalty != NULL;
+    case SOMA_FIELD_RANGE:
+        return ((const soma_range *)value)->low != 0 || ((const soma_range *)value)->high != 0;
     case SOMA_FIELD_LAYER:
         return *(soma_layer *const *)value != NULL;
     default:
@@ -138,6 +140,16 @@ static void write_shape(text *out, const int64_t *shape) {
     text_append(out, "[");
     for (int i = 0; i < SOMA_MAX_RANK && shape[i] != 0; i++)
         text_printf(out, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    text_append(out, "]");
+}
+
+static void write_range(text *out, const soma_range *range) {
+    const bool both = range->high != 0 || range->low < 0;
+    if (both) text_append(out, "[");
+    json_write_number(out, range->low);
+    if (!both) return;
+    text_append(out, ", ");
+    json_write_number(out, range->high);
     text_append(out, "]");
 }
 
@@ -193,6 +205,9 @@ static soma_status write_value(text *out, const field_names *names, const char *
         return write_function(out, names, who, f->name, &regularizer_names, (soma_function *)regularizer->penalty,
                               regularizer->parameters);
     }
+    case SOMA_FIELD_RANGE:
+        write_range(out, value);
+        return SOMA_OK;
     case SOMA_FIELD_LAYER:
         return layer_write_json(out, names, *(soma_layer *const *)value);
     }
@@ -281,6 +296,18 @@ static soma_status read_list(const field_names *names, const char *who, const ch
     for (int i = 0; i < (int)n; i++)
         RETURN_IF(names->context, !json_node_number(json_node_at(list, i), &numbers[i + 1]), SOMA_INVALID,
                   "[%s] %s must be a list of numbers", who, key);
+    return SOMA_OK;
+}
+
+/* 0.2, which is -0.2 to 0.2, or [-0.1, 0.2]. */
+static soma_status read_range(const field_names *names, const char *who, const soma_field *f, const json_node *node,
+                              soma_range *out) {
+    *out = (soma_range){0, 0};
+    if (json_node_number(node, &out->low)) return out->low >= 0 ? SOMA_OK : wrong(names, who, f, "at least 0");
+    if (json_node_kind(node) != JSON_IS_ARRAY || json_node_count(node) != 2 ||
+        !json_node_number(json_node_at(node, 0), &out->low) || !json_node_number(json_node_at(node, 1), &out->high) ||
+        !(out->low <= out->high))
+        return wrong(names, who, f, "a number from 0, or two, the smaller first");
     return SOMA_OK;
 }
 
@@ -493,6 +520,8 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
         regularizer->penalty = (soma_regularizer_fn *)function;
         return SOMA_OK;
     }
+    case SOMA_FIELD_RANGE:
+        return read_range(names, who, f, node, value);
     case SOMA_FIELD_LAYER: {
         soma_layer **layer = value;
         soma_layer_destroy(*layer); /* named twice */

@@ -1,0 +1,19 @@
+/* What augmenting layers share: images with the channels last, and a number of its own for each image.
+ * Rests on places.h and the counting random ops, with the training step as their counter. */
+#ifndef NN_RANDOM_IMAGE_H
+#define NN_RANDOM_IMAGE_H
+
+#include "nn/places.h"
+
+/* An augmenting layer's function: float images (batch, rows, columns, channels) to such images. draws NULL: not
+ * training. */
+typedef soma_tensor *random_image_fn(soma_layer *layer, soma_tensor *x, soma_tensor *draws);
+/* Calls it on the layer's input, channels last; without always only while training. */
+soma_tensor *random_image_call(soma_layer *layer, soma_trace *trace, soma_tensor *input, const char *data_format,
+                               bool always, random_image_fn *function);
+/* {0.2} as -0.2 to 0.2. */
+soma_range random_image_range(soma_range given);
+/* (batch, 1, 1, 1), uniform from low to high, in x's dtype. */
+soma_tensor *random_image_number(soma_tensor *x, soma_range range, soma_tensor *draws);
+
+#endif
