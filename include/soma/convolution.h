@@ -26,12 +26,12 @@ extern "C" {
 #define SOMA_CONVOLUTION_OPTIONS                                                                                       \
     SOMA_WINDOW_OPTIONS                                                                                                \
     int64_t kernel_size[SOMA_MAX_RANK];                                                                                \
-    int64_t dilation_rate[SOMA_MAX_RANK];                    /* 1: distance of a window's places */                    \
-    soma_activation_fn *activation;                          /* NULL: linear */                                        \
-    bool no_bias;                                            /* Keras: use_bias = False */                             \
-    soma_initializer bias_initializer;                       /* zeros */                                               \
-    soma_regularizer bias_regularizer, activity_regularizer; /* none */                                                \
-    soma_constraint bias_constraint;                         /* none */
+    int64_t dilation_rate[SOMA_MAX_RANK]; /* 1: distance of a window's places */                                       \
+    soma_activation_fn *activation;       /* NULL: linear */                                                           \
+    bool no_bias;                         /* Keras: use_bias = False */                                                \
+    soma_initializer bias_initializer;    /* zeros */                                                                  \
+    soma_regularizer bias_regularizer;    /* none */                                                                   \
+    soma_constraint bias_constraint;      /* none */
 
 /* ---- convolution ---- */
 

@@ -29,6 +29,7 @@ typedef struct soma_layer_normalization_options {
     bool no_scale;                                        /* without gamma; Keras: scale = False */
     soma_initializer beta_initializer, gamma_initializer; /* zeros, ones */
     soma_regularizer beta_regularizer, gamma_regularizer; /* none */
+    soma_constraint beta_constraint, gamma_constraint;    /* none */
 } soma_layer_normalization_options;
 #define soma_layer_normalization(...)                                                                                  \
     soma_layer_normalization_create(&(soma_layer_normalization_options){.nothing = 0, __VA_ARGS__})
@@ -65,6 +66,7 @@ typedef struct soma_group_normalization_options {
     bool no_center, no_scale;
     soma_initializer beta_initializer, gamma_initializer; /* zeros, ones */
     soma_regularizer beta_regularizer, gamma_regularizer; /* none */
+    soma_constraint beta_constraint, gamma_constraint;    /* none */
 } soma_group_normalization_options;
 #define soma_group_normalization(...)                                                                                  \
     soma_group_normalization_create(&(soma_group_normalization_options){.nothing = 0, __VA_ARGS__})
@@ -85,8 +87,10 @@ typedef struct soma_batch_normalization_options {
     double momentum; /* 0.99 */
     double epsilon;  /* 1e-3 */
     bool no_center, no_scale;
-    soma_initializer beta_initializer, gamma_initializer; /* zeros, ones */
-    soma_regularizer beta_regularizer, gamma_regularizer; /* none */
+    soma_initializer beta_initializer, gamma_initializer;                  /* zeros, ones */
+    soma_regularizer beta_regularizer, gamma_regularizer;                  /* none */
+    soma_constraint beta_constraint, gamma_constraint;                     /* none */
+    soma_initializer moving_mean_initializer, moving_variance_initializer; /* zeros, ones */
 } soma_batch_normalization_options;
 #define soma_batch_normalization(...)                                                                                  \
     soma_batch_normalization_create(&(soma_batch_normalization_options){.nothing = 0, __VA_ARGS__})
@@ -104,6 +108,7 @@ typedef struct soma_embedding_options {
     bool mask_zero;
     soma_initializer embeddings_initializer; /* uniform within +-0.05 */
     soma_regularizer embeddings_regularizer; /* none */
+    soma_constraint embeddings_constraint;   /* none */
 } soma_embedding_options;
 #define soma_embedding(...) soma_embedding_create(&(soma_embedding_options){.input_dim = __VA_ARGS__})
 SOMA_API soma_layer *soma_embedding_create(const soma_embedding_options *options);
@@ -258,6 +263,7 @@ typedef struct soma_prelu_options {
     SOMA_LAYER_OPTIONS
     soma_initializer alpha_initializer; /* zeros */
     soma_regularizer alpha_regularizer; /* none */
+    soma_constraint alpha_constraint;   /* none */
     int64_t shared_axes[SOMA_MAX_RANK]; /* one alpha for all places along these; {1, 2} for the places of images */
 } soma_prelu_options;
 #define soma_prelu(...) soma_prelu_create(&(soma_prelu_options){.nothing = 0, __VA_ARGS__})
@@ -365,7 +371,8 @@ SOMA_API soma_layer *soma_global_max_pooling_3d_create(const soma_global_pooling
     soma_initializer kernel_initializer;                                          /* glorot_uniform */                 \
     soma_initializer recurrent_initializer;                                       /* orthogonal */                     \
     soma_initializer bias_initializer;                                            /* zeros */                          \
-    soma_regularizer kernel_regularizer, recurrent_regularizer, bias_regularizer; /* none */
+    soma_regularizer kernel_regularizer, recurrent_regularizer, bias_regularizer; /* none */                           \
+    soma_constraint kernel_constraint, recurrent_constraint, bias_constraint;     /* none */
 
 #define SOMA_RECURRENT_OPTIONS                                                                                         \
     SOMA_STEPS_OPTIONS                                                                                                 \
@@ -489,8 +496,9 @@ typedef struct soma_attention_options {
     bool
         use_scale; /* a weight, 1 at first; of AdditiveAttention no_scale leaves out its (d), glorot_uniform at first */
     bool no_scale;
-    bool causal;    /* step i looks at steps 0..i only */
-    double dropout; /* 0; of the weights that sum to 1 */
+    bool causal;            /* step i looks at steps 0..i only */
+    double dropout;         /* 0; of the weights that sum to 1 */
+    const char *score_mode; /* "dot"; "concat": scores are w sum(tanh(scale (q_i + k_j))), w a weight, 1 at first */
 } soma_attention_options;
 #define soma_attention(...) soma_attention_create(&(soma_attention_options){.nothing = 0, __VA_ARGS__})
 #define soma_additive_attention(...)                                                                                   \
@@ -509,7 +517,8 @@ SOMA_API soma_layer *soma_additive_attention_create(const soma_attention_options
     double max_wavelength;                                 /* of that; 10000 */                                        \
     double dropout;                                        /* 0; of the weights that sum to 1 */                       \
     soma_initializer kernel_initializer, bias_initializer; /* glorot_uniform, zeros */                                 \
-    soma_regularizer kernel_regularizer, bias_regularizer; /* none */
+    soma_regularizer kernel_regularizer, bias_regularizer; /* none */                                                  \
+    soma_constraint kernel_constraint, bias_constraint;    /* none */
 typedef struct soma_multi_head_attention_options {
     SOMA_HEADS_OPTIONS
     int64_t num_heads;

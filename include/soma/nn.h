@@ -20,12 +20,13 @@ typedef struct soma_trace soma_trace;
 
 /* Every layer's own. */
 #define SOMA_LAYER_OPTIONS                                                                                             \
-    const char *name;                   /* default: "dense", "dense_1", ... */                                         \
-    int64_t input_shape[SOMA_MAX_RANK]; /* of one sample, {28, 28}; needed in a model's first layer at most */         \
-    soma_dtype dtype;                   /* of weights and results, float32 or float64 */                               \
-    bool frozen;                        /* weights are not trained; Keras: trainable = False */                        \
-    soma_context *context;              /* allocates the layer; NULL: the default one */                               \
-    char nothing;                       /* makes soma_flatten() without options valid C */
+    const char *name;                      /* default: "dense", "dense_1", ... */                                      \
+    int64_t input_shape[SOMA_MAX_RANK];    /* of one sample, {28, 28}; needed in a model's first layer at most */      \
+    soma_dtype dtype;                      /* of weights and results, float32 or float64 */                            \
+    bool frozen;                           /* weights are not trained; Keras: trainable = False */                     \
+    soma_regularizer activity_regularizer; /* of the layer's results, all of a batch; none */                          \
+    soma_context *context;                 /* allocates the layer; NULL: the default one */                            \
+    char nothing;                          /* makes soma_flatten() without options valid C */
 
 /** Says the shape of a sample; does nothing. Keras Input. */
 typedef struct soma_input_layer_options {
@@ -38,12 +39,12 @@ SOMA_API soma_layer *soma_input_layer_create(const soma_input_layer_options *opt
 typedef struct soma_dense_options {
     SOMA_LAYER_OPTIONS
     int64_t units;
-    soma_activation_fn *activation;                                              /* NULL: linear */
-    bool no_bias;                                                                /* Keras: use_bias = False */
-    soma_initializer kernel_initializer;                                         /* glorot_uniform */
-    soma_initializer bias_initializer;                                           /* zeros */
-    soma_regularizer kernel_regularizer, bias_regularizer, activity_regularizer; /* none */
-    soma_constraint kernel_constraint, bias_constraint;                          /* none */
+    soma_activation_fn *activation;                        /* NULL: linear */
+    bool no_bias;                                          /* Keras: use_bias = False */
+    soma_initializer kernel_initializer;                   /* glorot_uniform */
+    soma_initializer bias_initializer;                     /* zeros */
+    soma_regularizer kernel_regularizer, bias_regularizer; /* none */
+    soma_constraint kernel_constraint, bias_constraint;    /* none */
 } soma_dense_options;
 #define soma_dense(...) soma_dense_create(&(soma_dense_options){.units = __VA_ARGS__})
 SOMA_API soma_layer *soma_dense_create(const soma_dense_options *options);
@@ -76,8 +77,10 @@ SOMA_API soma_layer *soma_activation_create(const soma_activation_options *optio
 /** While training, each element becomes 0 with probability rate, else is scaled by 1 / (1 - rate). */
 typedef struct soma_dropout_options {
     SOMA_LAYER_OPTIONS
-    double rate;             /* in [0, 1) */
-    const char *data_format; /* of spatial dropout, see layers.h */
+    double rate;                        /* in [0, 1) */
+    const char *data_format;            /* of spatial dropout, see layers.h */
+    int64_t noise_shape[SOMA_MAX_RANK]; /* of Dropout: {-1, 1, -1} draws once for all steps of (batch, steps, features),
+                                         * -1 being what x has */
 } soma_dropout_options;
 #define soma_dropout(...) soma_dropout_create(&(soma_dropout_options){.rate = __VA_ARGS__})
 SOMA_API soma_layer *soma_dropout_create(const soma_dropout_options *options);

@@ -14,6 +14,9 @@ const soma_field layer_common_fields[] = {
     {.name = "input_shape", .kind = SOMA_FIELD_SHAPE, .offset = offsetof(layer_options, input_shape)},
     {.name = "dtype", .kind = SOMA_FIELD_DTYPE, .offset = offsetof(layer_options, dtype)},
     {.name = "trainable", .kind = SOMA_FIELD_NOT, .offset = offsetof(layer_options, frozen)},
+    {.name = "activity_regularizer",
+     .kind = SOMA_FIELD_REGULARIZER,
+     .offset = offsetof(layer_options, activity_regularizer)},
     {.name = NULL}};
 const soma_field *const layer_input_shape_field = &layer_common_fields[1];
 

@@ -2,6 +2,7 @@
  * Rests on matmul and softmax.
  * What must not be looked at gets a score of -1e9, whose share of the softmax is exactly zero. */
 #include <stddef.h>
+#include <string.h>
 
 #include "nn/attend.h"
 
@@ -82,24 +83,43 @@ static bool sees_all(const soma_layer *layer, const soma_trace *trace, int n) {
 #define FIELD(member) offsetof(soma_attention_options, member)
 
 static const soma_field dot_fields[] = {
+    {.name = "score_mode", .kind = SOMA_FIELD_STRING, .offset = FIELD(score_mode)},
     {.name = "use_scale", .kind = SOMA_FIELD_BOOL, .offset = FIELD(use_scale)},
     {.name = "causal", .kind = SOMA_FIELD_BOOL, .offset = FIELD(causal)},
     {.name = "dropout", .kind = SOMA_FIELD_NUMBER, .offset = FIELD(dropout), .low = 0, .high = 0.999999},
     {.name = NULL}};
 
+/* q_i + k_j: (batch, T, S, d). */
+static soma_tensor *each_with_each(const attend_inputs *in) {
+    return soma_add(soma_expand_dims(in->query, 2), soma_expand_dims(in->key, 1));
+}
+
 static soma_status dot_build(soma_layer *layer, soma_tensor *const *inputs, int n) {
     (void)inputs, (void)n;
     const soma_attention_options *o = soma_layer_options(layer);
-    if (!o->use_scale) return SOMA_OK;
-    return soma_layer_add_weight(layer, &(soma_weight_options){.name = "scale", .initializer = soma_all_ones()});
+    const bool concat = o->score_mode && strcmp(o->score_mode, "concat") == 0;
+    RETURN_IF(layer->context, o->score_mode && !concat && strcmp(o->score_mode, "dot") != 0, SOMA_INVALID,
+              "[Attention] score_mode is '%s': it must be dot or concat", o->score_mode);
+    soma_weight_options one = {.name = "scale", .initializer = soma_all_ones()};
+    if (o->use_scale) TRY(soma_layer_add_weight(layer, &one));
+    one.name = "concat_score_weight";
+    return concat ? soma_layer_add_weight(layer, &one) : SOMA_OK;
 }
 
 static soma_tensor *dot_call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     const soma_attention_options *o = soma_layer_options(layer);
     attend_inputs in;
     if (!sees_all(layer, trace, n) || !attend_inputs_of(layer, trace, inputs, n, &in)) return NULL;
-    soma_tensor *scores = soma_matmul(in.query, attend_swap_last(in.key));
-    if (o->use_scale) scores = soma_mul(scores, soma_trace_weight(trace, layer, 0));
+    soma_tensor *scale = o->use_scale ? soma_trace_weight(trace, layer, 0) : NULL, *scores;
+    if (o->score_mode && strcmp(o->score_mode, "concat") == 0) {
+        scores = each_with_each(&in);
+        if (scale) scores = soma_mul(scores, scale);
+        scores = soma_mul(soma_sum(soma_tanh(scores), SOMA_AXES(-1), false),
+                          soma_trace_weight(trace, layer, o->use_scale ? 1 : 0));
+    } else {
+        scores = soma_matmul(in.query, attend_swap_last(in.key));
+        if (scale) scores = soma_mul(scores, scale);
+    }
     return attend(trace, scores, in.value, in.mask, o->causal, o->dropout);
 }
 
@@ -136,7 +156,7 @@ static soma_tensor *additive_call(soma_layer *layer, soma_trace *trace, soma_ten
     const soma_attention_options *o = soma_layer_options(layer);
     attend_inputs in;
     if (!sees_all(layer, trace, n) || !attend_inputs_of(layer, trace, inputs, n, &in)) return NULL;
-    soma_tensor *sum = soma_tanh(soma_add(soma_expand_dims(in.query, 2), soma_expand_dims(in.key, 1)));
+    soma_tensor *sum = soma_tanh(each_with_each(&in));
     if (!o->no_scale) sum = soma_mul(sum, soma_trace_weight(trace, layer, 0));
     return attend(trace, soma_sum(sum, SOMA_AXES(-1), false), in.value, in.mask, o->causal, o->dropout);
 }

@@ -12,11 +12,17 @@ static const soma_field fields[] = {NORMALIZE_FIELDS(soma_batch_normalization_op
                                      .standard = 0.99,
                                      .low = 0,
                                      .high = 1},
+                                    {.name = "moving_mean_initializer",
+                                     .kind = SOMA_FIELD_INITIALIZER,
+                                     .offset = offsetof(soma_batch_normalization_options, moving_mean_initializer)},
+                                    {.name = "moving_variance_initializer",
+                                     .kind = SOMA_FIELD_INITIALIZER,
+                                     .offset = offsetof(soma_batch_normalization_options, moving_variance_initializer)},
                                     {.name = NULL}};
 
 static normalize_affine affine_of(const soma_batch_normalization_options *o) {
-    return (normalize_affine){o->no_center,         o->no_scale,         o->beta_initializer,
-                              o->gamma_initializer, o->beta_regularizer, o->gamma_regularizer};
+    return (normalize_affine){o->no_center,        o->no_scale,          o->beta_initializer, o->gamma_initializer,
+                              o->beta_regularizer, o->gamma_regularizer, o->beta_constraint,  o->gamma_constraint};
 }
 
 /* Number of the weight moving_mean; moving_variance follows. */
@@ -32,13 +38,16 @@ static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
     if (!normalize_axis(layer, inputs[0], o->axis, &axis)) return SOMA_SHAPE;
     int64_t channels = inputs[0]->shape[axis];
     TRY(normalize_add_weights(layer, channels, &affine));
-    TRY(soma_layer_add_weight(
-        layer, &(soma_weight_options){.name = "moving_mean", .rank = 1, .shape = {channels}, .not_trainable = true}));
-    return soma_layer_add_weight(layer, &(soma_weight_options){.name = "moving_variance",
-                                                               .rank = 1,
-                                                               .shape = {channels},
-                                                               .initializer = soma_all_ones(),
-                                                               .not_trainable = true});
+    soma_weight_options moving = {.name = "moving_mean",
+                                  .rank = 1,
+                                  .shape = {channels},
+                                  .initializer = o->moving_mean_initializer,
+                                  .not_trainable = true};
+    TRY(soma_layer_add_weight(layer, &moving));
+    moving.name = "moving_variance";
+    moving.initializer = o->moving_variance_initializer;
+    if (!moving.initializer.build) moving.initializer = soma_all_ones();
+    return soma_layer_add_weight(layer, &moving);
 }
 
 /* What standardizes x: y = (x - mean) / sqrt(variance + epsilon), mean and variance (channels). */

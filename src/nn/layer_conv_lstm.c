@@ -53,7 +53,8 @@ static soma_status build_for(soma_layer *layer, soma_tensor *x) {
     soma_weight_options kernel = {.name = "kernel",
                                   .rank = w.places + 2,
                                   .initializer = o->kernel_initializer,
-                                  .regularizer = o->kernel_regularizer};
+                                  .regularizer = o->kernel_regularizer,
+                                  .constraint = o->kernel_constraint};
     memcpy(kernel.shape, w.size, (size_t)w.places * sizeof *w.size);
     kernel.shape[w.places] = soma_dim(x, -1);
     kernel.shape[w.places + 1] = 4 * o->filters;
@@ -63,13 +64,15 @@ static soma_status build_for(soma_layer *layer, soma_tensor *x) {
     kernel.shape[w.places] = o->filters;
     kernel.initializer = o->recurrent_initializer;
     kernel.regularizer = o->recurrent_regularizer;
+    kernel.constraint = o->recurrent_constraint;
     if (!kernel.initializer.build) kernel.initializer = soma_orthogonal(1);
     TRY(soma_layer_add_weight(layer, &kernel));
     soma_weight_options bias = {.name = "bias",
                                 .rank = 1,
                                 .shape = {4 * o->filters},
                                 .initializer = o->bias_initializer,
-                                .regularizer = o->bias_regularizer};
+                                .regularizer = o->bias_regularizer,
+                                .constraint = o->bias_constraint};
     if (!bias.initializer.build && !o->no_unit_forget_bias) bias.initializer.build = recurrent_forget_bias;
     if (!o->no_bias) TRY(soma_layer_add_weight(layer, &bias));
     if (!o->stateful) return SOMA_OK;

@@ -52,8 +52,6 @@ soma_tensor *convolution_finish(soma_layer *layer, soma_trace *trace, soma_tenso
     const convolution_options *o = options_of(layer);
     if (!o->no_bias && y) y = soma_add(y, soma_trace_weight(trace, layer, bias));
     if (o->activation && y) y = o->activation(y);
-    if (o->activity_regularizer.penalty && y)
-        soma_trace_add_loss(trace, o->activity_regularizer.penalty(y, o->activity_regularizer.parameters));
     return places_first(y, channels_first);
 }
 

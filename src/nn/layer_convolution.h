@@ -15,11 +15,7 @@ typedef struct convolution_options {
         {.name = "activation", .kind = SOMA_FIELD_ACTIVATION, .offset = offsetof(type, activation)},                   \
         {.name = "use_bias", .kind = SOMA_FIELD_NOT, .offset = offsetof(type, no_bias)},                               \
         {.name = "bias_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = offsetof(type, bias_initializer)},      \
-        {.name = "bias_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, bias_regularizer)},      \
-        {.name = "activity_regularizer",                                                                               \
-         .kind = SOMA_FIELD_REGULARIZER,                                                                               \
-         .offset = offsetof(type, activity_regularizer)},                                                              \
-    {                                                                                                                  \
+        {.name = "bias_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, bias_regularizer)}, {    \
         .name = "bias_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = offsetof(type, bias_constraint)            \
     }
 
@@ -40,7 +36,7 @@ soma_status convolution_pad(const soma_layer *layer, const soma_tensor *x, convo
 soma_status convolution_add_kernel(soma_layer *layer, const convolution_window *w, const soma_weight_options *options,
                                    int64_t rows, int64_t columns);
 soma_status convolution_add_bias(soma_layer *layer, int64_t channels);
-/* Bias (weight number `bias`), activation and its penalty, and the channels where they are wanted. */
+/* Bias (weight number `bias`), activation, and the channels where they are wanted. */
 soma_tensor *convolution_finish(soma_layer *layer, soma_trace *trace, soma_tensor *y, int bias, bool channels_first);
 
 #endif

@@ -15,7 +15,6 @@ static const soma_field fields[] = {
     {.name = "bias_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = FIELD(bias_initializer)},
     {.name = "kernel_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = FIELD(kernel_regularizer)},
     {.name = "bias_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = FIELD(bias_regularizer)},
-    {.name = "activity_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = FIELD(activity_regularizer)},
     {.name = "kernel_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = FIELD(kernel_constraint)},
     {.name = "bias_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = FIELD(bias_constraint)},
     {.name = NULL}};
@@ -48,8 +47,6 @@ static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *cons
     soma_tensor *y = soma_matmul(layer_cast(layer, inputs[0]), soma_trace_weight(trace, layer, 0));
     if (!o->no_bias) y = soma_add(y, soma_trace_weight(trace, layer, 1));
     if (o->activation && y) y = o->activation(y);
-    if (o->activity_regularizer.penalty && y)
-        soma_trace_add_loss(trace, o->activity_regularizer.penalty(y, o->activity_regularizer.parameters));
     return y;
 }
 

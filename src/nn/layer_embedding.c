@@ -15,6 +15,7 @@ static const soma_field embedding_fields[] = {
     {.name = "mask_zero", .kind = SOMA_FIELD_BOOL, .offset = FIELD(mask_zero)},
     {.name = "embeddings_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = FIELD(embeddings_initializer)},
     {.name = "embeddings_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = FIELD(embeddings_regularizer)},
+    {.name = "embeddings_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = FIELD(embeddings_constraint)},
     {.name = NULL}};
 
 static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
@@ -24,7 +25,8 @@ static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
                                  .rank = 2,
                                  .shape = {o->input_dim, o->output_dim},
                                  .initializer = o->embeddings_initializer,
-                                 .regularizer = o->embeddings_regularizer};
+                                 .regularizer = o->embeddings_regularizer,
+                                 .constraint = o->embeddings_constraint};
     if (!table.initializer.build) table.initializer = soma_uniform(-0.05, 0.05);
     return soma_layer_add_weight(layer, &table);
 }

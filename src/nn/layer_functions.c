@@ -123,6 +123,7 @@ FUNCTION(softmax, "Softmax", softmax_fields)
 static const soma_field prelu_fields[] = {
     {.name = "alpha_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = FIELD(alpha_initializer)},
     {.name = "alpha_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = FIELD(alpha_regularizer)},
+    {.name = "alpha_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = FIELD(alpha_constraint)},
     {.name = "shared_axes", .kind = SOMA_FIELD_SHAPE, .offset = FIELD(shared_axes)},
     {.name = NULL}};
 
@@ -130,8 +131,11 @@ static soma_status prelu_build(soma_layer *layer, soma_tensor *const *inputs, in
     (void)n;
     const soma_prelu_options *o = soma_layer_options(layer);
     const soma_tensor *x = inputs[0];
-    soma_weight_options alpha = {
-        .name = "alpha", .rank = x->rank - 1, .initializer = o->alpha_initializer, .regularizer = o->alpha_regularizer};
+    soma_weight_options alpha = {.name = "alpha",
+                                 .rank = x->rank - 1,
+                                 .initializer = o->alpha_initializer,
+                                 .regularizer = o->alpha_regularizer,
+                                 .constraint = o->alpha_constraint};
     for (int i = 1; i < x->rank; i++)
         alpha.shape[i - 1] = x->shape[i];
     for (int i = 0; i < SOMA_MAX_RANK && o->shared_axes[i]; i++) {

@@ -43,11 +43,13 @@ static heads heads_of(soma_layer *layer, soma_trace *trace, int64_t d) {
 static soma_status add_projection(const heads *h, soma_weight_options kernel, soma_weight_options bias) {
     kernel.initializer = h->o->kernel_initializer;
     kernel.regularizer = h->o->kernel_regularizer;
+    kernel.constraint = h->o->kernel_constraint;
     if (!kernel.initializer.build) kernel.initializer = soma_glorot_uniform();
     TRY(soma_layer_add_weight(h->layer, &kernel));
     if (h->o->no_bias) return SOMA_OK;
     bias.initializer = h->o->bias_initializer;
     bias.regularizer = h->o->bias_regularizer;
+    bias.constraint = h->o->bias_constraint;
     return soma_layer_add_weight(h->layer, &bias);
 }
 
@@ -186,7 +188,9 @@ static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *cons
         {.name = "kernel_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = offsetof(type, kernel_initializer)},  \
         {.name = "bias_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = offsetof(type, bias_initializer)},      \
         {.name = "kernel_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, kernel_regularizer)},  \
-        {.name = "bias_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, bias_regularizer)}, {    \
+        {.name = "bias_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, bias_regularizer)},      \
+        {.name = "kernel_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = offsetof(type, kernel_constraint)},     \
+        {.name = "bias_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = offsetof(type, bias_constraint)}, {       \
         .name = NULL                                                                                                   \
     }
 #define SIZE_FIELD(type, member, least)                                                                                \

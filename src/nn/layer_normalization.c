@@ -22,7 +22,8 @@ soma_status normalize_add_weights(soma_layer *layer, int64_t n, const normalize_
                                      .rank = 1,
                                      .shape = {n},
                                      .initializer = affine->gamma_initializer,
-                                     .regularizer = affine->gamma_regularizer};
+                                     .regularizer = affine->gamma_regularizer,
+                                     .constraint = affine->gamma_constraint};
         if (!gamma.initializer.build) gamma.initializer = soma_all_ones();
         TRY(soma_layer_add_weight(layer, &gamma));
     }
@@ -31,7 +32,8 @@ soma_status normalize_add_weights(soma_layer *layer, int64_t n, const normalize_
                                                                .rank = 1,
                                                                .shape = {n},
                                                                .initializer = affine->beta_initializer,
-                                                               .regularizer = affine->beta_regularizer});
+                                                               .regularizer = affine->beta_regularizer,
+                                                               .constraint = affine->beta_constraint});
 }
 
 soma_tensor *normalize_along(soma_tensor *weight, int rank, int axis) {
@@ -63,7 +65,7 @@ static soma_tensor *standardize(soma_tensor *x, int n_axes, const int *axes, dou
 #define AFFINE(o)                                                                                                      \
     &(const normalize_affine) {                                                                                        \
         (o)->no_center, (o)->no_scale, (o)->beta_initializer, (o)->gamma_initializer, (o)->beta_regularizer,           \
-            (o)->gamma_regularizer                                                                                     \
+            (o)->gamma_regularizer, (o)->beta_constraint, (o)->gamma_constraint                                        \
     }
 
 static const soma_field layer_fields[] = {NORMALIZE_FIELDS(soma_layer_normalization_options, 1e-3), {.name = NULL}};

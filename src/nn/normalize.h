@@ -24,8 +24,10 @@
         {.name = "scale", .kind = SOMA_FIELD_NOT, .offset = offsetof(type, no_scale)},                                 \
         {.name = "beta_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = offsetof(type, beta_initializer)},      \
         {.name = "gamma_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = offsetof(type, gamma_initializer)},    \
-        {.name = "beta_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, beta_regularizer)}, {    \
-        .name = "gamma_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, gamma_regularizer)       \
+        {.name = "beta_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, beta_regularizer)},      \
+        {.name = "gamma_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, gamma_regularizer)},    \
+        {.name = "beta_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = offsetof(type, beta_constraint)}, {       \
+        .name = "gamma_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = offsetof(type, gamma_constraint)          \
     }
 
 /* gamma and beta of a layer. */
@@ -33,6 +35,7 @@ typedef struct normalize_affine {
     bool no_center, no_scale;
     soma_initializer beta_initializer, gamma_initializer;
     soma_regularizer beta_regularizer, gamma_regularizer;
+    soma_constraint beta_constraint, gamma_constraint;
 } normalize_affine;
 
 /* An axis of x counted from the front; false with an error when it is none of a sample's. */

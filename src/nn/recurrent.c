@@ -171,14 +171,16 @@ static soma_status add_weights(soma_layer *layer, const recurrent_kind *kind, in
                                   .rank = 2,
                                   .shape = {features, columns},
                                   .initializer = o->kernel_initializer,
-                                  .regularizer = o->kernel_regularizer};
+                                  .regularizer = o->kernel_regularizer,
+                                  .constraint = o->kernel_constraint};
     if (!kernel.initializer.build) kernel.initializer = soma_glorot_uniform();
     TRY(soma_layer_add_weight(layer, &kernel));
     soma_weight_options recurrent = {.name = "recurrent_kernel",
                                      .rank = 2,
                                      .shape = {o->units, columns},
                                      .initializer = o->recurrent_initializer,
-                                     .regularizer = o->recurrent_regularizer};
+                                     .regularizer = o->recurrent_regularizer,
+                                     .constraint = o->recurrent_constraint};
     if (!recurrent.initializer.build) recurrent.initializer = soma_orthogonal(1);
     TRY(soma_layer_add_weight(layer, &recurrent));
     if (o->no_bias) return SOMA_OK;
@@ -186,7 +188,8 @@ static soma_status add_weights(soma_layer *layer, const recurrent_kind *kind, in
                                 .rank = 1,
                                 .shape = {columns},
                                 .initializer = o->bias_initializer,
-                                .regularizer = o->bias_regularizer};
+                                .regularizer = o->bias_regularizer,
+                                .constraint = o->bias_constraint};
     if (!bias.initializer.build) bias.initializer = kind->bias;
     if (kind->two_biases) {
         bias.rank = 2;

@@ -24,7 +24,7 @@ typedef struct recurrent_options {
         .name = "batch_size", .kind = SOMA_FIELD_INT, .offset = offsetof(type, batch_size), .low = 0, .high = 0x1p31   \
     }
 
-/* Of everything that has gates: activations, dropout, initializers, regularizers. */
+/* Of everything that has gates: activations, dropout, initializers, regularizers, constraints. */
 #define GATE_FIELDS(type)                                                                                              \
     {.name = "activation", .kind = SOMA_FIELD_ACTIVATION, .offset = offsetof(type, activation)},                       \
         {.name = "use_bias", .kind = SOMA_FIELD_NOT, .offset = offsetof(type, no_bias)},                               \
@@ -43,8 +43,13 @@ typedef struct recurrent_options {
         {.name = "recurrent_regularizer",                                                                              \
          .kind = SOMA_FIELD_REGULARIZER,                                                                               \
          .offset = offsetof(type, recurrent_regularizer)},                                                             \
+        {.name = "bias_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, bias_regularizer)},      \
+        {.name = "kernel_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = offsetof(type, kernel_constraint)},     \
+        {.name = "recurrent_constraint",                                                                               \
+         .kind = SOMA_FIELD_CONSTRAINT,                                                                                \
+         .offset = offsetof(type, recurrent_constraint)},                                                              \
     {                                                                                                                  \
-        .name = "bias_regularizer", .kind = SOMA_FIELD_REGULARIZER, .offset = offsetof(type, bias_regularizer)         \
+        .name = "bias_constraint", .kind = SOMA_FIELD_CONSTRAINT, .offset = offsetof(type, bias_constraint)            \
     }
 
 /* ---- the walk ---- */

@@ -218,6 +218,16 @@ static bool goes_by_steps(const soma_layer *layer, const soma_trace *trace) {
     return false;
 }
 
+/* The penalties on a layer's results, the first and the further ones. */
+static bool penalize(const soma_layer *layer, soma_trace *trace, soma_tensor *y) {
+    const soma_regularizer *r = &layer->options->activity_regularizer;
+    if (!r->penalty) return true;
+    soma_trace_add_loss(trace, r->penalty(y, r->parameters));
+    for (int i = 0; i < trace->n_more; i++)
+        soma_trace_add_loss(trace, r->penalty(trace->more[i], r->parameters));
+    return !trace->failed;
+}
+
 soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     soma_context *context = trace->graph->context;
     if (check_inputs(layer, context, inputs, n) != SOMA_OK || !goes_by_steps(layer, trace)) return NULL;
@@ -232,7 +242,7 @@ soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const
     if (trace->more_of != layer) trace->n_more = 0; /* those of a layer within it */
     for (int i = 0; i < trace->n_more; i++)
         if (!keeps_batch(layer, inputs[0], trace->more[i])) return NULL;
-    return keeps_batch(layer, inputs[0], y) ? y : NULL;
+    return keeps_batch(layer, inputs[0], y) && penalize(layer, trace, y) ? y : NULL;
 }
 
 void layer_add_penalties(soma_layer *layer, soma_trace *trace) {
