@@ -69,20 +69,31 @@ const config_node *config_read_file(cli *c, const char *path) {
     if (!text) return NULL;
     const config_node *root = config_parse(c, path, text, n);
     if (!root || root->kind == CONFIG_MAP) return root;
-    (void)cli_fail(c, EXIT_INPUT, "%s:%d:%d: a configuration must be a map of keys and values", path, root->at.line,
-                   root->at.column);
+    (void)cli_fail(c, EXIT_INPUT, "%s: a configuration must be a map of keys and values", config_where(c, root->at));
     return NULL;
 }
 
 const config_node *config_read_text(cli *c, const char *what, const char *text) {
-    if (!strpbrk(text, "{}[]\"'")) return config_word(c, text);
+    if (!strpbrk(text, "{}[]\"'")) {
+        config_node *node = cli_alloc(c, 1, sizeof *node);
+        *node = (config_node){.kind = CONFIG_WORD, .at = {.file = what}, .word = text};
+        return node;
+    }
     return config_parse(c, what, text, strlen(text));
 }
 
 const config_node *config_word(cli *c, const char *word) {
     config_node *node = cli_alloc(c, 1, sizeof *node);
-    *node = (config_node){.kind = CONFIG_WORD, .at = {1, 1}, .word = word};
+    *node = (config_node){.kind = CONFIG_WORD, .word = word};
     return node;
+}
+
+const char *config_where(cli *c, config_place at) {
+    return at.line ? cli_text(c, "%s:%d:%d", at.file, at.line, at.column) : at.file;
+}
+
+int config_fault(config_place at) {
+    return strncmp(at.file, "--", 2) == 0 ? EXIT_USAGE : EXIT_INPUT;
 }
 
 const config_node *config_find(const config_node *map, const char *key) {

@@ -9,7 +9,8 @@
 typedef enum config_kind { CONFIG_WORD, CONFIG_LIST, CONFIG_MAP } config_kind;
 
 typedef struct config_place {
-    int line, column; /* from 1 */
+    int line, column; /* from 1; line 0: all of it */
+    const char *file; /* or the flag: "--loss"; NULL: neither said it */
 } config_place;
 
 typedef struct config_node {
@@ -29,6 +30,10 @@ const config_node *config_read_file(cli *c, const char *path);
 const config_node *config_read_text(cli *c, const char *what, const char *text);
 /* The parser itself: name for messages. */
 const config_node *config_parse(cli *c, const char *name, const char *text, size_t n);
+
+/* "file:line:column", "--loss"; and the exit code for what is wrong there. */
+const char *config_where(cli *c, config_place at);
+int config_fault(config_place at);
 
 /* The member of that key; NULL when there is none. */
 const config_node *config_find(const config_node *map, const char *key);

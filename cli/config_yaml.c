@@ -16,12 +16,12 @@ typedef struct reader {
     bool has_event;
 } reader;
 
-static config_place place_of(yaml_mark_t mark) {
-    return (config_place){(int)mark.line + 1, (int)mark.column + 1};
+static config_place place_of(const reader *r, yaml_mark_t mark) {
+    return (config_place){(int)mark.line + 1, (int)mark.column + 1, r->name};
 }
 
 static void complain(reader *r, config_place at, const char *text) {
-    (void)cli_fail(r->c, EXIT_INPUT, "%s:%d:%d: %s", r->name, at.line, at.column, text);
+    (void)cli_fail(r->c, config_fault(at), "%s: %s", config_where(r->c, at), text);
 }
 
 /* The next event into r->event; false after a message. */
@@ -29,7 +29,7 @@ static bool advance(reader *r) {
     if (r->has_event) yaml_event_delete(&r->event);
     r->has_event = yaml_parser_parse(&r->parser, &r->event);
     if (r->has_event) return true;
-    complain(r, place_of(r->parser.problem_mark),
+    complain(r, place_of(r, r->parser.problem_mark),
              cli_text(r->c, "%s%s%s", r->parser.problem ? r->parser.problem : "not YAML", r->parser.context ? " " : "",
                       r->parser.context ? r->parser.context : ""));
     return false;
@@ -41,7 +41,7 @@ static bool read_members(reader *r, config_node *node, yaml_event_type_t end, in
     while (advance(r)) {
         if (r->event.type == end) return true;
         const char *key = NULL;
-        const config_place key_at = place_of(r->event.start_mark);
+        const config_place key_at = place_of(r, r->event.start_mark);
         if (node->kind == CONFIG_MAP) {
             if (r->event.type != YAML_SCALAR_EVENT) {
                 complain(r, key_at, "a key must be a word");
@@ -72,7 +72,7 @@ static bool read_members(reader *r, config_node *node, yaml_event_type_t end, in
 /* The node that the current event begins. */
 static config_node *read_node(reader *r, int depth) {
     config_node *node = cli_alloc(r->c, 1, sizeof *node);
-    node->at = place_of(r->event.start_mark);
+    node->at = place_of(r, r->event.start_mark);
     if (depth > DEEPEST) {
         complain(r, node->at, "nested too deeply");
         return NULL;
@@ -109,14 +109,14 @@ static const config_node *read_root(reader *r) {
     if (!advance(r)) return NULL; /* the stream's start */
     if (!advance(r)) return NULL;
     if (r->event.type == YAML_STREAM_END_EVENT) {
-        complain(r, (config_place){1, 1}, "it is empty");
+        complain(r, (config_place){1, 1, r->name}, "it is empty");
         return NULL;
     }
     if (!advance(r)) return NULL;
     const config_node *root = read_node(r, 0);
     if (!root || !advance(r) || !advance(r)) return NULL; /* the document's end */
     if (r->event.type == YAML_STREAM_END_EVENT) return root;
-    complain(r, place_of(r->event.start_mark), "a second document: one is expected");
+    complain(r, place_of(r, r->event.start_mark), "a second document: one is expected");
     return NULL;
 }
 

@@ -285,9 +285,9 @@ static char *swap_letters(cli *c, const char *name, char from, char to) {
     return copy;
 }
 
-int options_read_config(cli *c, option_table tables[OPTION_TABLES], const char *path, const config_node *map) {
+int options_read_config(cli *c, option_table tables[OPTION_TABLES], const config_node *map) {
     for (const config_node *node = map->first; node; node = node->next) {
-        const char *where = cli_text(c, "%s:%d:%d", path, node->key_at.line, node->key_at.column);
+        const char *where = config_where(c, node->key_at);
         const char *name = strchr(node->key, '-') ? "" : swap_letters(c, node->key, '_', '-');
         option_table *table = NULL;
         const option *o = find_name(tables, name, strlen(name), &table);

@@ -46,7 +46,7 @@ extern const char *const part_choices[];
  * after a message. */
 int options_parse(cli *c, option_table tables[OPTION_TABLES], int argc, char **argv, int *n);
 /* Sets what a configuration names and the command line did not give; keys are names with '_' for '-'. */
-int options_read_config(cli *c, option_table tables[OPTION_TABLES], const char *path, const config_node *map);
+int options_read_config(cli *c, option_table tables[OPTION_TABLES], const config_node *map);
 /* Whether the option of that name was given, on the command line or by a configuration. */
 bool option_given(const option_table *table, const char *name);
 

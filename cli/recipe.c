@@ -206,7 +206,7 @@ int recipe_read(cli *c, const char *path, option_table tables[OPTION_TABLES], re
         const config_node *root = config_read_file(c, path);
         if (!root) return EXIT_INPUT;
         r->root = root;
-        const int code = options_read_config(c, tables, path, root);
+        const int code = options_read_config(c, tables, root);
         if (code != EXIT_DONE) return code;
     }
     drop_rivals(&flags, r);
@@ -253,11 +253,9 @@ static int check_names(cli *c, const recipe *r, const data_source *train, const 
 int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *test) {
     *train = (data_source){.data = NULL};
     *test = (data_source){.data = NULL};
-    const char *name = r->path ? r->path : "arrays";
-    int code =
-        r->dataset ? source_open(c, r->dataset, "train", true, train) : source_open_arrays(c, r->x, r->y, name, train);
+    int code = r->dataset ? source_open(c, r->dataset, "train", true, train) : source_open_arrays(c, r->x, r->y, train);
     if (code == EXIT_DONE && r->dataset) code = source_open(c, r->dataset, "test", false, test);
-    if (code == EXIT_DONE && r->test_x) code = source_open_arrays(c, r->test_x, r->test_y, name, test);
+    if (code == EXIT_DONE && r->test_x) code = source_open_arrays(c, r->test_x, r->test_y, test);
     if (code == EXIT_DONE && r->test_x) code = check_names(c, r, train, test);
     if (code == EXIT_DONE) code = source_limit(c, train, r->samples);
     if (code == EXIT_DONE && r->validate_on_test && !test->data)
@@ -272,8 +270,8 @@ int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *t
 
 static int build_layers(cli *c, const recipe *r, const data_source *train, soma_model **out) {
     if (r->layers->kind != CONFIG_LIST || r->layers->n == 0)
-        return cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s: layers must be a list",
-                        r->path ? r->path : "--layers");
+        return cli_fail(c, config_fault(r->layers->at), "%s: layers must be a list with one at least",
+                        config_where(c, r->layers->at));
     if (recipe_is_graph(r->layers, train)) return recipe_build_graph(c, r, train, out);
     soma_layer **layers = cli_alloc(c, (size_t)r->layers->n, sizeof(soma_layer *));
     int n = 0;
@@ -286,31 +284,6 @@ static int build_layers(cli *c, const recipe *r, const data_source *train, soma_
     }
     *out = soma_sequential_create(c->context, layers, n);
     return *out ? EXIT_DONE : recipe_refuse(c, r, r->layers);
-}
-
-/* Hidden layers and a last one that suits the labels. */
-static int build_hidden(cli *c, const recipe *r, const data_source *train, soma_model **out) {
-    const soma_array_data x = soma_dataset_x(train->data), y = soma_dataset_y(train->data);
-    const int64_t classes = source_classes(train->data), inputs = array_sample_size(x);
-    int n = 0;
-    const char **units = config_words(c, r->hidden ? r->hidden : config_word(c, "128"), &n);
-    if (!units || n == 0) return cli_fail(c, EXIT_USAGE, "hidden must be one number or several with commas: 512,256");
-    buffer b = {.c = c};
-    buffer_print(&b, "{\"layers\": [");
-    const char *shape = cli_text(c, "\"input_shape\": [%lld]", (long long)inputs);
-    for (int i = 0; i < n; i++) {
-        double number;
-        if (!config_number(config_word(c, units[i]), &number) || number < 1 || number != trunc(number) || number > 1e9)
-            return cli_fail(c, EXIT_USAGE, "hidden: '%s' must be a whole number from 1", units[i]);
-        buffer_print(&b, "{\"dense\": {\"units\": %.0f, \"activation\": %s%s%s}}, ", number,
-                     config_to_json(c, config_word(c, r->activation)), i ? "" : ", ", i ? "" : shape);
-        if (r->dropout > 0) buffer_print(&b, "{\"dropout\": %.17g}, ", r->dropout);
-    }
-    const int64_t outputs = classes ? classes : array_sample_size(y);
-    buffer_print(&b, "{\"dense\": {\"units\": %lld%s}}]}", (long long)outputs,
-                 classes ? ", \"activation\": \"softmax\"" : "");
-    *out = soma_model_from_json(c->context, b.text);
-    return *out ? EXIT_DONE : cli_fail_status(c, EXIT_USAGE);
 }
 
 /* The optimizer as JSON, with the learning rate put in. */
@@ -343,10 +316,11 @@ static void print_metrics(cli *c, buffer *b, const config_node *metrics) {
     buffer_print(b, "]");
 }
 
-/* Loss and metrics of an output; what is not said follows from its labels. */
-static void print_output(cli *c, buffer *b, const config_node *loss, const config_node *metrics, int64_t classes) {
-    if (!loss) loss = config_word(c, classes > 0 ? "sparse_categorical_crossentropy" : "mean_squared_error");
-    if (!metrics) metrics = config_word(c, classes > 0 ? "accuracy" : "");
+/* Loss and metrics of an output; what is not said follows from the loss, or from labels that are whole numbers. */
+static void print_output(cli *c, buffer *b, const config_node *loss, const config_node *metrics, bool whole) {
+    const bool classes = recipe_task_of(loss, whole) != TASK_NUMBERS;
+    if (!loss) loss = config_word(c, classes ? "sparse_categorical_crossentropy" : "mean_squared_error");
+    if (!metrics) metrics = config_word(c, classes ? "accuracy" : "");
     buffer_print(b, "\"loss\": %s, ", config_to_json(c, loss));
     print_metrics(c, b, metrics);
 }
@@ -357,14 +331,14 @@ static const config_node *of_output(const config_node *node, const char *name) {
 }
 
 /* A map of outputs may only name outputs. */
-static int check_outputs(cli *c, const recipe *r, const data_source *train, const config_node *map, const char *what) {
+static int check_outputs(cli *c, const data_source *train, const config_node *map, const char *what) {
     for (const config_node *one = map && map->kind == CONFIG_MAP ? map->first : NULL; one; one = one->next) {
         int i = 0;
         while (train->outputs[i] && strcmp(train->outputs[i], one->key) != 0)
             i++;
         if (train->outputs[i]) continue;
-        const int code = cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s:%d:%d: %s: y has no output '%s'",
-                                  r->path ? r->path : "arrays", one->key_at.line, one->key_at.column, what, one->key);
+        const int code = cli_fail(c, config_fault(one->key_at), "%s: %s: y has no output '%s'",
+                                  config_where(c, one->key_at), what, one->key);
         const char *near = nearest_name(one->key, (const char **)(uintptr_t)train->outputs);
         if (near) cli_hint("Did you mean '%s'?", near);
         return code;
@@ -373,9 +347,9 @@ static int check_outputs(cli *c, const recipe *r, const data_source *train, cons
 }
 
 static int print_outputs(cli *c, const recipe *r, const data_source *train, buffer *b) {
-    int code = check_outputs(c, r, train, r->loss, "loss");
-    if (code == EXIT_DONE) code = check_outputs(c, r, train, r->metrics, "metrics");
-    if (code == EXIT_DONE) code = check_outputs(c, r, train, r->loss_weights, "loss_weights");
+    int code = check_outputs(c, train, r->loss, "loss");
+    if (code == EXIT_DONE) code = check_outputs(c, train, r->metrics, "metrics");
+    if (code == EXIT_DONE) code = check_outputs(c, train, r->loss_weights, "loss_weights");
     buffer_print(b, "\"outputs\": [");
     for (int i = 0; train->outputs[i]; i++) {
         const char *name = train->outputs[i];
@@ -383,7 +357,7 @@ static int print_outputs(cli *c, const recipe *r, const data_source *train, buff
         buffer_print(b, i ? ", {" : "{");
         if (weight) buffer_print(b, "\"loss_weight\": %s, ", config_to_json(c, weight));
         print_output(c, b, of_output(r->loss, name), of_output(r->metrics, name),
-                     array_classes(soma_dataset_output(train->data, i)));
+                     array_classes(soma_dataset_output(train->data, i)) > 0);
         buffer_print(b, "}");
     }
     buffer_print(b, "]");
@@ -397,12 +371,11 @@ static int compile(cli *c, const recipe *r, const data_source *train, soma_model
     if (train->outputs) {
         code = print_outputs(c, r, train, &b);
     } else {
-        print_output(c, &b, r->loss, r->metrics, source_classes(train->data));
+        print_output(c, &b, r->loss, r->metrics, source_classes(train->data) > 0);
     }
     buffer_print(&b, "}");
     if (code != EXIT_DONE) return code;
     if (soma_model_compile_json(model, b.text) == SOMA_OK) return EXIT_DONE;
-    if (!r->root) return cli_fail_status(c, EXIT_USAGE);
     const char *text = soma_last_error(c->context); /* which says what it is about, if nothing of it is named */
     const config_node *first = strstr(text, "metric") ? r->metrics : strstr(text, "loss") ? r->loss : r->optimizer;
     const config_node *const parts[] = {first, r->optimizer, r->loss, r->metrics, r->loss_weights};
@@ -417,9 +390,9 @@ static int check_samples(cli *c, const recipe *r, const data_source *train, cons
     for (int i = 0; i < rank; i++)
         size *= shape[i];
     if (train->inputs || rank < 0 || size == array_sample_size(x)) return EXIT_DONE; /* named ones gave the shapes */
-    const config_place at = r->layers ? r->layers->at : (config_place){1, 1};
-    return cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s:%d:%d: the samples are %s, but the layers take %s",
-                    r->path ? r->path : "--layers", at.line, at.column, text_shape(c, x.rank - 1, x.shape + 1),
+    const char *where = r->layers ? config_where(c, r->layers->at) : r->path ? r->path : "--hidden";
+    return cli_fail(c, r->layers ? config_fault(r->layers->at) : EXIT_INPUT,
+                    "%s: the samples are %s, but the layers take %s", where, text_shape(c, x.rank - 1, x.shape + 1),
                     text_shape(c, rank, shape));
 }
 
@@ -427,10 +400,7 @@ static int check_samples(cli *c, const recipe *r, const data_source *train, cons
 static int check_labels(cli *c, const recipe *r, const data_source *source, const soma_model *model) {
     int64_t shape[SOMA_MAX_RANK];
     const int rank = soma_model_output_shape(model, shape);
-    const char *loss = !r->loss                                    ? "sparse"
-                       : r->loss->kind == CONFIG_MAP && r->loss->n ? r->loss->first->key
-                       : r->loss->word                             ? r->loss->word
-                                                                   : "";
+    const char *loss = r->loss ? recipe_loss_name(r->loss) : "sparse";
     const bool indices = strncmp(loss, "sparse", 6) == 0 || strncmp(loss, "multiclass", 10) == 0;
     if (!source->data || source->outputs || rank < 1 || shape[rank - 1] < 2 || !indices) return EXIT_DONE;
     return source_check_labels(c, source, shape[rank - 1]);
@@ -446,9 +416,9 @@ static int number_from_zero(const config_node *node, double *out) {
 static int read_class_weight(cli *c, const recipe *r, const data_source *train, soma_fit_options *out) {
     const config_node *node = r->class_weight;
     const int64_t classes = source_classes(train->data);
-    const char *where =
-        r->path ? cli_text(c, "%s:%d:%d: class_weight", r->path, node->at.line, node->at.column) : "--class-weight";
-    const int wrong = r->path ? EXIT_INPUT : EXIT_USAGE;
+    const int wrong = config_fault(node->at);
+    const char *where = config_where(c, node->at);
+    if (wrong == EXIT_INPUT) where = cli_text(c, "%s: class_weight", where);
     if (classes < 1) return cli_fail(c, EXIT_INPUT, "%s: the labels are no classes", where);
     double *weights = cli_alloc(c, (size_t)classes, sizeof *weights);
     for (int64_t i = 0; i < classes; i++)
@@ -494,8 +464,7 @@ static int read_callbacks(cli *c, const recipe *r, soma_fit_options *out) {
 int recipe_test_weights(cli *c, const recipe *r, const data_source *test, const double **out) {
     *out = NULL;
     if (!r->test_sample_weight || !test->data) return EXIT_DONE;
-    return source_read_weights(c, r->test_sample_weight, r->path ? r->path : "--test-sample-weight", "weights",
-                               soma_dataset_samples(test->data), false, out);
+    return source_read_weights(c, r->test_sample_weight, soma_dataset_samples(test->data), false, out);
 }
 
 int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_fit_options *out) {
@@ -510,8 +479,8 @@ int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_f
     out->initial_epoch = r->initial_epoch;
     int code = r->class_weight ? read_class_weight(c, r, train, out) : EXIT_DONE;
     if (code == EXIT_DONE && r->sample_weight)
-        code = source_read_weights(c, r->sample_weight, r->path ? r->path : "--sample-weight", "weights",
-                                   soma_dataset_samples(train->data), r->samples > 0, &out->sample_weight);
+        code = source_read_weights(c, r->sample_weight, soma_dataset_samples(train->data), r->samples > 0,
+                                   &out->sample_weight);
     if (code == EXIT_DONE && r->callbacks) code = read_callbacks(c, r, out);
     return code;
 }
@@ -531,7 +500,7 @@ static int refuse_build(cli *c, const recipe *r, const data_source *train) {
 
 int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model **out) {
     *out = NULL;
-    int code = r->layers ? build_layers(c, r, train, out) : build_hidden(c, r, train, out);
+    int code = r->layers ? build_layers(c, r, train, out) : recipe_build_hidden(c, r, train, out);
     if (code != EXIT_DONE) return code;
     soma_model *model = *out;
     if (!isnan(r->pixel_scale) && soma_set_pixel_scale(model, r->pixel_scale, 0) != SOMA_OK)

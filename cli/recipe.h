@@ -55,6 +55,14 @@ int recipe_refuse_any(cli *c, const recipe *r, const config_node *const *nodes, 
 int recipe_refuse_fit(cli *c, const recipe *r);
 /* Whether what callbacks watch is measured at all. */
 int recipe_check_monitors(cli *c, const recipe *r, const soma_model *model);
+/* What is asked of an output: numbers, yes or no, or one of several classes. Said by the loss, else (NULL) by whether
+ * the labels are whole numbers. */
+typedef enum recipe_task { TASK_NUMBERS, TASK_BINARY, TASK_CLASSES } recipe_task;
+recipe_task recipe_task_of(const config_node *loss, bool whole);
+/* A loss' name, "" for NULL. */
+const char *recipe_loss_name(const config_node *loss);
+/* The network of hidden layers: recipe_hidden.c. */
+int recipe_build_hidden(cli *c, const recipe *r, const data_source *train, soma_model **out);
 /* Whether layers say what goes in, and the network of such ones: recipe_graph.c. */
 bool recipe_is_graph(const config_node *layers, const data_source *train);
 int recipe_build_graph(cli *c, const recipe *r, const data_source *train, soma_model **out);

@@ -40,10 +40,9 @@ static bool place_of_error(cli *c, const config_node *node, const char *text, bo
 /* The library's message with the place that it is about: a word in one of n nodes, else the first node's own. */
 int recipe_refuse_any(cli *c, const recipe *r, const config_node *const *nodes, int n) {
     const char *text = soma_last_error(c->context);
-    if (!r->path || soma_last_status(c->context) == SOMA_NO_MEMORY)
-        return cli_fail_status(c, r->path ? EXIT_INPUT : EXIT_USAGE);
+    if (soma_last_status(c->context) == SOMA_NO_MEMORY) return cli_fail_status(c, EXIT_FAILED);
     const char *message = strchr(text, ']') ? strchr(text, ']') : text; /* behind the name of whom it is about */
-    config_place at = {1, 1};
+    config_place at = {.file = NULL};
     for (int i = n - 1; i >= 0; i--)
         if (nodes[i]) at = nodes[i]->at;
     for (int i = 0; i < 2 * n; i++) {
@@ -51,7 +50,8 @@ int recipe_refuse_any(cli *c, const recipe *r, const config_node *const *nodes, 
         const bool quoted = i < n;
         if (node && place_of_error(c, node, quoted ? text : message, quoted, &at)) break;
     }
-    return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s", r->path, at.line, at.column, text);
+    if (!at.file) return cli_fail_status(c, r->path ? EXIT_INPUT : EXIT_USAGE);
+    return cli_fail(c, config_fault(at), "%s: %s", config_where(c, at), text);
 }
 
 int recipe_refuse(cli *c, const recipe *r, const config_node *node) {
@@ -70,15 +70,16 @@ int recipe_refuse_fit(cli *c, const recipe *r) {
     const char *text = soma_last_error(c->context), *speaker = speaker_of(c, text);
     const soma_status status = soma_last_status(c->context);
     const bool about_it = status == SOMA_INVALID || status == SOMA_SHAPE || status == SOMA_DTYPE;
-    if (!r->path || !about_it) return cli_fail_status(c, EXIT_INPUT);
+    if (!about_it) return cli_fail_status(c, status == SOMA_IO ? EXIT_FAILED : EXIT_INPUT);
     const bool fits = strcmp(speaker, "fit") == 0; /* about the data, which the loss sees otherwise */
     const config_node *const nodes[] = {r->loss, r->metrics, r->callbacks, r->layers};
-    config_place at = {1, 1};
+    config_place at = {.file = NULL};
     if (r->y) at = r->y->at;
     if (r->loss && !(fits && r->y)) at = r->loss->at;
     for (int i = 0; i < 4; i++)
         if (nodes[i] && place_of_error(c, nodes[i], i < 2 ? text : speaker, false, &at)) break;
-    return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s", r->path, at.line, at.column, text);
+    if (!at.file) return cli_fail_status(c, EXIT_INPUT);
+    return cli_fail(c, config_fault(at), "%s: %s", config_where(c, at), text);
 }
 
 /* ---- what callbacks watch ---- */
@@ -92,7 +93,7 @@ static bool is_measured(const soma_model *model, const char *name, bool validate
 }
 
 /* One callback; watched is what its monitor is when nothing is said. */
-static int check_monitor(cli *c, const recipe *r, const config_node *node, const soma_model *model, bool validates) {
+static int check_monitor(cli *c, const config_node *node, const soma_model *model, bool validates) {
     const bool word = node->kind == CONFIG_WORD;
     if (!word && (node->kind != CONFIG_MAP || node->n != 1)) return EXIT_DONE;
     const char *name = word ? node->word : node->first->key;
@@ -104,9 +105,8 @@ static int check_monitor(cli *c, const recipe *r, const config_node *node, const
     const char *watched = monitor && monitor->kind == CONFIG_WORD ? monitor->word : "val_loss";
     if (!watches || is_measured(model, watched, validates)) return EXIT_DONE;
     const config_place at = monitor ? monitor->at : node->at;
-    const char *where = r->path ? cli_text(c, "%s:%d:%d", r->path, at.line, at.column) : "--callbacks";
-    const int code = cli_fail(c, r->path ? EXIT_INPUT : EXIT_USAGE, "%s: %s watches %s, which is not measured", where,
-                              name, watched);
+    const int code =
+        cli_fail(c, config_fault(at), "%s: %s watches %s, which is not measured", config_where(c, at), name, watched);
     buffer known = {.c = c};
     buffer_print(&known, "loss");
     for (int i = 0; soma_metric_name(model, i); i++)
@@ -121,7 +121,7 @@ int recipe_check_monitors(cli *c, const recipe *r, const soma_model *model) {
     const bool validates = r->validation_split > 0 || r->validate_on_test;
     const bool list = r->callbacks && r->callbacks->kind == CONFIG_LIST;
     for (const config_node *node = list ? r->callbacks->first : r->callbacks; node; node = list ? node->next : NULL) {
-        const int code = check_monitor(c, r, node, model, validates);
+        const int code = check_monitor(c, node, model, validates);
         if (code != EXIT_DONE) return code;
     }
     return EXIT_DONE;

@@ -85,9 +85,7 @@ static const config_node *without(cli *c, const config_node *node, const char *k
 }
 
 static int complain(const graph *g, const config_node *at, const char *text) {
-    const char *path = g->r->path;
-    return cli_fail(g->c, path ? EXIT_INPUT : EXIT_USAGE, "%s:%d:%d: %s", path ? path : "--layers", at->at.line,
-                    at->at.column, text);
+    return cli_fail(g->c, config_fault(at->at), "%s: %s", config_where(g->c, at->at), text);
 }
 
 /* ---- what goes in ---- */

@@ -213,42 +213,40 @@ static int64_t count_words(const config_node *node) {
     return n;
 }
 
-static int read_list(cli *c, const config_node *node, const char *what, inline_array *a) {
+static int read_list(cli *c, const config_node *node, inline_array *a) {
     for (const config_node *inner = node; inner && inner->kind == CONFIG_LIST; inner = inner->first) {
         if (a->rank == SOMA_MAX_RANK)
-            return cli_fail(c, EXIT_INPUT, "%s:%d:%d: too many axes", what, node->at.line, node->at.column);
+            return cli_fail(c, config_fault(node->at), "%s: too many axes", config_where(c, node->at));
         a->shape[a->rank++] = inner->n;
     }
     a->elements = cli_alloc(c, (size_t)count_words(node) + 1, sizeof *a->elements);
     if (read_inline(node, 0, a)) return EXIT_DONE;
-    return cli_fail(c, EXIT_INPUT, "%s:%d:%d: a list must hold numbers, or lists of one length", what, node->at.line,
-                    node->at.column);
+    return cli_fail(c, config_fault(node->at), "%s: a list must hold numbers, or lists of one length",
+                    config_where(c, node->at));
 }
 
 /* One of the arrays; a file's stays in *file, which the caller destroys. */
-static int read_any(cli *c, const config_node *node, const char *what, soma_dataset **file, inline_array *list,
-                    soma_array_data *out) {
+static int read_any(cli *c, const config_node *node, soma_dataset **file, inline_array *list, soma_array_data *out) {
     if (!node) return EXIT_DONE;
     if (node->kind == CONFIG_WORD) {
-        if (node->at.column > 1 && access(node->word, R_OK) != 0) /* a configuration's, not a flag's */
-            return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s: cannot be opened: %s", what, node->at.line, node->at.column,
-                            node->word, strerror(errno));
+        if (node->at.line && access(node->word, R_OK) != 0) /* a configuration's, not a flag's */
+            return cli_fail(c, EXIT_INPUT, "%s: %s: cannot be opened: %s", config_where(c, node->at), node->word,
+                            strerror(errno));
         *file = source_read_array(c, node->word);
         if (!*file) return EXIT_INPUT;
         *out = soma_dataset_x(*file);
         return EXIT_DONE;
     }
     if (node->kind == CONFIG_MAP)
-        return cli_fail(c, EXIT_INPUT, "%s:%d:%d: expected a file or a list, not a map", what, node->at.line,
-                        node->at.column);
-    const int code = read_list(c, node, what, list);
+        return cli_fail(c, config_fault(node->at), "%s: expected a file or a list, not a map",
+                        config_where(c, node->at));
+    const int code = read_list(c, node, list);
     *out = (soma_array_data){SOMA_F32, list->rank, list->shape, list->elements};
     return code;
 }
 
-static const char *array_name(cli *c, const config_node *node, const char *what, const char *letter) {
-    return node->kind == CONFIG_WORD ? node->word
-                                     : cli_text(c, "%s:%d:%d: %s", what, node->at.line, node->at.column, letter);
+static const char *array_name(cli *c, const config_node *node, const char *what) {
+    return node->kind == CONFIG_WORD ? node->word : cli_text(c, "%s: %s", config_where(c, node->at), what);
 }
 
 /* Inputs or outputs of a sample as they are read. */
@@ -260,25 +258,25 @@ typedef struct array_list {
     soma_array_data arrays[SOMA_MAX_ARRAYS];
 } array_list;
 
-static int read_one(cli *c, const config_node *node, const char *what, const char *letter, array_list *list) {
+static int read_one(cli *c, const config_node *node, const char *letter, array_list *list) {
     inline_array *numbers = cli_alloc(c, 1, sizeof *numbers);
     const int i = list->n++;
-    list->what[i] = array_name(c, node, what, letter);
-    return read_any(c, node, what, &list->files[i], numbers, &list->arrays[i]);
+    list->what[i] = array_name(c, node, letter);
+    return read_any(c, node, &list->files[i], numbers, &list->arrays[i]);
 }
 
 /* {age: ages.npy, picture: pictures.npy}, or one array. */
-static int read_arrays(cli *c, const config_node *node, const char *what, const char *letter, array_list *list) {
+static int read_arrays(cli *c, const config_node *node, const char *letter, array_list *list) {
     if (!node) return EXIT_DONE;
-    if (node->kind != CONFIG_MAP) return read_one(c, node, what, letter, list);
+    if (node->kind != CONFIG_MAP) return read_one(c, node, letter, list);
     if (node->n < 1 || node->n > SOMA_MAX_ARRAYS)
-        return cli_fail(c, EXIT_INPUT, "%s:%d:%d: %s has %d arrays: 1 to %d are possible", what, node->at.line,
-                        node->at.column, letter, node->n, SOMA_MAX_ARRAYS);
+        return cli_fail(c, config_fault(node->at), "%s: %s has %d arrays: 1 to %d are possible",
+                        config_where(c, node->at), letter, node->n, SOMA_MAX_ARRAYS);
     const char **names = cli_alloc(c, (size_t)node->n + 1, sizeof *names);
     int code = EXIT_DONE;
     for (const config_node *one = node->first; one && code == EXIT_DONE; one = one->next) {
         names[list->n] = one->key;
-        code = read_one(c, one, what, one->key, list);
+        code = read_one(c, one, one->key, list);
     }
     list->names = names;
     return code;
@@ -294,15 +292,19 @@ static int check_counts(cli *c, const array_list *x, const array_list *other) {
     return EXIT_DONE;
 }
 
-int source_open_arrays(cli *c, const config_node *x, const config_node *y, const char *what, data_source *out) {
+int source_open_arrays(cli *c, const config_node *x, const config_node *y, data_source *out) {
     soma_context *context = cli_context(c);
     if (!context) return EXIT_FAILED;
     array_list lists[2] = {{.n = 0}, {.n = 0}};
-    int code = read_arrays(c, x, what, "x", &lists[0]);
-    if (code == EXIT_DONE) code = read_arrays(c, y, what, "y", &lists[1]);
+    int code = read_arrays(c, x, "x", &lists[0]);
+    if (code == EXIT_DONE) code = read_arrays(c, y, "y", &lists[1]);
     if (code == EXIT_DONE) code = check_counts(c, &lists[0], &lists[0]);
     if (code == EXIT_DONE) code = check_counts(c, &lists[0], &lists[1]);
-    *out = (data_source){.name = what, .inputs = lists[0].names, .outputs = lists[1].names};
+    *out = (data_source){.name = y                        ? array_name(c, y, "y")
+                                 : x->kind == CONFIG_WORD ? x->word
+                                                          : "arrays",
+                         .inputs = lists[0].names,
+                         .outputs = lists[1].names};
     if (code == EXIT_DONE) {
         out->data = soma_dataset_from_lists(context, lists[0].arrays, lists[0].n, lists[1].arrays, lists[1].n, false);
         if (!out->data) code = cli_fail_status(c, EXIT_INPUT);
@@ -312,14 +314,13 @@ int source_open_arrays(cli *c, const config_node *x, const config_node *y, const
     return code;
 }
 
-int source_read_weights(cli *c, const config_node *node, const char *file, const char *what, int64_t n, bool cut,
-                        const double **out) {
+int source_read_weights(cli *c, const config_node *node, int64_t n, bool cut, const double **out) {
     if (!cli_context(c)) return EXIT_FAILED;
     soma_dataset *data = NULL;
     inline_array list = {0};
     soma_array_data array = {.data = NULL};
-    int code = read_any(c, node, file, &data, &list, &array);
-    const char *name = array_name(c, node, file, what);
+    int code = read_any(c, node, &data, &list, &array);
+    const char *name = array_name(c, node, "weights");
     if (code == EXIT_DONE && array_sample_size(array) != 1)
         code = cli_fail(c, EXIT_INPUT, "%s: one number a sample is expected, not %s", name,
                         text_shape(c, array.rank, array.shape));

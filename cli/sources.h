@@ -31,7 +31,7 @@ const char *data_find(cli *c, const char *name);
  * EXIT_DONE, or a code after a message. */
 int source_open(cli *c, const char *dataset, const char *part, bool required, data_source *out);
 /* Arrays: each a file (.npy, IDX) or a list of numbers, or a map of several that have names. y may be NULL. */
-int source_open_arrays(cli *c, const config_node *x, const config_node *y, const char *what, data_source *out);
+int source_open_arrays(cli *c, const config_node *x, const config_node *y, data_source *out);
 /* What a file is by its first bytes. Gzipped IDX counts as IDX. */
 typedef enum file_kind { FILE_MISSING, FILE_IDX, FILE_NPY, FILE_PNG, FILE_SAFETENSORS, FILE_OTHER } file_kind;
 /* FILE_MISSING after a message. */
@@ -40,9 +40,8 @@ file_kind file_look(cli *c, const char *path);
 soma_dataset *source_read_array(cli *c, const char *path);
 void source_close(data_source *source);
 /* A weight for each of n samples, from a file (.npy, IDX) or a list, in the command's memory; more than n are left
- * alone where the samples were cut. what: the option, for messages. */
-int source_read_weights(cli *c, const config_node *node, const char *file, const char *what, int64_t n, bool cut,
-                        const double **out);
+ * alone where the samples were cut. */
+int source_read_weights(cli *c, const config_node *node, int64_t n, bool cut, const double **out);
 /* The first samples only; all when n is 0. */
 int source_limit(cli *c, data_source *source, int64_t n);
 

@@ -29,7 +29,7 @@ static int open_data(cli *c, const evaluation *e, data_source *out) {
         return cli_fail_usage(c, NULL, "--dataset and --x, --y are two ways to say one thing");
     if (!e->dataset && (!e->x || !e->y)) return cli_fail_usage(c, NULL, "which data? Give --dataset, or --x and --y");
     const int code = e->dataset ? source_open(c, e->dataset, part_choices[e->part], true, out)
-                                : source_open_arrays(c, e->x, e->y, "arrays", out);
+                                : source_open_arrays(c, e->x, e->y, out);
     return code == EXIT_DONE ? source_limit(c, out, e->samples) : code;
 }
 
@@ -42,8 +42,8 @@ static int measure(cli *c, const evaluation *e, soma_model *model, const data_so
     }
     const double *weights = NULL;
     if (e->sample_weight) {
-        const int code = source_read_weights(c, e->sample_weight, "--sample-weight", "weights",
-                                             soma_dataset_samples(source->data), e->samples > 0, &weights);
+        const int code =
+            source_read_weights(c, e->sample_weight, soma_dataset_samples(source->data), e->samples > 0, &weights);
         if (code != EXIT_DONE) return code;
     }
     const soma_scores s = soma_evaluate(model, source->data, .batch_size = e->batch_size, .sample_weight = weights);

@@ -215,7 +215,7 @@ static int predict_file(cli *c, const predict_values *v, soma_model *model, cons
 
 static int predict_arrays(cli *c, const predict_values *v, soma_model *model) {
     data_source source;
-    int code = source_open_arrays(c, v->x, NULL, "arrays", &source);
+    int code = source_open_arrays(c, v->x, NULL, &source);
     if (code == EXIT_DONE) code = source_limit(c, &source, v->samples);
     if (code == EXIT_DONE) code = show_predictions(c, v, model, &source, false);
     source_close(&source);

@@ -591,6 +591,10 @@ static void divergence_is_noticed(void **state) {
                                                         (soma_array_data){SOMA_F32, SOMA_DIMS(SAMPLES, 3), y}, true);
     assert_int_equal(soma_fit(net, regression, .terminate_on_nan = true), SOMA_DIVERGED);
     expect_error(SOMA_DIVERGED, "[fit] epoch 1: Batch ");
+    sink s = {.length = 0};
+    expect_ok(soma_fit(net, regression, .verbose = SOMA_VERBOSE_LINE, .write = collect, .write_user = &s));
+    if (!strstr(s.text, " - loss: nan\n")) fail_msg("%s", s.text); /* as Keras; 0 / 0 has a sign */
+    assert_false(signbit(soma_history_get(net, "loss", -1)));
     soma_model_destroy(net);
     soma_dataset_destroy(regression);
     soma_dataset_destroy(data);

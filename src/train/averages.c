@@ -1,5 +1,6 @@
 /* Averages: what an epoch, or the part of it that is over, makes of loss and metrics.
  * Rests on run.h. Sums are taken in double over samples, so the batch size does not show but in the last bits. */
+#include <math.h>
 #include <string.h>
 
 #include "train/run.h"
@@ -40,13 +41,19 @@ void averages_add(averages *a, const step *s, int64_t count) {
     a->samples += (double)count;
 }
 
-double averages_get(const averages *a, int i) {
+static double value_of(const averages *a, int i) {
     if (a->sizes[i] == 0) return a->means[i] / a->samples;
     const double *statistics = a->statistics;
     for (int j = 0; j < i; j++)
         statistics += a->sizes[j];
     const soma_metric *metric = &a->training->metrics[i - 1];
     return metric->finish(statistics, a->sizes[i], metric->build ? metric->numbers : NULL);
+}
+
+/* A NaN without the sign that 0 / 0 has, which would be printed. */
+double averages_get(const averages *a, int i) {
+    const double value = value_of(a, i);
+    return isnan(value) ? (double)NAN : value;
 }
 
 int64_t averages_count(const averages *a) {

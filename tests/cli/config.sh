@@ -127,3 +127,25 @@ together 7 "callbacks: [{early_stopping: {patience: 3}}]"
 together 7 "callbacks: [{early_stopping: {monitor: acc, mode: max}}]"
 together 1 "y: [0, 1, 2, 1.5]"
 together 1 "y: [0, 1, 3, 1]"
+
+# a flag that wins over the file is named where it is wrong
+config "${points[@]}"
+run soma train net.yaml --quiet --loss msee
+run soma train net.yaml --quiet --loss mse
+run soma train net.yaml --quiet --optimizer '{adam: {beta: 1}}'
+run soma train net.yaml --quiet --layers '[{dens: 2}]'
+run soma train net.yaml --quiet --layers '[]'
+run soma train net.yaml --quiet --class-weight '{a: 1}'
+run soma train --quiet --x '[[1, 2], [3]]' --y '[0, 1]'
+run soma train --quiet --x '[[1], [2], [3]]' --y '[0, 1, -1]' --loss sparse_categorical_crossentropy
+
+# the last layer is what the loss takes
+last() { # labels, loss
+    run soma train --quiet --x '[[1], [2], [3]]' --y "$1" --hidden 2 --loss "$2" --epochs 1 --metrics acc --output last.soma
+    soma info last.soma | grep "name dense_1"
+}
+last '[0, 1, 1]' bce
+last '[0, 1, 1]' '{binary_crossentropy: {from_logits: true}}'
+last '[0, 1, 1]' mse
+last '[0, 0, 0]' sparse_categorical_crossentropy
+last '[[0, 1], [1, 0], [0, 1]]' categorical_crossentropy

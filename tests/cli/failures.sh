@@ -16,3 +16,4 @@ code=0
 soma version >/dev/full || code=$?
 echo "exit code $code"
 ls
+run soma train $flags --callbacks '{model_checkpoint: /dev/full}' --output m.soma

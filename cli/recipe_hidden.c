@@ -1,0 +1,65 @@
+/* The network that --hidden describes: hidden layers and a last one that suits the loss and the labels.
+ * Rests on recipe.h. Who names a loss alone gets what it takes: probabilities of classes for a cross-entropy, a number
+ * for a squared error. */
+#include <math.h>
+#include <string.h>
+
+#include "recipe.h"
+
+const char *recipe_loss_name(const config_node *loss) {
+    if (loss && loss->kind == CONFIG_MAP && loss->n) return loss->first->key;
+    return loss && loss->kind == CONFIG_WORD ? loss->word : "";
+}
+
+recipe_task recipe_task_of(const config_node *loss, bool whole) {
+    const char *name = recipe_loss_name(loss);
+    if (!*name) return whole ? TASK_CLASSES : TASK_NUMBERS;
+    if (strncmp(name, "binary_", 7) == 0 || strcmp(name, "bce") == 0) return TASK_BINARY;
+    return strstr(name, "categorical") || strncmp(name, "multiclass", 10) == 0 ? TASK_CLASSES : TASK_NUMBERS;
+}
+
+/* The activation of the last layer: what the loss takes for a probability must be one. */
+static const char *last_activation(const recipe *r, recipe_task what) {
+    const config_node *options = r->loss && r->loss->kind == CONFIG_MAP ? r->loss->first : NULL;
+    const config_node *logits = config_find(options, "from_logits");
+    const char *loss = recipe_loss_name(r->loss);
+    const bool takes_logits = logits && logits->kind == CONFIG_WORD && strcmp(logits->word, "true") == 0;
+    if (takes_logits || strstr(loss, "from_logits") || strstr(loss, "hinge")) return "linear";
+    return what == TASK_BINARY ? "sigmoid" : what == TASK_CLASSES ? "softmax" : "linear";
+}
+
+/* One for each class, two at least; else as many as a sample has labels. */
+static int64_t last_units(recipe_task what, const data_source *train) {
+    const soma_array_data y = soma_dataset_y(train->data);
+    if (what != TASK_CLASSES || array_sample_size(y) != 1) return array_sample_size(y);
+    int64_t largest = 1;
+    for (int64_t i = 0; i < y.shape[0]; i++) {
+        const int64_t label = source_label(train->data, i);
+        if (label > largest) largest = label;
+    }
+    return largest + 1;
+}
+
+int recipe_build_hidden(cli *c, const recipe *r, const data_source *train, soma_model **out) {
+    const soma_array_data x = soma_dataset_x(train->data);
+    const int64_t inputs = array_sample_size(x);
+    const recipe_task what = recipe_task_of(r->loss, source_classes(train->data) > 0);
+    int n = 0;
+    const char **units = config_words(c, r->hidden ? r->hidden : config_word(c, "128"), &n);
+    if (!units || n == 0) return cli_fail(c, EXIT_USAGE, "hidden must be one number or several with commas: 512,256");
+    buffer b = {.c = c};
+    buffer_print(&b, "{\"layers\": [");
+    const char *shape = cli_text(c, "\"input_shape\": [%lld]", (long long)inputs);
+    for (int i = 0; i < n; i++) {
+        double number;
+        if (!config_number(config_word(c, units[i]), &number) || number < 1 || number != trunc(number) || number > 1e9)
+            return cli_fail(c, EXIT_USAGE, "hidden: '%s' must be a whole number from 1", units[i]);
+        buffer_print(&b, "{\"dense\": {\"units\": %.0f, \"activation\": %s%s%s}}, ", number,
+                     config_to_json(c, config_word(c, r->activation)), i ? "" : ", ", i ? "" : shape);
+        if (r->dropout > 0) buffer_print(&b, "{\"dropout\": %.17g}, ", r->dropout);
+    }
+    buffer_print(&b, "{\"dense\": {\"units\": %lld, \"activation\": \"%s\"}}]}", (long long)last_units(what, train),
+                 last_activation(r, what));
+    *out = soma_model_from_json(c->context, b.text);
+    return *out ? EXIT_DONE : cli_fail_status(c, EXIT_USAGE);
+}
