@@ -256,6 +256,68 @@ static void records_are_tensorboards(void **state) {
     text_deinit(&record);
 }
 
+/* The message of a value at path[0], which is a field of path[1], ...; in *n its length. */
+static const unsigned char *field_of(const unsigned char *message, size_t *n, unsigned field) {
+    for (size_t at = 0; at < *n;) {
+        const unsigned key = message[at++];
+        size_t length = 0;
+        const bool bytes = (key & 7) == 2;
+        if (bytes || (key & 7) == 0) {
+            int shift = 0;
+            do
+                length |= (size_t)(message[at] & 0x7f) << shift, shift += 7;
+            while (message[at++] & 0x80);
+        }
+        if (!bytes) length = (key & 7) == 1 ? 8 : (key & 7) == 5 ? 4 : 0;
+        if (key >> 3 == field) {
+            *n = length;
+            return message + at;
+        }
+        at += length;
+    }
+    fail_msg("no field %u", field);
+    return NULL;
+}
+
+static void histograms_count(void **state) {
+    (void)state;
+    const double numbers[] = {-1, 2, 2, INFINITY, 0.55, NAN};
+    event_histogram_data h;
+    assert_true(event_count(&h, numbers, 6));
+    assert_true(h.low == -1 && h.high == 2 && h.n == 4 && h.buckets[0] == 1 && h.buckets[15] == 1 &&
+                h.buckets[29] == 2);
+    text record;
+    text_init(&record, NULL);
+    event_histogram(&record, 1, 3, "w/histogram", &h);
+    const unsigned char *file = (const unsigned char *)text_string(&record);
+    size_t n = record.length - 16;
+    assert_int_equal(file[0] | file[1] << 8, n);
+    const unsigned char *at = field_of(file + 12, &n, 5); /* event, summary, value, histogram */
+    at = field_of(at, &n, 1);
+    at = field_of(at, &n, 5);
+    const double expected[] = {-1, 2, 4, 3.55, 9.3025};
+    for (unsigned i = 0; i < 5; i++) {
+        size_t length = n;
+        double number;
+        memcpy(&number, field_of(at, &length, 1 + i), sizeof number);
+        assert_true(fabs(number - expected[i]) < 1e-12);
+    }
+    double ends[EVENT_BUCKETS];
+    size_t length = n;
+    const unsigned char *list = field_of(at, &length, 6);
+    assert_int_equal(length, sizeof ends);
+    memcpy(ends, list, sizeof ends);
+    assert_true(fabs(ends[0] + 0.9) < 1e-12);
+    assert_true(ends[29] == 2);
+    length = n;
+    list = field_of(at, &length, 7);
+    assert_int_equal(length, sizeof h.buckets);
+    assert_memory_equal(list, h.buckets, sizeof h.buckets);
+    text_deinit(&record);
+    assert_true(event_count(&h, (const double[]){3}, 1) && h.low == 2.5 && h.buckets[15] == 1);
+    assert_false(event_count(&h, (const double[]){NAN}, 1));
+}
+
 /* Path of the only event file in a folder. */
 static void event_file(const char *folder, char *path, size_t size) {
     DIR *d = opendir(folder);
@@ -386,7 +448,10 @@ static void by_name(void **state) {
     assert_int_equal(soma_compile(net, .loss = soma_mean_squared_error,
                                   .optimizer = soma_sgd(.schedule = soma_exponential_decay(0.1, 8, 0.5))),
                      SOMA_OK);
-    snprintf(json, sizeof json, "{\"TensorBoard\": {\"log_dir\": \"%s\", \"update_freq\": 2}}", scratch_path("named"));
+    snprintf(json, sizeof json,
+             "{\"TensorBoard\": {\"log_dir\": \"%s\", \"update_freq\": 2, \"histogram_freq\": 1, "
+             "\"write_steps_per_second\": true}}",
+             scratch_path("named"));
     soma_callback *board = soma_callback_from_json(NULL, json);
     soma_callback *stop = soma_callback_from_json(
         NULL, "{\"class_name\": \"EarlyStopping\", \"config\": {\"monitor\": \"loss\", \"mode\": \"min\", "
@@ -401,7 +466,9 @@ static void by_name(void **state) {
         assert_true(fabsf(rate - 0.1f * (epoch ? 0.25f : 0.5f)) < 1e-8f);
         assert_true(scalar_of(folder, "epoch_loss", epoch, &records) == (float)soma_history_get(net, "loss", epoch));
     }
-    assert_int_equal(records, 1 + 2 * 2 + 16 / 2); /* the version; loss and rate of the epochs; losses of batches */
+    assert_true(scalar_of(folder, "epoch_steps_per_second", 1, &records) > 0);
+    /* the version; loss, rate, speed and two histograms of the epochs; losses of batches */
+    assert_int_equal(records, 1 + 2 * 5 + 16 / 2);
     for (int step = 0; step < 16; step++)
         assert_int_equal(isnan(scalar_of(folder, "batch_loss", step, &records)), step % 2 == 0);
     static const struct {
@@ -524,6 +591,7 @@ int main(void) {
         TEST(checkpoints_are_saved),
         TEST(no_number_ends_it),
         TEST(records_are_tensorboards),
+        TEST(histograms_count),
         TEST(logs_agree),
         TEST(by_name),
         TEST(killed_trainings_end_alike),

@@ -101,8 +101,11 @@ SOMA_API soma_callback *soma_remote_monitor_create(const soma_remote_monitor_opt
 /** Event files for TensorBoard, in log_dir/train and log_dir/validation, with the tags of Keras: epoch_loss,
  *  epoch_accuracy, epoch_learning_rate, and batch_loss, ... when batches are asked for. */
 typedef struct soma_tensorboard_options {
-    const char *log_dir; /* "logs" */
-    int64_t update_freq; /* 0: after every epoch; n: also after every n batches. In files also "epoch" and "batch" */
+    const char *log_dir;    /* "logs" */
+    int64_t update_freq;    /* 0: after every epoch; n: also after every n batches. In files also "epoch" and "batch" */
+    int64_t histogram_freq; /* 0: never; else after every so many epochs a histogram of each weight,
+                               "dense/kernel/histogram" */
+    bool write_steps_per_second; /* epoch_steps_per_second too */
     soma_context *context;
     char nothing;
 } soma_tensorboard_options;

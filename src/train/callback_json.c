@@ -90,6 +90,8 @@ static const soma_field remote_monitor_fields[] = {
 static const soma_field tensorboard_fields[] = {
     FIELD(tensorboard, STRING, "log_dir", log_dir),
     FIELD(tensorboard, INT, "update_freq", update_freq),
+    FIELD(tensorboard, INT, "histogram_freq", histogram_freq),
+    FIELD(tensorboard, BOOL, "write_steps_per_second", write_steps_per_second),
     END,
 };
 static const soma_field backup_and_restore_fields[] = {
