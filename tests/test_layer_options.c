@@ -151,7 +151,7 @@ static void activity_of_an_inner_layer_counts_once(void **state) {
 
 static void dropout_draws_by_its_noise_shape(void **state) {
     (void)state;
-    soma_model *net = model_of("[40, 8]", "{\"dropout\": {\"rate\": 0.5, \"noise_shape\": [-1, 1, 8]}}");
+    soma_model *net = model_of("[40, 8]", "{\"dropout\": {\"rate\": 0.5, \"noise_shape\": [null, 1, 8]}}");
     soma_tensor *x = soma_ones(NULL, SOMA_F32, SOMA_DIMS(3, 40, 8)), *y = NULL;
     expect_ok(soma_model_apply(net, &x, 1, true, &y));
     int kept = 0;
@@ -221,12 +221,77 @@ static void moving_statistics_begin_as_told(void **state) {
     soma_model_destroy(net);
 }
 
+/* ---- masks ---- */
+
+static void masked_steps_give_zeros_when_asked(void **state) {
+    (void)state;
+    for (int with = 0; with < 2; with++) {
+        for (int back = 0; back < 2; back++) {
+            soma_model *net =
+                soma_sequential(soma_masking(), soma_gru(2, .return_sequences = true, .zero_output_for_mask = with,
+                                                         .go_backwards = back, .bias_initializer = soma_all_ones()));
+            soma_tensor *x = soma_array(NULL, SOMA_F32, SOMA_DIMS(1, 4, 1), ((const float[]){1, 0, 2, 0})), *y = NULL;
+            expect_ok(soma_model_build(net, 2, (const int64_t[]){4, 1}));
+            expect_ok(soma_model_apply(net, &x, 1, false, &y));
+            for (int t = 0; t < 4; t++) {
+                const bool masked = (back ? 3 - t : t) % 2 == 1, nothing_yet = back && t == 0;
+                assert_int_equal(soma_item(y, 2 * t) == 0, (masked && with) || nothing_yet);
+            }
+            if (!back && !with) assert_true(soma_item(y, 2) == soma_item(y, 0)); /* carried on */
+            soma_model_destroy(net);
+        }
+    }
+}
+
+/* ---- Keras' other words ---- */
+
+static void keras_words_are_understood(void **state) {
+    (void)state;
+    static const char *const same[][2] = {
+        {"{\"MaxPool2D\": {\"pool_size\": 3}}", "{\"max_pooling_2d\": 3}"},
+        {"{\"AvgPool1D\": {\"pool_size\": 3}}", "{\"average_pooling_1d\": 3}"},
+        {"\"GlobalMaxPool1D\"", "\"global_max_pooling_1d\""},
+        {"\"GlobalAvgPool2D\"", "\"global_average_pooling_2d\""},
+        {"{\"Convolution2D\": {\"filters\": 2, \"kernel_size\": 3}}",
+         "{\"conv_2d\": {\"filters\": 2, \"kernel_size\": 3}}"},
+        {"{\"Input\": {\"shape\": [28, 3]}}", "{\"input\": {\"input_shape\": [28, 3]}}"},
+        {"{\"LSTM\": {\"units\": 3, \"unroll\": true, \"use_cudnn\": \"auto\", \"seed\": null}}", "{\"lstm\": 3}"},
+        {"{\"layer_normalization\": {\"axis\": [-1]}}", "\"layer_normalization\""},
+        {"{\"MultiHeadAttention\": {\"num_heads\": 2, \"key_dim\": 3, \"output_shape\": [5]}}",
+         "{\"multi_head_attention\": {\"num_heads\": 2, \"key_dim\": 3, \"output_dim\": 5}}"},
+    };
+    for (int64_t i = 0; i < COUNT(same); i++) {
+        char *json[2];
+        for (int k = 0; k < 2; k++) {
+            soma_layer *layer = soma_layer_from_json(NULL, same[i][k]);
+            soma_model *net = layer ? soma_sequential(layer) : NULL;
+            if (!net) fail_msg("%s: %s", same[i][k], soma_last_error(NULL));
+            json[k] = soma_model_to_json(net);
+            soma_model_destroy(net);
+        }
+        assert_string_equal(json[0], json[1]);
+        soma_string_free(json[0]);
+        soma_string_free(json[1]);
+    }
+    static const char *const wrong[][2] = {
+        {"{\"dense\": {\"units\": 2, \"activation\": {\"leaky_relu\": {\"negative_slope\": 0.1}}}}",
+         "[Dense] activation: leaky_relu takes no numbers there"},
+        {"{\"dropout\": {\"rate\": 0.5, \"seed\": 3}}", "[Dropout] unknown option 'seed'"},
+        {"{\"Pool2D\": 3}", "unknown layer 'Pool2D'"},
+    };
+    for (int64_t i = 0; i < COUNT(wrong); i++) {
+        assert_null(soma_layer_from_json(NULL, wrong[i][0]));
+        expect_error(soma_last_status(NULL), wrong[i][1]);
+    }
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
         TEST(every_weight_has_its_constraint),        TEST(every_layer_may_have_its_activity_penalized),
         TEST(activity_of_an_inner_layer_counts_once), TEST(dropout_draws_by_its_noise_shape),
         TEST(attention_scores_by_concatenation),      TEST(moving_statistics_begin_as_told),
+        TEST(masked_steps_give_zeros_when_asked),     TEST(keras_words_are_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -357,11 +357,12 @@ SOMA_API soma_layer *soma_global_max_pooling_3d_create(const soma_global_pooling
 /** What all that walk over steps have. */
 #define SOMA_STEPS_OPTIONS                                                                                             \
     SOMA_LAYER_OPTIONS                                                                                                 \
-    bool return_sequences; /* every result instead of the last */                                                      \
-    bool return_state;     /* the states after the last step as further results: soma_symbol_output(y, 1), ... */      \
-    bool go_backwards;     /* from the last step to the first; so do the results */                                    \
-    bool stateful;         /* a batch begins with the states that the one before it ended with: soma_reset_states */   \
-    int64_t batch_size;    /* of all batches; stateful layers need it */
+    bool return_sequences;     /* every result instead of the last */                                                  \
+    bool return_state;         /* the states after the last step as further results: soma_symbol_output(y, 1), ... */  \
+    bool go_backwards;         /* from the last step to the first; so do the results */                                \
+    bool zero_output_for_mask; /* of return_sequences: results of steps that a mask takes away are 0 */                \
+    bool stateful;      /* a batch begins with the states that the one before it ended with: soma_reset_states */      \
+    int64_t batch_size; /* of all batches; stateful layers need it */
 
 /** Of those with gates. */
 #define SOMA_GATE_OPTIONS                                                                                              \

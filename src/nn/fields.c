@@ -388,6 +388,8 @@ static soma_status read_function(const field_names *names, const char *who, cons
     soma_function *found = name_resolve(names->context, table, names->custom, name, &entry);
     if (!found) return SOMA_NOT_FOUND;
     *function = found;
+    RETURN_IF(names->context, !parameters && numbers && json_node_count(numbers) > 0, SOMA_INVALID,
+              "[%s] %s: %s takes no numbers there; a layer of its own may", who, f->name, name);
     if (!parameters || !entry) return SOMA_OK;
     return fields_read_numbers(names, who, entry, numbers, parameters, entry->n);
 }
@@ -413,6 +415,10 @@ static soma_status add_extents(const field_names *names, const char *who, const 
         return SOMA_OK;
     }
     if (*n == SOMA_MAX_RANK) return wrong(names, who, f, "a list of at most 8 whole numbers");
+    if (json_node_kind(node) == JSON_IS_NULL) { /* any, or what is there */
+        shape[(*n)++] = -1;
+        return SOMA_OK;
+    }
     if (!json_node_integer(node, &shape[*n])) return wrong(names, who, f, "a list of whole numbers");
     if (shape[*n] == 0 && is_border(f)) shape[*n] = -1;
     if (shape[*n] == 0) return wrong(names, who, f, "a list of whole numbers that are not zero");
@@ -466,6 +472,7 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
             *(int64_t *)value = (int64_t)number;
             return SOMA_OK;
         }
+        if (json_node_kind(node) == JSON_IS_ARRAY && json_node_count(node) == 1) node = json_node_at(node, 0);
         if (!json_node_integer(node, value)) return wrong(names, who, f, "a whole number");
         RETURN_IF(names->context, *(int64_t *)value == 0 && f->standard != 0 && f->low != f->high, SOMA_INVALID,
                   "[%s] %s must not be 0", who, f->name);
@@ -548,6 +555,26 @@ static soma_status unknown_option(const field_names *names, const char *who, con
                      nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
+/* Keras' words for options that have another name here. */
+static const char *our_name(const char *who, const char *key) {
+    static const struct {
+        const char *whose, *key, *ours;
+    } others[] = {{"InputLayer", "shape", "input_shape"}, {"MultiHeadAttention", "output_shape", "output_dim"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcmp(others[i].whose, who) == 0 && strcmp(others[i].key, key) == 0) return others[i].ours;
+    }
+    return key;
+}
+
+/* Options of Keras that say how it works, not what comes out: whatever they are, it is the same here. */
+static bool says_nothing(const char *key, const json_node *value) {
+    static const char *const keys[] = {"unroll", "use_cudnn", "flash_attention", "synchronized"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (strcmp(keys[i], key) == 0) return true;
+    }
+    return strcmp(key, "seed") == 0 && json_node_kind(value) == JSON_IS_NULL;
+}
+
 /* The table's entry for a key. Where a rate is not a number it is a function of the step: the schedule's entry. */
 static const soma_field *find(const soma_field *const tables[FIELD_TABLES], const char *key, const json_node *value) {
     bool schedule = strcmp(key, "learning_rate") == 0 && json_node_kind(value) == JSON_IS_OBJECT;
@@ -568,7 +595,8 @@ soma_status fields_read(const field_names *names, const char *who, const soma_fi
     const char *key;
     const json_node *value;
     while (json_node_next(object, &cursor, &key, &value)) {
-        const soma_field *found = find(tables, key, value);
+        const soma_field *found = find(tables, our_name(who, key), value);
+        if (!found && says_nothing(key, value)) continue;
         if (!found) return unknown_option(names, who, tables, key);
         if (json_node_kind(value) == JSON_IS_NULL) continue;
         TRY(fields_read_value(names, who, found, value, options));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/context_internal.h"
+#include "base/number.h"
 
 const soma_field layer_common_fields[] = {
     {.name = "name", .kind = SOMA_FIELD_STRING, .offset = offsetof(layer_options, name)},
@@ -32,7 +33,22 @@ const char *const layer_name_list[] = {
 #undef LAYER
     NULL};
 
-const soma_layer_class *layer_class_find(const soma_custom *custom, const char *name) {
+/* Keras has second names for some: MaxPool2D, GlobalAvgPool1D, Convolution2D, GroupedQueryAttention. */
+static bool second_name(const char *name, char *out, size_t size) {
+    static const char *const words[][2] = {{"MaxPool", "MaxPooling"},
+                                           {"AvgPool", "AveragePooling"},
+                                           {"Convolution", "Conv"},
+                                           {"GroupedQuery", "GroupQuery"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *at = strstr(name, words[i][0]), *rest = at ? at + strlen(words[i][0]) : NULL;
+        if (!at || strncmp(rest, "ing", 3) == 0) continue;
+        const int n = number_format(out, size, "%.*s%s%s", (int)(at - name), name, words[i][1], rest);
+        return n > 0 && (size_t)n < size;
+    }
+    return false;
+}
+
+static const soma_layer_class *find_class(const soma_custom *custom, const char *name) {
     for (int i = 0; custom && i < SOMA_MAX_CUSTOM; i++) {
         if (custom[i].layer && name_matches(custom[i].layer->name, name)) return custom[i].layer;
     }
@@ -40,6 +56,12 @@ const soma_layer_class *layer_class_find(const soma_custom *custom, const char *
         if (name_matches(layer_table[i]->name, name) || name_matches(layer_name_list[i], name)) return layer_table[i];
     }
     return NULL;
+}
+
+const soma_layer_class *layer_class_find(const soma_custom *custom, const char *name) {
+    char second[64];
+    const soma_layer_class *kind = find_class(custom, name);
+    return !kind && second_name(name, second, sizeof second) ? find_class(custom, second) : kind;
 }
 
 /* ---- life ---- */

@@ -19,6 +19,7 @@ typedef struct recurrent_options {
 #define STEPS_FIELDS(type)                                                                                             \
     {.name = "return_sequences", .kind = SOMA_FIELD_BOOL, .offset = offsetof(type, return_sequences)},                 \
         {.name = "return_state", .kind = SOMA_FIELD_BOOL, .offset = offsetof(type, return_state)},                     \
+        {.name = "zero_output_for_mask", .kind = SOMA_FIELD_BOOL, .offset = offsetof(type, zero_output_for_mask)},     \
         {.name = "go_backwards", .kind = SOMA_FIELD_BOOL, .offset = offsetof(type, go_backwards)},                     \
         {.name = "stateful", .kind = SOMA_FIELD_BOOL, .offset = offsetof(type, stateful)}, {                           \
         .name = "batch_size", .kind = SOMA_FIELD_INT, .offset = offsetof(type, batch_size), .low = 0, .high = 0x1p31   \
