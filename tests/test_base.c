@@ -177,6 +177,22 @@ static void blocks_are_aligned_and_counted(void **state) {
     soma_context_destroy(c);
 }
 
+/* Also where the system's own pages are taken, be they new or used before. */
+static void zeros_are_zeros(void **state) {
+    (void)state;
+    for (size_t bytes = 1000; bytes <= (size_t)9 << 20; bytes *= 3) {
+        for (int round = 0; round < 3; round++) {
+            unsigned char *block = mem_zalloc(NULL, bytes);
+            assert_int_equal((uintptr_t)block % MEM_ALIGN, 0);
+            assert_true(block[0] == 0 && memcmp(block, block + 1, bytes - 1) == 0);
+            memset(block, 0xab, bytes);
+            block = mem_realloc(NULL, block, bytes, bytes + bytes / 2);
+            assert_true(block[0] == 0xab && memcmp(block, block + 1, bytes - 1) == 0);
+            mem_free(NULL, block, bytes + bytes / 2);
+        }
+    }
+}
+
 static void refused_memory_is_an_error(void **state) {
     (void)state;
     failing f;
@@ -570,6 +586,7 @@ int main(void) {
         cmocka_unit_test(log_lines_reach_the_callback),
         cmocka_unit_test(slots_die_with_the_context),
         cmocka_unit_test(blocks_are_aligned_and_counted),
+        cmocka_unit_test(zeros_are_zeros),
         cmocka_unit_test(refused_memory_is_an_error),
         cmocka_unit_test(products_are_checked),
         cmocka_unit_test(arena_gives_zeroed_aligned_memory),

@@ -19,12 +19,18 @@ enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 4 << 20 };
 static soma_context default_context;
 static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 
-/* A big new block begins at a huge page and asks for more of them: data sets and weights are then faulted in and found
- * by a five-hundredth of the page table entries. Where the system grants none, nothing is lost. */
+/* Big blocks ask for huge pages: data sets and weights are then faulted in and found by a five-hundredth of the page
+ * table entries. Where the system grants none, nothing is lost. */
+static void ask_for_huge_pages(void *block, size_t size) {
+    const size_t skip = (size_t)(-(uintptr_t)block & (HUGE_PAGE - 1));
+    if (skip + HUGE_PAGE > size) return;
+    (void)madvise((char *)block + skip, (size - skip) & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
+}
+
 static void *allocate_huge(size_t size) {
     void *block;
     if (posix_memalign(&block, HUGE_PAGE, size) != 0) return NULL;
-    (void)madvise(block, size & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
+    ask_for_huge_pages(block, size);
     return block;
 }
 
@@ -35,6 +41,14 @@ static void *allocate_default(void *user, void *pointer, size_t old_size, size_t
     if (new_size) return realloc(pointer, new_size);
     free(pointer);
     return NULL;
+}
+
+void *context_allocate_zeros(const soma_context *c, size_t size) {
+    const bool system = c->allocate == allocate_default;
+    void *block = system ? calloc(1, size) : c->allocate(c->allocate_user, NULL, 0, size);
+    if (block && !system) memset(block, 0, size);
+    if (block && system && size >= HUGE_FROM) ask_for_huge_pages(block, size);
+    return block;
 }
 
 static void log_default(void *user, const char *topic, const char *line) {

@@ -47,6 +47,9 @@ struct soma_context {
 
 /* The context itself, or the default one for NULL. Never NULL. */
 soma_context *context_of(const soma_context *context);
+/* A new block of zeros by the context's callback; the default one gives pages of the system that nobody has touched.
+ */
+void *context_allocate_zeros(const soma_context *context, size_t size);
 /* The thread team; NULL after an error. */
 team *context_team(soma_context *context);
 /* The instruction set asked for by option or SOMA_ISA, NULL for the machine's best. */

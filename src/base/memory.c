@@ -30,17 +30,19 @@ static unsigned char *raw_of(void *block) {
     return b - b[-1];
 }
 
-void *mem_alloc(soma_context *context, size_t bytes) {
-    soma_context *c = context_of(context);
+static void *allocate(soma_context *c, size_t bytes, bool zeros) {
     size_t total;
     if (!size_add(bytes, MEM_ALIGN, &total) || total > PTRDIFF_MAX) return no_memory(c, bytes);
-    unsigned char *raw = c->allocate(c->allocate_user, NULL, 0, total);
+    unsigned char *raw = zeros ? context_allocate_zeros(c, total) : c->allocate(c->allocate_user, NULL, 0, total);
     return raw ? aligned(raw) : no_memory(c, bytes);
 }
 
+void *mem_alloc(soma_context *context, size_t bytes) {
+    return allocate(context_of(context), bytes, false);
+}
+
 void *mem_zalloc(soma_context *context, size_t bytes) {
-    void *block = mem_alloc(context, bytes);
-    return block ? memset(block, 0, bytes) : NULL;
+    return allocate(context_of(context), bytes, true);
 }
 
 void *mem_realloc(soma_context *context, void *block, size_t old_bytes, size_t new_bytes) {

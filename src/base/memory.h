@@ -14,7 +14,7 @@ enum { MEM_ALIGN = 64 };
 
 /* NULL after an error. bytes 0 gives a block that may be freed, not read. */
 void *mem_alloc(soma_context *context, size_t bytes);
-/* The same, filled with zeros. */
+/* The same, filled with zeros; a large block costs nothing until it is touched. */
 void *mem_zalloc(soma_context *context, size_t bytes);
 /* Resizes and keeps the contents; NULL block allocates. On failure the old block stays as it was. */
 void *mem_realloc(soma_context *context, void *block, size_t old_bytes, size_t new_bytes);
