@@ -109,6 +109,26 @@ static void insides_of_pads(void **state) {
     soma_variable_destroy(v);
 }
 
+/* What cannot be read where it lies is stored as it is wanted: no step copies it. */
+static void copies_in_another_order(void **state) {
+    (void)state;
+    soma_tensor *a = input(SOMA_DIMS(2, 3, 5, 4)), *b = input(SOMA_DIMS(2, 3, 4, 7)), *c = input(SOMA_DIMS(6, 10));
+    soma_tensor *xs[] = {a, b, c}, *heads = soma_matmul(a, b);
+    soma_tensor *rows = soma_reshape(soma_transpose(heads, (const int[]){0, 2, 1, 3}), SOMA_DIMS(10, 21));
+    soma_tensor *y = soma_matmul(c, rows), *both[] = {y, soma_sum(heads, SOMA_AXES(0), false)};
+    assert_int_equal(moves(&y, 1, xs, 3), 0);
+    soma_plan *plan = soma_plan_create(&y, 1, NULL);
+    assert_non_null(plan);
+    assert_int_equal(plan->n_steps, 2);
+    assert_true(plan->steps[0].kind == STEP_CONTRACT && plan->steps[1].kind == STEP_CONTRACT);
+    soma_plan_destroy(plan);
+    assert_int_equal(moves(both, 2, xs, 3), 0); /* somebody else reads it in its own order: a copy */
+    plan = soma_plan_create(both, 2, NULL);
+    assert_non_null(plan);
+    assert_int_equal(plan->n_steps, 4);
+    soma_plan_destroy(plan);
+}
+
 static int forget(void **state) {
     (void)state;
     soma_clear_error(NULL);
@@ -122,6 +142,7 @@ int main(void) {
         cmocka_unit_test_teardown(parts_through_views, forget),
         cmocka_unit_test_teardown(nested_parts, forget),
         cmocka_unit_test_teardown(insides_of_pads, forget),
+        cmocka_unit_test_teardown(copies_in_another_order, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

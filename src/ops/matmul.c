@@ -108,11 +108,24 @@ soma_tensor *op_swap_last(soma_tensor *x) {
     return soma_transpose(x, axes);
 }
 
+static bool is_swapped(const soma_tensor *x) {
+    if (x->op != &op_permute) return false;
+    for (int i = 0; i < x->rank; i++)
+        if (x->attributes.start[i] != (i < x->rank - 2 ? i : 2 * x->rank - 3 - i)) return false;
+    return true;
+}
+
+/* a b, or as ((b^T) (a^T))^T: for the gradient of what was transposed, whose own form that is. */
+static soma_tensor *multiply_as(bool swapped, soma_tensor *a, soma_tensor *b) {
+    if (!swapped) return op_apply(NULL, &op_matmul, (soma_tensor *[]){a, b}, 2, NULL);
+    return op_swap_last(op_apply(NULL, &op_matmul, (soma_tensor *[]){op_swap_last(b), op_swap_last(a)}, 2, NULL));
+}
+
 /* y = a b: da = dy b^T, db = a^T dy. */
 static void vjp_matmul(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
     soma_tensor *a = y->inputs[0], *b = y->inputs[1];
-    if (needed[0]) dx[0] = op_apply(NULL, &op_matmul, (soma_tensor *[]){dy, op_swap_last(b)}, 2, NULL);
-    if (needed[1]) dx[1] = op_apply(NULL, &op_matmul, (soma_tensor *[]){op_swap_last(a), dy}, 2, NULL);
+    if (needed[0]) dx[0] = multiply_as(is_swapped(a), dy, op_swap_last(b));
+    if (needed[1]) dx[1] = multiply_as(is_swapped(b), op_swap_last(a), dy);
 }
 
 static soma_tensor *build(soma_tensor *const *xs) {

@@ -423,6 +423,22 @@ static bool place_contract(build *b, const soma_tensor *t) {
     return join(b, (int)(g - b->groups), t, false);
 }
 
+/* Do a view's elements lie in its source as they are wanted: all of them, in order? */
+static bool lies_ready(const build *b, const soma_tensor *t, const soma_tensor **source) {
+    chain c;
+    layout l;
+    const soma_tensor *blocker;
+    if (!chain_find(b, t, &c) || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l)) return false;
+    *source = c.source;
+    return shape_size(t->rank, t->shape) == shape_size(c.source->rank, c.source->shape);
+}
+
+/* A view that had to be computed until one below it was. */
+static bool forced_before(const build *b, const soma_tensor *t) {
+    const soma_tensor *below = t->inputs[0];
+    return lies_ready(b, t, &below) && below != t && below->op->kind == OP_VIEW;
+}
+
 static bool place(build *b, const soma_tensor *t) {
     node_info *info = &b->infos[t->id];
     bool program = !b->reference && node_real(t) != SOMA_DTYPE_COUNT;
@@ -436,7 +452,7 @@ static bool place(build *b, const soma_tensor *t) {
     case OP_VIEW:
         info->depth = 1 + (b->infos[t->inputs[0]->id].role == ROLE_VIEW ? b->infos[t->inputs[0]->id].depth : 0);
         if (info->depth > CHAIN_MAX) info->forced = true;
-        if (!b->reference && !info->forced) {
+        if (!b->reference && (!info->forced || forced_before(b, t))) {
             info->role = ROLE_VIEW;
             return true;
         }
@@ -525,16 +541,6 @@ bool plan_find_stored(build *b) {
     for (int i = 0; i < b->n_targets; i++)
         if (b->infos[b->targets[i]->id].role != ROLE_STATE) want_stored(b, b->targets[i]);
     return true;
-}
-
-/* Do a view's elements lie in its source as they are wanted: all of them, in order? */
-static bool lies_ready(const build *b, const soma_tensor *t, const soma_tensor **source) {
-    chain c;
-    layout l;
-    const soma_tensor *blocker;
-    if (!chain_find(b, t, &c) || !chain_layout(&c, &l, &blocker) || !layout_is_dense(&l)) return false;
-    *source = c.source;
-    return shape_size(t->rank, t->shape) == shape_size(c.source->rank, c.source->shape);
 }
 
 /* Inline nodes that somebody needs in memory, and views that are targets or states, are computed by groups of their

@@ -1,5 +1,6 @@
 /* Parts of concatenations and insides of pads, computed where they belong: their own place in memory is a part of the
- * larger array, and nothing is copied.
+ * larger array, and nothing is copied. A view that must lie in memory is such an array, too: it is its only part in
+ * another order.
  * Rests on strides.c, turned round: a part is followed back through its views to the value below them. Whoever else
  * reads a value finds it dense: what several read is placed only where its elements follow each other. */
 #include <string.h>
@@ -74,7 +75,7 @@ static bool may_store(const build *b, group *g, const soma_tensor *t, const layo
 }
 
 static bool has_parts(const soma_tensor *t) {
-    return t->op == &op_concat || t->op == &op_pad;
+    return t->op == &op_concat || t->op == &op_pad || t->op->kind == OP_VIEW;
 }
 
 /* The elements of input k within its node, itself placed or dense. */
@@ -86,7 +87,7 @@ static layout part_of(const build *b, const soma_tensor *t, int k) {
         l = *info->placed;
     else
         layout_dense(&l, t->rank, t->shape);
-    for (int i = 0; i < t->rank; i++) {
+    for (int i = 0; t->op->kind != OP_VIEW && i < t->rank; i++) {
         int64_t first = t->op == &op_pad ? t->attributes.start[i] : 0;
         for (int j = 0; t->op == &op_concat && i == t->attributes.axis && j < k; j++)
             first += t->inputs[j]->shape[i];
@@ -100,6 +101,7 @@ static layout part_of(const build *b, const soma_tensor *t, int k) {
 static const soma_tensor *find_part(const build *b, const soma_tensor *t, int k, layout *l) {
     const soma_tensor *x = t->inputs[k];
     *l = part_of(b, t, k);
+    if (t->op->kind == OP_VIEW && !before_view(l, t)) return NULL;
     bool shared = b->uses[x->id] > 1;
     for (; b->infos[x->id].role == ROLE_VIEW; x = x->inputs[0], shared = shared || b->uses[x->id] > 1)
         if (!before_view(l, x)) return NULL;
@@ -194,14 +196,14 @@ soma_status plan_place(build *b) {
         for (int k = 0; k < t->n_inputs; k++)
             (void)place(b, t, k);
         int first = -1;
-        if (!join_siblings(b, t, t, &first)) return SOMA_NO_MEMORY;
+        if (t->op->kind != OP_VIEW && !join_siblings(b, t, t, &first)) return SOMA_NO_MEMORY;
     }
     return SOMA_OK;
 }
 
 bool placed_input(const build *b, const soma_tensor *t, int k) {
     const soma_tensor *x = t->inputs[k];
-    if (!has_parts(t)) return false;
+    if (!has_parts(t) || b->infos[t->id].role == ROLE_VIEW) return false;
     while (b->infos[x->id].role == ROLE_VIEW)
         x = x->inputs[0];
     const node_info *info = &b->infos[x->id]; /* which may be other parts, too */
