@@ -74,20 +74,21 @@ static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int v
     const cpu_real *r = real_of(k, bits);
     const int64_t columns = (int64_t)vectors * r->lanes, b_row = columns + r->lanes, c_row = columns + 3;
     const int64_t b_segment = (run + (run % 2)) * b_row; /* more than its rows, sometimes */
-    const int64_t a_row = mode == CPU_A_ROWS ? depth + 5 : 1, a_col = mode == CPU_A_ROWS ? 1 : rows + 2;
-    const int64_t a_size = (rows + 2) * (depth + 5);
+    const int64_t tiles = 1 + depth % 3, all_rows = tiles * rows;
+    const int64_t a_row = mode == CPU_A_ROWS ? depth + 5 : 1, a_col = mode == CPU_A_ROWS ? 1 : all_rows + 2;
+    const int64_t a_size = (all_rows + 2) * (depth + 5);
     void *a = buffer((size_t)a_size), *b = buffer((size_t)((depth + segments + 1) * b_row)),
-         *c = buffer((size_t)(rows * c_row + 1));
+         *c = buffer((size_t)(all_rows * c_row + 1));
     for (int64_t i = 0; i < a_size; i++)
         put(bits, a, i, random_between(-1, 1));
     for (int64_t i = 0; i < (depth + segments + 1) * b_row; i++)
         put(bits, b, i, random_between(-1, 1));
-    for (int64_t i = 0; i <= rows * c_row; i++)
+    for (int64_t i = 0; i <= all_rows * c_row; i++)
         put(bits, c, i, (double)(i % 7) - 3);
     const int64_t a_segment = (run - overlap) * a_col;
-    r->tile[mode][rows][vectors](segments, run, a, a_row, a_col, a_segment, b, b_row, b_segment, (char *)c + bits / 8,
-                                 c_row, accumulate);
-    for (int64_t i = 0; i < rows; i++)
+    const cpu_tiles t = {segments, run, a_row, a_col, a_segment, rows * a_row, b_row, b_segment, c_row, accumulate};
+    r->tile[mode][rows][vectors](&t, tiles, a, b, (char *)c + bits / 8);
+    for (int64_t i = 0; i < all_rows; i++)
         for (int64_t j = 0; j < c_row; j++) {
             const int64_t at = i * c_row + j + 1;
             const double before = (double)(at % 7) - 3;
@@ -98,7 +99,7 @@ static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int v
                 sum += product, size += fabsl(product);
             }
             const wide bound = size * epsilon(bits) * ((double)depth / 2 + 2);
-            if (j >= columns && i == rows - 1) continue; /* beyond the buffer */
+            if (j >= columns && i == all_rows - 1) continue; /* beyond the buffer */
             if (fabsl(sum - get(bits, c, at)) > (j < columns ? bound : 0))
                 fail_msg("%s f%d tile mode %d %dx%d k %d x %d accumulate %d: (%d,%d) is %g, not %Lg", k->name, bits,
                          mode, rows, vectors, (int)segments, (int)run, accumulate, (int)i, (int)j, get(bits, c, at),

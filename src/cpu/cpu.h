@@ -83,15 +83,22 @@ typedef enum cpu_reduce {
         CPU_REDUCE_COUNT
 } cpu_reduce;
 
-/* C[rows][columns] (+)= A[rows][segments*k] * B[segments*k][columns] for one register tile.
+/* C[rows][columns] (+)= A[rows][segments*k] * B[segments*k][columns] for register tiles one below the other.
  * A: element (i, s*k + p) at a[i*a_row + s*a_segment + p*a_col]: windows over an image lie so, a segment for each of
- * its rows. B: row p of segment s at b + s*b_segment + p*b_row, columns = vectors*lanes, all of them readable;
- * alignment of one element is enough, of 64 bytes faster. C: row i at c + i*c_row; written whole (columns elements a
- * row), any alignment. accumulate: the sums begin with what C holds, not with zeros. segments and k >= 0 (0 without
- * accumulate writes zeros). Every sum is one chain of multiply-adds, in order: an element has the same bits whatever
- * the tile's extents, and whether k comes at once or in pieces. */
-typedef void cpu_tile_fn(int64_t segments, int64_t k, const void *a, int64_t a_row, int64_t a_col, int64_t a_segment,
-                         const void *b, int64_t b_row, int64_t b_segment, void *c, int64_t c_row, bool accumulate);
+ * its rows; the next tile's begins a_tile elements on. B: row p of segment s at b + s*b_segment + p*b_row, columns =
+ * vectors*lanes, all of them readable; alignment of one element is enough, of 64 bytes faster. C: row i at c + i*c_row,
+ * the next tile's behind; written whole (columns elements a row), any alignment. accumulate: the sums begin with what C
+ * holds, not with zeros. tiles >= 1; segments and k >= 0 (0 without accumulate writes zeros). Every sum is one chain of
+ * multiply-adds, in order: an element has the same bits whatever the tile's extents, and whether k comes at once or in
+ * pieces. */
+typedef struct cpu_tiles {
+    int64_t segments, k;
+    int64_t a_row, a_col, a_segment, a_tile;
+    int64_t b_row, b_segment;
+    int64_t c_row;
+    bool accumulate;
+} cpu_tiles;
+typedef void cpu_tile_fn(const cpu_tiles *t, int64_t tiles, const void *a, const void *b, void *c);
 
 /* dst[i] = op(a[i], b[i], c[i]). n is rounded up to whole vectors: the caller pads. dst may be any of the inputs.
  * Alignment of one element is enough.

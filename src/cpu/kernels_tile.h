@@ -1,4 +1,5 @@
-/* The register tile: C[rows][columns] (+)= A[rows][k] * B[k][columns], the arithmetic of every contraction.
+/* The register tile: C[rows][columns] (+)= A[rows][k] * B[k][columns], the arithmetic of every contraction; and as many
+ * of them below each other as there are, since a call costs as much as three steps of k.
  * Rests on vec.h. One function, inlined with constant extents for each entry of the table, so that the sums stay in
  * registers; A's rows are reached from three base pointers, since fourteen would not fit the integer registers. */
 
@@ -20,52 +21,53 @@ INLINE void V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VEC
     }
 }
 
-INLINE void V(tile)(int mode, int rows, int vectors, int64_t segments, int64_t k, const void *a, int64_t a_stride,
-                    int64_t a_segment, const void *b_start, int64_t b_row, int64_t b_segment, void *c_start,
-                    int64_t c_row, bool accumulate) {
+/* FORGET(t): what t holds is read anew for each tile and segment. Else it is kept in vector registers, for there are
+ * too few others, and comes back only after the multiply-adds that wait before it. */
+INLINE void V(tile)(int mode, int rows, int vectors, const cpu_tiles *t, int64_t tiles, const void *a_start,
+                    const void *b_start, void *c_start) {
     enum { BYTES = sizeof(real) };
-    const int64_t stride = a_stride * BYTES;
-    const char *start = a;
-    const real *b_part = b_start;
-    vec sum[CPU_MAX_ROWS][CPU_MAX_VECTORS];
-    if (accumulate) {
-        const real *c = c_start;
-        UNROLL for (int i = 0; i < rows; i++, c += c_row) {
-            UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = V(load_loose)(c + j * LANES);
-        }
-    } else {
-        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = (vec){0};
-    }
-    for (int64_t s = 0; s < segments; s++, start += a_segment * BYTES, b_part += b_segment) {
-        const real *b = b_part;
-        const char *base[3] = {start, start + 5 * stride, start + 10 * stride};
-        for (int64_t p = 0; p < k; p++, b += b_row) {
-            V(tile_step)(mode, rows, vectors, sum, base, stride, b);
-            for (int i = 0; i < 3; i++)
-                base[i] += mode == CPU_A_ROWS ? BYTES : stride;
-        }
-    }
+    const char *a = a_start;
     real *c = c_start;
-    FORGET(c); /* or the addresses of all rows would be kept from above, in memory */
-    UNROLL for (int i = 0; i < rows; i++, c += c_row) {
-        UNROLL for (int j = 0; j < vectors; j++) V(store_loose)(c + j * LANES, sum[i][j]);
+    for (; tiles > 0; tiles--, a += t->a_tile * BYTES) {
+        vec sum[CPU_MAX_ROWS][CPU_MAX_VECTORS];
+        if (t->accumulate) {
+            const real *from = c;
+            UNROLL for (int i = 0; i < rows; i++, from += t->c_row) {
+                UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = V(load_loose)(from + j * LANES);
+            }
+        } else {
+            UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = (vec){0};
+        }
+        const int64_t stride = (mode == CPU_A_ROWS ? t->a_row : t->a_col) * BYTES, b_row = t->b_row, k = t->k;
+        const char *start = a;
+        const real *b_part = b_start;
+        for (int64_t s = t->segments; s > 0; s--, start += t->a_segment * BYTES, b_part += t->b_segment) {
+            const real *b = b_part;
+            const char *base[3] = {start, start + 5 * stride, start + 10 * stride};
+            for (int64_t p = 0; p < k; p++, b += b_row) {
+                V(tile_step)(mode, rows, vectors, sum, base, stride, b);
+                for (int i = 0; i < 3; i++)
+                    base[i] += mode == CPU_A_ROWS ? BYTES : stride;
+            }
+            FORGET(t);
+        }
+        FORGET(c); /* or the addresses of all rows would be kept from above, in memory */
+        FORGET(t);
+        const int64_t c_row = t->c_row;
+        UNROLL for (int i = 0; i < rows; i++, c += c_row) {
+            UNROLL for (int j = 0; j < vectors; j++) V(store_loose)(c + j * LANES, sum[i][j]);
+        }
     }
 }
 
 #define TILE_KERNELS(rows, vectors)                                                                                    \
-    static void V(tile_rows_##rows##_##vectors)(int64_t segments, int64_t k, const void *a, int64_t a_row,             \
-                                                int64_t a_col, int64_t a_segment, const void *b, int64_t b_row,        \
-                                                int64_t b_segment, void *c, int64_t c_row, bool accumulate) {          \
-        (void)a_col;                                                                                                   \
-        V(tile)                                                                                                        \
-        (CPU_A_ROWS, rows, vectors, segments, k, a, a_row, a_segment, b, b_row, b_segment, c, c_row, accumulate);      \
+    static void V(tile_rows_##rows##_##vectors)(const cpu_tiles *t, int64_t tiles, const void *a, const void *b,       \
+                                                void *c) {                                                             \
+        V(tile)(CPU_A_ROWS, rows, vectors, t, tiles, a, b, c);                                                         \
     }                                                                                                                  \
-    static void V(tile_columns_##rows##_##vectors)(int64_t segments, int64_t k, const void *a, int64_t a_row,          \
-                                                   int64_t a_col, int64_t a_segment, const void *b, int64_t b_row,     \
-                                                   int64_t b_segment, void *c, int64_t c_row, bool accumulate) {       \
-        (void)a_row;                                                                                                   \
-        V(tile)                                                                                                        \
-        (CPU_A_COLUMNS, rows, vectors, segments, k, a, a_col, a_segment, b, b_row, b_segment, c, c_row, accumulate);   \
+    static void V(tile_columns_##rows##_##vectors)(const cpu_tiles *t, int64_t tiles, const void *a, const void *b,    \
+                                                   void *c) {                                                          \
+        V(tile)(CPU_A_COLUMNS, rows, vectors, t, tiles, a, b, c);                                                      \
     }
 TILE_LIST(TILE_KERNELS)
 

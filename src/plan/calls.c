@@ -54,7 +54,7 @@ void calls_run(const kernel_call *calls, int n, void *const *bases) {
             c->by.real->repeat(to, k[0], x, k[1], k[2]);
             break;
         case CALL_TILE:
-            c->by.tile(k[0], k[1], x, k[2], k[3], k[4], array(c, 2, bases), k[5], k[6], to, k[7], c->accumulate);
+            c->by.tile(&c->tiles, c->count, x, array(c, 2, bases), to);
             break;
         case CALL_ROW:
             c->by.real->row(k[0], x, k[1], array(c, 2, bases), k[2], k[3], to, k[4]);

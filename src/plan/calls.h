@@ -16,7 +16,7 @@ typedef enum call_kind {
     CALL_STORE,  /* step, elements */
     CALL_REDUCE, /* row, rows, columns */
     CALL_REPEAT, /* row, rows, columns */
-    CALL_TILE,   /* segments, k, a_row, a_col, a_segment, b_row, b_segment, c_row */
+    CALL_TILE,   /* count of them; how they lie is in tiles */
     CALL_ROW,    /* k, a_step, b_row, b_pair, columns */
     CALL_PACK,   /* panel, row, rows */
     CALL_COPY    /* bytes */
@@ -24,10 +24,13 @@ typedef enum call_kind {
 
 struct kernel_call {
     call_kind kind;
-    bool accumulate; /* tiles */
-    int base[4];     /* storages, or the scratch, of the result and up to three inputs ... */
-    int64_t at[4];   /* ... and bytes from there */
-    int64_t n[8];
+    int count;     /* of tiles */
+    int base[4];   /* storages, or the scratch, of the result and up to three inputs ... */
+    int64_t at[4]; /* ... and bytes from there */
+    union {
+        int64_t n[5];
+        cpu_tiles tiles;
+    };
     union {
         cpu_map_fn *map;
         cpu_load_fn *load;
@@ -104,16 +107,12 @@ static inline void call_repeat(const plan_runner *r, const cpu_real *real, void 
         real->repeat(dst, dst_row, src, rows, columns);
 }
 
-static inline void call_tile(const plan_runner *r, cpu_tile_fn *f, int64_t segments, int64_t k, const void *a,
-                             int64_t a_row, int64_t a_col, int64_t a_segment, const void *b, int64_t b_row,
-                             int64_t b_segment, void *c, int64_t c_row, bool accumulate) {
+static inline void call_tile(const plan_runner *r, cpu_tile_fn *f, const cpu_tiles *t, int64_t tiles, const void *a,
+                             const void *b, void *c) {
     if (r->writing)
-        call_write(r->writing,
-                   (kernel_call){CALL_TILE, accumulate,
-                                 .n = {segments, k, a_row, a_col, a_segment, b_row, b_segment, c_row}, .by.tile = f},
-                   c, a, b, NULL);
+        call_write(r->writing, (kernel_call){CALL_TILE, (int)tiles, .tiles = *t, .by.tile = f}, c, a, b, NULL);
     else
-        f(segments, k, a, a_row, a_col, a_segment, b, b_row, b_segment, c, c_row, accumulate);
+        f(t, tiles, a, b, c);
 }
 
 static inline void call_row(const plan_runner *r, const cpu_real *real, int64_t k, const void *a, int64_t a_step,

@@ -26,7 +26,7 @@ static void pack_tile(const frame *f, const tile_place *p, const k_piece *k, cha
 static void pack_block(const frame *f, const block *b, const k_piece *k) {
     tile_place p;
     frame_tile(f, b->outer, b->first, &p);
-    for (int64_t t = 0; t < b->tiles; t++, frame_next(f, &p))
+    for (int64_t t = 0; t < b->tiles; t++, frame_next(f, &p, 1))
         pack_tile(f, &p, k, f->packed + t * f->c->tile_rows * k->segments * k->run * f->size);
 }
 
@@ -52,17 +52,20 @@ static void multiply(const frame *f, const block *b, const k_piece *k, int64_t p
     char *into = sums(f, b, panel, &c_row);
     tile_place p;
     frame_tile(f, b->outer, b->first, &p);
-    for (int64_t t = 0; t < b->tiles; t++) {
-        if (c->pack_a)
-            f->real->tile[CPU_A_COLUMNS][p.height][vectors](1, depth, f->packed + t * c->tile_rows * depth * f->size, 1,
-                                                            c->tile_rows, 0, right, c->b_row, 0, into, c_row,
-                                                            accumulate);
-        else
-            f->real->tile[f->mode][p.height][vectors](k->segments, k->run, f->a + (p.a + k->a) * f->size, c->a_row,
-                                                      c->a_col, c->a_segment, right, c->b_row, k->run * c->b_row, into,
-                                                      c_row, accumulate);
-        into += p.height * c_row * f->size;
-        frame_next(f, &p);
+    cpu_tiles t = frame_tiles(f, k, c_row, accumulate);
+    if (c->pack_a) {
+        t.segments = 1;
+        t.k = depth;
+        t.a_col = c->tile_rows;
+        t.a_tile = c->tile_rows * depth;
+    }
+    for (int64_t done = 0; done < b->tiles;) {
+        const int64_t alike = frame_alike(f, &p, b->tiles - done);
+        const char *a = c->pack_a ? f->packed + done * t.a_tile * f->size : f->a + (p.a + k->a) * f->size;
+        f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors](&t, alike, a, right, into);
+        into += alike * p.height * c_row * f->size;
+        done += alike;
+        frame_next(f, &p, alike);
     }
 }
 
@@ -82,7 +85,7 @@ static void set_rows(const frame *f, block *b) {
     frame_tile(f, b->outer, b->first, &p);
     b->row = p.batch * f->c->m + p.i;
     b->rows = 0;
-    for (int64_t t = 0; t < b->tiles; t++, frame_next(f, &p))
+    for (int64_t t = 0; t < b->tiles; t++, frame_next(f, &p, 1))
         b->rows += p.height;
 }
 

@@ -49,6 +49,15 @@ void contract_clipped(const frame *f, const tile_place *p, const char *b, char *
             cut(&from, &to, place[c->clips[i].place] * c->clips[i].place_step, c->clips[i].seen_step, &c->clips[i]);
     for (int i = 0; i < c->slab_rank; i++)
         slabs *= c->slab_shape[i];
+    const cpu_tiles t = {.segments = to - from,
+                         .k = c->run,
+                         .a_row = c->a_row,
+                         .a_col = 1,
+                         .a_segment = c->a_segment,
+                         .b_row = c->b_row,
+                         .b_segment = c->b_segment,
+                         .c_row = c_row,
+                         .accumulate = true};
     for (int64_t s = 0; s < slabs && from < to; s++) {
         int64_t a = p->a + from * c->a_segment, row = from * c->b_segment, first, last;
         find_index(c->slab_rank, c->slab_shape, s, slab);
@@ -59,9 +68,8 @@ void contract_clipped(const frame *f, const tile_place *p, const char *b, char *
         }
         for (int64_t tiles = (last - first + f->real->rows - 1) / f->real->rows; first < last; tiles--) {
             const int64_t height = (last - first + tiles - 1) / tiles;
-            f->real->tile[CPU_A_ROWS][height][vectors](to - from, c->run, f->a + (a + first * c->a_row) * f->size,
-                                                       c->a_row, 1, c->a_segment, b + row * f->size, c->b_row,
-                                                       c->b_segment, into + first * c_row * f->size, c_row, true);
+            f->real->tile[CPU_A_ROWS][height][vectors](&t, 1, f->a + (a + first * c->a_row) * f->size,
+                                                       b + row * f->size, into + first * c_row * f->size);
             first += height;
         }
     }

@@ -69,11 +69,17 @@ static inline void frame_tile(const frame *f, int64_t outer, int64_t tile, tile_
     p->height = minimum(c->tile_rows, c->m - p->i);
 }
 
-/* The place of the tile behind; its rows of C are behind, too. */
-static inline void frame_next(const frame *f, tile_place *p) {
+/* How many of `left` tiles from p on follow each other evenly: whole tiles of one matrix. */
+static inline int64_t frame_alike(const frame *f, const tile_place *p, int64_t left) {
+    if (left == 1 || p->height < f->c->tile_rows) return 1;
+    return minimum(left, (f->c->m - p->i) / f->c->tile_rows);
+}
+
+/* The place some such tiles behind; their rows of C are behind, too. */
+static inline void frame_next(const frame *f, tile_place *p, int64_t tiles) {
     const contract *c = f->c;
-    p->i += c->tile_rows;
-    p->a += c->tile_rows * c->a_row;
+    p->i += tiles * c->tile_rows;
+    p->a += tiles * c->tile_rows * c->a_row;
     if (p->i >= c->m) {
         p->i = 0;
         if (++p->batch < c->batch) frame_set_batch(f, p);
@@ -84,9 +90,24 @@ static inline void frame_next(const frame *f, tile_place *p) {
 /* contract_clip.c: the rows of one matrix, of which parts of k are padding. */
 void contract_clipped(const frame *f, const tile_place *p, const char *b, char *into, int64_t c_row, int64_t vectors);
 
-/* The sums of a tile over all of k; b is the panel's first row. */
-static inline void frame_multiply(const frame *f, const tile_place *p, const char *b, int64_t vectors, char *into,
-                                  int64_t c_row) {
+/* How tiles lie where A is not packed. */
+static inline cpu_tiles frame_tiles(const frame *f, const k_piece *k, int64_t c_row, bool accumulate) {
+    const contract *c = f->c;
+    return (cpu_tiles){.segments = k->segments,
+                       .k = k->run,
+                       .a_row = c->a_row,
+                       .a_col = c->a_col,
+                       .a_segment = c->a_segment,
+                       .a_tile = c->tile_rows * c->a_row,
+                       .b_row = c->b_row,
+                       .b_segment = c->pieces > 1 ? k->run * c->b_row : c->b_segment,
+                       .c_row = c_row,
+                       .accumulate = accumulate};
+}
+
+/* The sums of tiles that are alike over all of k; b is the panel's first row. */
+static inline void frame_multiply(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t vectors,
+                                  char *into, int64_t c_row) {
     const contract *c = f->c;
     if (c->n_clips) {
         if (!calls_refused(f->runner)) contract_clipped(f, p, b, into, c_row, vectors);
@@ -95,12 +116,12 @@ static inline void frame_multiply(const frame *f, const tile_place *p, const cha
     cpu_tile_fn *kernel = f->real->tile[f->mode][p->height][vectors];
     const char *a = f->a + p->a * f->size;
     const k_piece whole = frame_piece(c, 0);
-    call_tile(f->runner, kernel, whole.segments, whole.run, a, c->a_row, c->a_col, c->a_segment, b, c->b_row,
-              c->b_segment, into, c_row, false);
+    cpu_tiles t = frame_tiles(f, &whole, c_row, false);
+    call_tile(f->runner, kernel, &t, tiles, a, b, into);
     for (int64_t i = 1; i < c->pieces; i++) {
         const k_piece k = frame_piece(c, i);
-        call_tile(f->runner, kernel, k.segments, k.run, a + k.a * f->size, c->a_row, c->a_col, c->a_segment,
-                  b + k.row * c->b_row * f->size, c->b_row, k.run * c->b_row, into, c_row, true);
+        t = frame_tiles(f, &k, c_row, true);
+        call_tile(f->runner, kernel, &t, tiles, a + k.a * f->size, b + k.row * c->b_row * f->size, into);
     }
 }
 

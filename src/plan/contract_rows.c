@@ -35,11 +35,14 @@ void contract_run_whole_rows(frame *f) {
             const char *b = panel_of(f, matrix, i);
             tile_place p = start;
             rows = 0;
-            for (int64_t left = tiles;; frame_next(f, &p)) {
-                frame_multiply(f, &p, b, frame_vectors(c, i),
+            for (int64_t left = tiles;;) {
+                const int64_t alike = frame_alike(f, &p, left);
+                frame_multiply(f, &p, alike, b, frame_vectors(c, i),
                                f->accumulators + (rows * c->c_row + i * c->width) * f->size, c->c_row);
-                rows += p.height;
-                if (--left == 0) break;
+                rows += alike * p.height;
+                left -= alike;
+                if (left == 0) break;
+                frame_next(f, &p, alike);
             }
         }
         frame_finish_rows(f, start.batch * c->m + start.i, rows);

@@ -178,11 +178,13 @@ static void run_unit(frame *f, const unit *u, const char *b) {
     int64_t row = p.batch * c->m + p.i, rows = 0, c_row = c->narrow ? c->n : c->width;
     char *direct;
     for (int64_t left = minimum(c->stack, c->tiles - tile);;) {
+        const int64_t alike = frame_alike(f, &p, left);
         direct = frame_direct(f, row + rows, column, &c_row);
-        frame_multiply(f, &p, b, vectors, direct ? direct : f->accumulators + rows * c_row * f->size, c_row);
-        rows += p.height;
-        if (--left == 0) break;
-        frame_next(f, &p);
+        frame_multiply(f, &p, alike, b, vectors, direct ? direct : f->accumulators + rows * c_row * f->size, c_row);
+        rows += alike * p.height;
+        left -= alike;
+        if (left == 0) break;
+        frame_next(f, &p, alike);
     }
     if (!direct) frame_finish(f, f->accumulators, row, rows, column);
 }
