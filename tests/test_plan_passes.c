@@ -217,6 +217,26 @@ static void maps_melt(void **state) {
     expect_steps("maps with two outputs", both, 2, "map 1");
 }
 
+/* Whoever else reads an inner result needs it rounded, as it would be alone. */
+static void averages_are_one_instruction(void **state) {
+    world *w = *state;
+    soma_tensor *x = input(w, SOMA_DIMS(40)), *old = input(w, SOMA_DIMS(40)), *rate = scalar(w, 0.1);
+    soma_tensor *apart = soma_sub(x, old), *root = soma_sqrt(soma_abs(x));
+    soma_tensor *targets[] = {soma_add(old, soma_mul(soma_sub(soma_square(x), old), rate)),
+                              soma_add(soma_mul(rate, soma_sub(soma_exp(x), old)), old),
+                              soma_div(x, soma_add(scalar(w, 1e-7), root)), soma_add(old, soma_mul(apart, rate)),
+                              apart};
+    const char *expected[] = {"blend_square", "exp blend", "abs divide_root_plus", "sub multiply_add"};
+    for (int i = 0; i < 4; i++) {
+        soma_plan *plan = soma_plan_create(targets + i, i < 3 ? 1 : 2, NULL);
+        assert_int_equal(soma_plan_steps(plan), 1);
+        const char *made = soma_plan_get_step(plan, 0).text;
+        assert_memory_equal(made, expected[i], strlen(expected[i]));
+        assert_int_equal(made[strlen(expected[i])], ' ');
+        soma_plan_destroy(plan);
+    }
+}
+
 static void losses_are_one_row_step(void **state) {
     world *w = *state;
     soma_tensor *x = input(w, SOMA_DIMS(128, 10)), *y = soma_input(w->graph, SOMA_I64, SOMA_DIMS(128), "y");
@@ -494,6 +514,7 @@ int main(void) {
         TEST(dead_nodes_stay_behind),
         TEST(reductions_are_cut),
         TEST(maps_melt),
+        TEST(averages_are_one_instruction),
         TEST(losses_are_one_row_step),
         TEST(norms_are_one_row_step),
         TEST(layers_are_one_contract_step),

@@ -59,7 +59,10 @@
     X(WHERE, 3, "a!=0 ? b : c")                                                                                        \
     X(FMA, 3, "a*b+c")                                                                                                 \
     X(FNMA, 3, "c-a*b")                                                                                                \
-    X(MUL_RSQRT, 2, "a/sqrt b")
+    X(MUL_RSQRT, 2, "a/sqrt b")                                                                                        \
+    X(BLEND, 3, "a + (b-a)*c")                                                                                         \
+    X(BLEND_SQUARE, 3, "a + (b*b-a)*c")                                                                                \
+    X(DIV_ROOT_PLUS, 3, "a/(sqrt b + c)")
 
 typedef enum cpu_map {
 #define CPU_MAP_ENUM(name, inputs, formula) CPU_##name,

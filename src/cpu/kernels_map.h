@@ -59,6 +59,9 @@ MAP_OP(WHERE, V(select)(NONZERO(a), b, c))
 MAP_OP(FMA, V(fma)(a, b, c))
 MAP_OP(FNMA, V(fnma)(a, b, c))
 MAP_OP(MUL_RSQRT, a *V(rsqrt)(b))
+MAP_OP(BLEND, V(fma)(b - a, c, a))
+MAP_OP(BLEND_SQUARE, V(fma)(V(fma)(b, b, -a), c, a))
+MAP_OP(DIV_ROOT_PLUS, a / (V(root)(b) + c))
 
 #undef MAP_OP
 #undef ZERO

@@ -319,6 +319,17 @@ INLINE vec V(rsqrt)(vec x) {
 #endif
 }
 
+/* sqrt x to 2 ulp, likewise: beside a division, with which the processor's own root would share a slow unit. */
+INLINE vec V(root)(vec x) {
+#if VEC_BYTES == 64 && REAL_BITS == 32
+    const vec y = (vec)X86(rsqrt14)(x), s = x * y, e = V(fnma)(s, y * 0.5f, V(splat)(0.5f));
+    const mask zero_or_infinite = V(both)(V(ne)(e, e), V(le)(V(splat)(0), x));
+    return V(select)(zero_or_infinite, x, V(fma)(s, e, s));
+#else
+    return V(sqrt)(x);
+#endif
+}
+
 /* a*b - p for p = a*b rounded: what the rounding took away. */
 INLINE vec V(product_error)(vec a, vec b, vec p) {
 #if VEC_HAS_FMA

@@ -40,7 +40,8 @@ soma_tensor *adam_update(const void *options, soma_update *u) {
         v = soma_maximum(u->slots[2], v);
         u->slots[2] = v;
     }
-    return soma_sub(u->w, soma_div(soma_mul(m, rate), soma_add_scalar(soma_sqrt(v), o->epsilon)));
+    /* the rate last: then the quotient is one instruction, the rate and the subtraction another */
+    return soma_sub(u->w, soma_mul(soma_div(m, soma_add_scalar(soma_sqrt(v), o->epsilon)), rate));
 }
 
 const soma_optimizer_class optimizer_adam = {.name = "adam",

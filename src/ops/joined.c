@@ -1,4 +1,4 @@
-/* Two maps that kernels do as one: multiply-add, subtracted product, division by a root.
+/* Two or three maps that kernels do as one: multiply-add, subtracted product, division by a root, running averages.
  * Rests on build.h. Nobody builds these but the compiler (join_maps.c), once it knows that the inner result has no
  * other reader: a multiply-add rounds once, so which sums are one must not depend on what else a step computes. */
 #include <soma/ops.h>
@@ -21,6 +21,30 @@ static void vjp_divide_root(soma_tensor *y, soma_tensor *dy, const bool *needed,
     soma_tensor *b = y->inputs[1];
     if (needed[0]) dx[0] = soma_mul(dy, soma_rsqrt(b));
     if (needed[1]) dx[1] = soma_mul_scalar(soma_mul(dy, soma_div(y, b)), -0.5);
+}
+
+/* Of b, or of its square: what the step towards it changes. */
+static void vjp_towards(soma_tensor *y, soma_tensor *dy, soma_tensor *target, const bool *needed, soma_tensor **dx) {
+    soma_tensor *a = y->inputs[0], *c = y->inputs[2];
+    if (needed[0]) dx[0] = soma_sub(dy, soma_mul(dy, c));
+    if (needed[1]) dx[1] = soma_mul(dy, c);
+    if (needed[2]) dx[2] = soma_mul(dy, soma_sub(target, a));
+}
+
+static void vjp_blend(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
+    vjp_towards(y, dy, y->inputs[1], needed, dx);
+}
+
+static void vjp_blend_square(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
+    vjp_towards(y, dy, soma_square(y->inputs[1]), needed, dx);
+    if (needed[1]) dx[1] = soma_mul(dx[1], soma_mul_scalar(y->inputs[1], 2));
+}
+
+static void vjp_divide_root_plus(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
+    soma_tensor *root = soma_sqrt(y->inputs[1]), *da = soma_div(dy, soma_add(root, y->inputs[2]));
+    if (needed[0]) dx[0] = da;
+    if (needed[1]) dx[1] = soma_mul_scalar(soma_div(soma_mul(da, y), root), -0.5);
+    if (needed[2]) dx[2] = soma_neg(soma_mul(da, y));
 }
 
 #define JOINED(name, code, n, text, low, high)                                                                         \
@@ -57,3 +81,6 @@ static void vjp_divide_root(soma_tensor *y, soma_tensor *dy, const bool *needed,
 JOINED(multiply_add, CPU_FMA, 3, "y = a*b + c", -2, 2)
 JOINED(subtract_product, CPU_FNMA, 3, "y = c - a*b", -2, 2)
 JOINED(divide_root, CPU_MUL_RSQRT, 2, "y = a / sqrt b", 0.5, 3)
+JOINED(blend, CPU_BLEND, 3, "y = a + (b - a)*c", -2, 2)
+JOINED(blend_square, CPU_BLEND_SQUARE, 3, "y = a + (b*b - a)*c", -2, 2)
+JOINED(divide_root_plus, CPU_DIV_ROOT_PLUS, 3, "y = a / (sqrt b + c)", 5, 9)

@@ -1,7 +1,9 @@
-/* Before fusing: two maps that kernels do as one become one node.
+/* Before fusing: maps that kernels do as one become one node.
  * Rests on how often results are read. What is one instruction is settled here, from the graph alone, since it decides
  * how often a number is rounded: were it settled by what happens to lie in one step, a sample could differ in its last
  * bits from the same sample in a larger batch, whose steps are cut otherwise. */
+#include <string.h>
+
 #include "plan/passes.h"
 
 /* Is x made by `wanted` and for t alone? */
@@ -9,14 +11,11 @@ static bool made_for(const build *b, const bool *shown, const soma_tensor *x, co
     return x->op == wanted && b->uses[x->id] == 1 && !shown[x->id];
 }
 
-/* t becomes `joined` of x's inputs and one of its own, which comes first or last; x is no more. */
-static bool join(build *b, soma_tensor *t, const op *joined, const soma_tensor *x, soma_tensor *own, bool first) {
-    const int n = x->n_inputs + 1;
+/* t becomes `joined` of these inputs, x's among them; x is no more. */
+static bool become(build *b, soma_tensor *t, const op *joined, const soma_tensor *x, int n, soma_tensor *const *from) {
     soma_tensor **inputs = arena_alloc(&b->graph->arena, (size_t)n * sizeof *inputs);
     if (!inputs) return false;
-    for (int i = 0; i < x->n_inputs; i++)
-        inputs[first + i] = x->inputs[i];
-    inputs[first ? 0 : n - 1] = own;
+    memcpy(inputs, from, (size_t)n * sizeof *inputs);
     b->infos[x->id].role = ROLE_UNUSED;
     b->uses[x->id] = 0;
     t->op = joined;
@@ -25,13 +24,49 @@ static bool join(build *b, soma_tensor *t, const op *joined, const soma_tensor *
     return true;
 }
 
+/* A running average, old + (new - old) c, of numbers or of squares. */
+static bool join_average(build *b, const bool *shown, soma_tensor *t) {
+    soma_tensor *old = t->inputs[2];
+    for (int i = 0; i < 2; i++) {
+        const soma_tensor *x = t->inputs[i];
+        if (!made_for(b, shown, x, &op_sub) || x->inputs[1] != old) continue;
+        const soma_tensor *y = x->inputs[0];
+        b->uses[old->id]--;
+        if (!become(b, t, &op_blend, x, 3, (soma_tensor *[]){old, x->inputs[0], t->inputs[1 - i]})) return false;
+        if (!made_for(b, shown, y, &op_square)) return true;
+        return become(b, t, &op_blend_square, y, 3, (soma_tensor *[]){old, y->inputs[0], t->inputs[2]});
+    }
+    return true;
+}
+
+/* x / (sqrt y + z) */
+static bool join_quotient(build *b, const bool *shown, soma_tensor *t) {
+    const soma_tensor *sum = t->inputs[1];
+    for (int i = 0; i < 2; i++) {
+        const soma_tensor *root = sum->inputs[i];
+        if (!made_for(b, shown, root, &op_sqrt)) continue;
+        soma_tensor *inputs[] = {t->inputs[0], root->inputs[0], sum->inputs[1 - i]};
+        return become(b, t, &op_divide_root_plus, sum, 3, inputs) &&
+               become(b, t, &op_divide_root_plus, root, 3, inputs);
+    }
+    return true;
+}
+
 static bool join_with_inputs(build *b, const bool *shown, soma_tensor *t) {
     soma_tensor *x = t->inputs[0], *y = t->n_inputs == 2 ? t->inputs[1] : NULL;
-    if (t->op == &op_add && made_for(b, shown, x, &op_mul)) return join(b, t, &op_multiply_add, x, y, false);
-    if (t->op == &op_add && made_for(b, shown, y, &op_mul)) return join(b, t, &op_multiply_add, y, x, false);
-    if (t->op == &op_sub && made_for(b, shown, y, &op_mul)) return join(b, t, &op_subtract_product, y, x, false);
-    if (t->op == &op_mul && made_for(b, shown, y, &op_rsqrt)) return join(b, t, &op_divide_root, y, x, true);
-    if (t->op == &op_div && made_for(b, shown, y, &op_sqrt)) return join(b, t, &op_divide_root, y, x, true);
+    for (int i = 0; i < 2 && t->op == &op_add; i++) {
+        const soma_tensor *product = t->inputs[i];
+        if (!made_for(b, shown, product, &op_mul)) continue;
+        soma_tensor *inputs[] = {product->inputs[0], product->inputs[1], t->inputs[1 - i]};
+        return become(b, t, &op_multiply_add, product, 3, inputs) && join_average(b, shown, t);
+    }
+    if (t->op == &op_sub && made_for(b, shown, y, &op_mul))
+        return become(b, t, &op_subtract_product, y, 3, (soma_tensor *[]){y->inputs[0], y->inputs[1], x});
+    if (t->op == &op_mul && made_for(b, shown, y, &op_rsqrt))
+        return become(b, t, &op_divide_root, y, 2, (soma_tensor *[]){x, y->inputs[0]});
+    if (t->op == &op_div && made_for(b, shown, y, &op_sqrt))
+        return become(b, t, &op_divide_root, y, 2, (soma_tensor *[]){x, y->inputs[0]});
+    if (t->op == &op_div && made_for(b, shown, y, &op_add)) return join_quotient(b, shown, t);
     return true;
 }
 

@@ -36,7 +36,7 @@ void step_count(const build *b, plan_step *s, const tile_program *p) {
         double n = in->result == ACCESS_FULL  ? (double)(p->space.rows * p->space.columns)
                    : in->result == ACCESS_ROW ? (double)p->space.rows
                                               : 1;
-        if (in->kind == INSTRUCTION_MAP) s->flops += n * (in->code == CPU_FMA || in->code == CPU_FNMA ? 2 : 1);
+        if (in->kind == INSTRUCTION_MAP) s->flops += n * (in->n_arguments == 3 && in->code != CPU_WHERE ? 2 : 1);
         if (in->kind == INSTRUCTION_REDUCE) s->flops += (double)(p->space.rows * p->space.columns);
         if ((in->kind == INSTRUCTION_LOAD || in->kind == INSTRUCTION_STORE) && p->accesses[in->access].storage >= 0) {
             const tile_access *a = &p->accesses[in->access];

@@ -80,6 +80,7 @@ enum {
     ROWS_B_BYTES = 524288 /* of B in L2, where rows are finished as wholes */,
     ROWS_PACKED = 64 /* rows that are worth a B packed by each thread */,
     ROWS_ELEMENTS = 8192 /* of C, of the rows of a unit */,
+    ROWS_UNITS = 8 /* of whole rows, that threads can share */,
     FINISH_ELEMENTS = 1024 /* of an epilogue's start, in L1 */
 };
 
@@ -429,13 +430,14 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->blocks = c->blocked ? parts_of(c->tiles, c->block_tiles) : parts_of(c->tiles, c->stack);
 }
 
-/* Whole rows at a time: where the epilogue reduces them, and where it reads or stores arrays beside the product.
- * Arrays in panels are walked panel by panel. */
+/* Whole rows at a time: where the epilogue reduces them, and, with rows enough for a team, where it reads or stores
+ * arrays beside the product. Arrays in panels are walked panel by panel. */
 static void set_whole_rows(contract *c, const cpu_real *real) {
     const tile_program *p = &c->epilogue;
-    int64_t elements = c->k * c->panels * c->width, rows = c->inner * c->m;
+    int64_t elements = c->k * c->panels * c->width, rows = c->inner * c->m, outer = c->batch / c->inner;
     bool wanted = c->panels > 1 && c->direct < 0 && !c->row_by_row && c->parts == 1 && c->k <= DEPTH_MAX &&
-                  elements * (int64_t)soma_dtype_size(c->dtype) <= ROWS_B_BYTES && (!c->pack_b || rows >= ROWS_PACKED);
+                  outer * c->tiles >= ROWS_UNITS && elements * (int64_t)soma_dtype_size(c->dtype) <= ROWS_B_BYTES &&
+                  (!c->pack_b || rows >= ROWS_PACKED);
     for (int i = 0; i < p->n_accesses; i++)
         wanted = wanted && !p->accesses[i].width;
     c->whole_rows = wanted || (p->whole_rows && c->panels > 1);
@@ -446,6 +448,7 @@ static void set_whole_rows(contract *c, const cpu_real *real) {
     c->c_row = (c->panels - 1) * c->width + c->last_vectors * real->lanes;
     if (!c->row_by_row) {
         c->stack = minimum(STACK_ROWS, ROWS_ELEMENTS / c->c_row) / c->tile_rows;
+        c->stack = minimum(c->stack, outer * c->tiles / ROWS_UNITS);
         c->stack = even_parts(c->tiles, c->stack < 1 ? 1 : c->stack);
         c->blocks = parts_of(c->tiles, c->stack);
     }
