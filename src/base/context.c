@@ -14,7 +14,7 @@
 #include "base/number.h"
 #include "base/text.h"
 
-enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 4 << 20 };
+enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 4 << 20, ZEROS_FROM = 64 << 10 };
 
 static soma_context default_context;
 static pthread_once_t default_once = PTHREAD_ONCE_INIT;
@@ -43,8 +43,9 @@ static void *allocate_default(void *user, void *pointer, size_t old_size, size_t
     return NULL;
 }
 
+/* Small blocks are sooner written than asked for: malloc keeps some at hand, calloc does not. */
 void *context_allocate_zeros(const soma_context *c, size_t size) {
-    const bool system = c->allocate == allocate_default;
+    const bool system = c->allocate == allocate_default && size >= ZEROS_FROM;
     void *block = system ? calloc(1, size) : c->allocate(c->allocate_user, NULL, 0, size);
     if (block && !system) memset(block, 0, size);
     if (block && system && size >= HUGE_FROM) ask_for_huge_pages(block, size);

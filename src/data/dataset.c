@@ -85,27 +85,28 @@ static storage *storage_create(soma_context *context, int n_x, int n_y, bool bor
     return s;
 }
 
-/* "x", "y"; "x[1]" where there are several. */
-static const char *array_name(const storage *s, int i, char name[16]) {
-    const int n = i < s->n_x ? s->n_x : s->n - s->n_x, k = i < s->n_x ? i : i - s->n_x;
-    if (n == 1)
-        (void)snprintf(name, 16, "%c", i < s->n_x ? 'x' : 'y');
-    else
-        (void)snprintf(name, 16, "%c[%d]", i < s->n_x ? 'x' : 'y', k);
+/* "x", "y"; "x[1]" where there are several. For errors alone: batches come through here, one by one. */
+typedef struct array_name {
+    char text[16];
+} array_name;
+
+static array_name name_of(const storage *s, int i) {
+    array_name name;
+    const bool x = i < s->n_x;
+    const int n = x ? s->n_x : s->n - s->n_x;
+    (void)snprintf(name.text, sizeof name.text, n == 1 ? "%c" : "%c[%d]", x ? 'x' : 'y', x ? i : i - s->n_x);
     return name;
 }
 
 static soma_status check(const storage *s, const char *what) {
-    char name[16], first[16];
     for (int i = 0; i < s->n; i++) {
         const elements *e = &s->arrays[i];
-        array_name(s, i, name);
-        RETURN_IF(s->context, !e->data, SOMA_INVALID, "[dataset] %s: %s has no data", what, name);
+        RETURN_IF(s->context, !e->data, SOMA_INVALID, "[dataset] %s: %s has no data", what, name_of(s, i).text);
         RETURN_IF(s->context, e->rank < 1, SOMA_SHAPE, "[dataset] %s: %s has no axes, the first must count samples",
-                  what, name);
+                  what, name_of(s, i).text);
         RETURN_IF(s->context, e->shape[0] != s->arrays[0].shape[0], SOMA_SHAPE,
-                  "[dataset] %s: %s has %lld samples, %s has %lld", what, array_name(s, 0, first),
-                  (long long)s->arrays[0].shape[0], name, (long long)e->shape[0]);
+                  "[dataset] %s: %s has %lld samples, %s has %lld", what, name_of(s, 0).text,
+                  (long long)s->arrays[0].shape[0], name_of(s, i).text, (long long)e->shape[0]);
     }
     return SOMA_OK;
 }
@@ -133,21 +134,19 @@ soma_dataset *dataset_adopt(soma_context *context, const char *what, elements *x
 
 /* Describes the caller's array; copies it unless borrowed. */
 static soma_status take(const storage *s, int i, const soma_array_data *from, elements *out) {
-    char name[16];
-    array_name(s, i, name);
     out->dtype = from->dtype;
     out->rank = from->rank;
     if (!from->data) return SOMA_OK;
     RETURN_IF(s->context, from->rank < 0 || from->rank > SOMA_MAX_RANK, SOMA_SHAPE,
-              "[dataset] %s: rank %d: expected 1 to %d", name, from->rank, SOMA_MAX_RANK);
+              "[dataset] %s: rank %d: expected 1 to %d", name_of(s, i).text, from->rank, SOMA_MAX_RANK);
     RETURN_IF(s->context, (unsigned)from->dtype >= SOMA_DTYPE_COUNT, SOMA_DTYPE, "[dataset] %s: dtype %d is not known",
-              name, (int)from->dtype);
+              name_of(s, i).text, (int)from->dtype);
     for (int axis = 0; axis < from->rank; axis++) {
-        RETURN_IF(s->context, from->shape[axis] < 0, SOMA_SHAPE, "[dataset] %s: extent %d is %lld", name, axis,
-                  (long long)from->shape[axis]);
+        RETURN_IF(s->context, from->shape[axis] < 0, SOMA_SHAPE, "[dataset] %s: extent %d is %lld", name_of(s, i).text,
+                  axis, (long long)from->shape[axis]);
         out->shape[axis] = from->shape[axis];
     }
-    TRY(elements_measure(out, name, UINT64_MAX));
+    TRY(elements_measure(out, i < s->n_x ? "x" : "y", UINT64_MAX));
     if (s->borrowed) {
         out->data = (void *)(uintptr_t)from->data;
         return SOMA_OK;
