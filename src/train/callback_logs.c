@@ -1,10 +1,12 @@
 /* Logs that other programs read: CSV and JSON lines, a line an epoch.
  * Rests on callback.h. Numbers are written with the fewest digits that read back as the same, and each line goes out at
  * once, so a log tells all that was measured even of a training that was killed. */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/context_internal.h"
+#include "base/file_error.h"
 #include "base/number.h"
 #include "formats/json.h"
 #include "train/callback.h"
@@ -18,14 +20,16 @@ typedef struct logger {
 } logger;
 
 static soma_status failed(const logger *l) {
-    return error_set(l->context, SOMA_IO, "%s: could not be written", l->path);
+    return file_error(l->context, l->path, "cannot be written", errno);
 }
 
 static soma_status put(logger *l, text *line) {
-    bool done =
-        !line->failed && fwrite(text_string(line), 1, line->length, l->file) == line->length && fflush(l->file) == 0;
+    const bool whole = !line->failed;
+    const bool done =
+        whole && fwrite(text_string(line), 1, line->length, l->file) == line->length && fflush(l->file) == 0;
+    const soma_status status = done ? SOMA_OK : whole ? failed(l) : SOMA_NO_MEMORY;
     text_deinit(line);
-    return done ? SOMA_OK : failed(l);
+    return status;
 }
 
 static soma_status begin(void *user, soma_model *model, const soma_logs *logs) {
@@ -33,7 +37,7 @@ static soma_status begin(void *user, soma_model *model, const soma_logs *logs) {
     (void)logs;
     if (l->file) fclose(l->file);
     l->file = fopen(l->path, l->append ? "a" : "w");
-    RETURN_IF(l->context, !l->file, SOMA_IO, "%s: could not be opened for writing", l->path);
+    if (!l->file) return file_error(l->context, l->path, "cannot be written", errno);
     fseek(l->file, 0, SEEK_END);
     if (!l->separator || ftell(l->file) > 0) return SOMA_OK;
     text line;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/context_internal.h"
+#include "base/file_error.h"
 #include "formats/event_file.h"
 #include "train/callback.h"
 
@@ -42,11 +43,12 @@ static void make_folders(char *path) {
 }
 
 static soma_status put(const board *b, int which, text *records) {
-    bool done = !records->failed &&
-                fwrite(text_string(records), 1, records->length, b->files[which]) == records->length &&
-                fflush(b->files[which]) == 0;
+    soma_status status = records->failed ? SOMA_NO_MEMORY : SOMA_OK;
+    if (status == SOMA_OK && (fwrite(text_string(records), 1, records->length, b->files[which]) != records->length ||
+                              fflush(b->files[which]) != 0))
+        status = file_error(b->context, b->log_dir, "cannot be written", errno);
     text_deinit(records);
-    return done ? SOMA_OK : error_set(b->context, SOMA_IO, "%s/%s: could not be written", b->log_dir, folders[which]);
+    return status;
 }
 
 /* The file, opened when there is something to write. */
@@ -60,9 +62,9 @@ static soma_status open_file(board *b, int which) {
                 (long long)time(NULL), host, (long long)getpid(), which);
     if (!path.failed) make_folders(path.data);
     b->files[which] = path.failed ? NULL : fopen(path.data, "ab");
-    soma_status status =
-        b->files[which] ? SOMA_OK
-                        : error_set(b->context, SOMA_IO, "%s: could not be opened for writing", text_string(&path));
+    soma_status status = path.failed ? SOMA_NO_MEMORY : SOMA_OK;
+    if (status == SOMA_OK && !b->files[which])
+        status = file_error(b->context, text_string(&path), "cannot be written", errno);
     text_deinit(&path);
     TRY(status);
     text_init(&first, b->context);

@@ -17,3 +17,6 @@ soma version >/dev/full || code=$?
 echo "exit code $code"
 ls
 run soma train $flags --callbacks '{model_checkpoint: /dev/full}' --output m.soma
+run soma train $flags --callbacks '{csv_logger: tiny}' --output m.soma
+run soma train $flags --callbacks '{csv_logger: /dev/full}' --output m.soma
+run soma train $flags --callbacks '{tensorboard: {log_dir: old.soma}}' --output m.soma 2>&1 | sed 's/events[^:]*/EVENTS/'
