@@ -219,12 +219,66 @@ static void smoothing_is_keras(void **state) {
     }
 }
 
+/* ---- reductions ---- */
+
+/* A model that gives what it is given, and its loss for two samples of two steps. */
+static double loss_of(const char *compile, bool masked, const double *weights) {
+    soma_model *net = soma_model_from_json(
+        NULL, masked ? "{\"layers\": [{\"masking\": {\"input_shape\": [2, 2]}}, {\"activation\": \"linear\"}]}"
+                     : "{\"layers\": [{\"activation\": {\"activation\": \"linear\", \"input_shape\": [2, 2]}}]}");
+    assert_non_null(net);
+    expect_ok(soma_model_compile_json(net, compile));
+    const float x[] = {1, 3, 0, 0, 2, -1, 4, 4}, y[] = {0, 0, 5, 5, 1, 1, 4, 3};
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(2, 2, 2), x},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(2, 2, 2), y}, true);
+    expect_ok(soma_save(net, scratch_path("reduction.soma")));
+    soma_model *again = soma_load(NULL, scratch_path("reduction.soma"));
+    if (!again) fail_msg("%s", soma_last_error(NULL));
+    const soma_scores s = soma_evaluate(net, data, .sample_weight = weights);
+    expect_ok(s.status);
+    assert_true(soma_evaluate(again, data, .sample_weight = weights).loss == s.loss);
+    soma_dataset_destroy(data);
+    soma_model_destroy(again);
+    soma_model_destroy(net);
+    return s.loss;
+}
+
+static void losses_are_summed_when_asked(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    static const char mean[] = "{\"loss\": {\"mse\": {\"reduction\": \"sum_over_batch_size\", \"axis\": -1}}}";
+    static const char sum[] = "{\"loss\": {\"mse\": {\"reduction\": \"sum\"}}}";
+    static const char huber[] =
+        "{\"loss\": {\"class_name\": \"Huber\", \"config\": {\"delta\": 1e9, \"reduction\": \"sum\"}}}";
+    static const double weights[] = {1, 3};
+    /* of the four steps: (1 + 9) / 2, (25 + 25) / 2, (1 + 4) / 2, (0 + 1) / 2 */
+    expect_near("mean", loss_of(mean, false, NULL), (5 + 25 + 2.5 + 0.5) / 4, 1e-6);
+    expect_near("sum", loss_of(sum, false, NULL), 5 + 25 + 2.5 + 0.5, 1e-6);
+    expect_near("huber", loss_of(huber, false, NULL), 33 / 2., 1e-6);
+    expect_near("weighted", loss_of(sum, false, weights), 5 + 25 + 3 * (2.5 + 0.5), 1e-6);
+    expect_near("masked mean", loss_of(mean, true, NULL), (5 + 2.5 + 0.5) / 3, 1e-6);
+    expect_near("masked sum", loss_of(sum, true, NULL), 5 + 2.5 + 0.5, 1e-6);
+    static const char *const wrong[][2] = {
+        {"{\"loss\": {\"mse\": {\"reduction\": \"none\"}}}", "reduction must be one of sum_over_batch_size, mean, sum"},
+        {"{\"loss\": {\"mse\": {\"axis\": 1}}}", "the axis of mse is the last one, -1"},
+        {"{\"loss\": {\"dice\": {\"axis\": -1}}}", "dice sums over all axes of a sample"},
+        {"{\"loss\": {\"mse\": {\"delta\": 1}}}", "the loss 'mse' takes no numbers"},
+        {"{\"loss\": {\"huber\": {\"delta\": 1, \"axes\": 1}}}", "huber has no number 'axes'"},
+    };
+    soma_model *net = soma_sequential(soma_dense(1, .input_shape = {1}));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_not_equal(soma_model_compile_json(net, wrong[i][0]), SOMA_OK);
+        expect_error(soma_last_status(NULL), wrong[i][1]);
+    }
+    soma_model_destroy(net);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
         TEST(embeddings_are_compared), TEST(distances_are_contrasted), TEST(lonely_samples_are_no_nan),
         TEST(classes_are_ignored),     TEST(wrong_labels_are_borne),   TEST(fit_knows_the_ignored),
-        TEST(masks_weigh_the_loss),    TEST(smoothing_is_keras),
+        TEST(masks_weigh_the_loss),    TEST(smoothing_is_keras),       TEST(losses_are_summed_when_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

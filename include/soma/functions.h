@@ -159,7 +159,8 @@ SOMA_API soma_tensor *soma_binary_focal_crossentropy(soma_tensor *y_true, soma_t
 SOMA_API soma_tensor *soma_categorical_focal_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
 /** 1 - 2 |y_true y_pred| / (|y_true| + |y_pred|), |x| the sum over a sample. Keras: one value for the whole batch. */
 SOMA_API soma_tensor *soma_dice(soma_tensor *y_true, soma_tensor *y_pred);
-/** 1 - i / (i + (a + b) / 2): i the overlap, a what is wrongly in, b what is wrongly out. */
+/** 1 - i / (i + (a + b) / 2): i the overlap of a sample, a what is wrongly in, b what is wrongly out. Keras: one value
+ * for the whole batch. */
 SOMA_API soma_tensor *soma_tversky(soma_tensor *y_true, soma_tensor *y_pred);
 /** (1 - p^q) / q, p what the right class was given, q 0.5: between cross-entropy and absolute error; labels may be
  *  wrong here and there. y_true are indices. */

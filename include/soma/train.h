@@ -34,10 +34,15 @@ typedef soma_tensor *soma_objective_fn(const soma_objective *objective);
 
 enum { SOMA_MAX_OUTPUT_METRICS = 8 };
 
+/** What a batch's values of a loss become, each times its sample's weight: their mean (Keras: sum_over_batch_size), or
+ *  their sum. In files {"loss": {"mse": {"reduction": "sum"}}}. */
+typedef enum soma_reduction { SOMA_REDUCE_MEAN, SOMA_REDUCE_SUM } soma_reduction;
+
 /** Loss and metrics of one output, of a model that has several. No loss: this output is measured, not trained. */
 typedef struct soma_output_options {
     soma_loss_fn *loss;
     soma_loss loss_with;
+    soma_reduction loss_reduction;
     double loss_weight; /* 1: what its mean counts in the sum that is minimized (Keras: loss_weights) */
     soma_loss_fn *metrics[SOMA_MAX_OUTPUT_METRICS];
     soma_finish_fn *finish[SOMA_MAX_OUTPUT_METRICS];
@@ -45,10 +50,11 @@ typedef struct soma_output_options {
 } soma_output_options;
 
 typedef struct soma_compile_options {
-    soma_optimizer *optimizer;    /* default soma_rmsprop(); taken over, also after an error */
-    soma_loss_fn *loss;           /* where there are several outputs: of each of them, and so are the metrics */
-    soma_loss loss_with;          /* instead: a loss with numbers, soma_huber_loss(0.5) */
-    soma_objective_fn *objective; /* or a function of the whole step */
+    soma_optimizer *optimizer;     /* default soma_rmsprop(); taken over, also after an error */
+    soma_loss_fn *loss;            /* where there are several outputs: of each of them, and so are the metrics */
+    soma_loss loss_with;           /* instead: a loss with numbers, soma_huber_loss(0.5) */
+    soma_reduction loss_reduction; /* of either: the mean */
+    soma_objective_fn *objective;  /* or a function of the whole step */
     soma_loss_fn *metrics[SOMA_MAX_METRICS];  /* {soma_accuracy} */
     soma_finish_fn *finish[SOMA_MAX_METRICS]; /* for metrics of your own that give statistics */
     soma_metric

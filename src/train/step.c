@@ -98,15 +98,16 @@ static soma_tensor *weigh(step *s, soma_tensor *losses) {
     return soma_mul(losses, weights);
 }
 
-/* Values of the loss, of which only those of steps that count, a mask (batch, steps), make the mean. A loss that has
- * no value a step is left as it is. */
-static soma_tensor *masked(soma_tensor *mask, soma_tensor *losses) {
+/* Values of the loss, of which only those of steps that count, a mask (batch, steps), make the mean or the sum. A loss
+ * that has no value a step is left as it is. */
+static soma_tensor *masked(soma_tensor *mask, soma_tensor *losses, soma_reduction reduction) {
     if (!mask || !losses || losses->rank < mask->rank ||
         !shape_equal(mask->rank, mask->shape, mask->rank, losses->shape))
         return losses;
     for (int i = mask->rank; i < losses->rank; i++)
         mask = soma_expand_dims(mask, -1);
-    return loss_mean_of(losses, mask);
+    if (reduction == SOMA_REDUCE_MEAN) return loss_mean_of(losses, mask);
+    return soma_where(mask, losses, soma_scalar(losses->graph, losses->dtype, 0));
 }
 
 /* What the user's objective makes of the step. */
@@ -124,11 +125,12 @@ static soma_tensor *objective(soma_model *model, step *s, soma_trace *trace, som
     return soma_mean(weigh(s, ((const training *)model->training)->objective(&o)), SOMA_ALL_AXES, false);
 }
 
-/* The loss of one output, of a value a sample or a step its mean. */
+/* The loss of one output, of a value a sample or a step their mean or sum. */
 static soma_tensor *output_loss(step *s, const soma_trace *trace, const training_loss *loss, soma_tensor *y_true,
                                 soma_tensor *y_pred) {
-    soma_tensor *values = masked(soma_trace_mask(trace, y_pred), training_loss_build(loss, y_true, y_pred));
-    return soma_mean(weigh(s, values), SOMA_ALL_AXES, false);
+    soma_tensor *values = training_loss_build(loss, y_true, y_pred);
+    values = weigh(s, masked(soma_trace_mask(trace, y_pred), values, loss->reduction));
+    return (loss->reduction == SOMA_REDUCE_SUM ? soma_sum : soma_mean)(values, SOMA_ALL_AXES, false);
 }
 
 /* The losses of the outputs into each, and their weighted sum. */

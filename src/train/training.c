@@ -124,10 +124,10 @@ static soma_status take_losses(soma_model *model, training *t, const soma_compil
     bool one = o->objective || o->loss || o->loss_with.build, any = false;
     t->objective = o->objective;
     t->n_losses = one ? 1 : model->n_outputs;
-    t->losses[0] = (training_loss){.plain = o->loss, .with = o->loss_with, .weight = 1};
+    t->losses[0] = (training_loss){.plain = o->loss, .with = o->loss_with, .weight = 1, .reduction = o->loss_reduction};
     for (int i = 0; i < SOMA_MAX_ARRAYS; i++) {
         const soma_output_options *output = &o->outputs[i];
-        const training_loss loss = {output->loss, output->loss_with, output->loss_weight};
+        const training_loss loss = {output->loss, output->loss_with, output->loss_weight, output->loss_reduction};
         RETURN_IF(model->context, training_loss_given(&loss) && (one || i >= model->n_outputs), SOMA_INVALID,
                   one ? "[compile] a loss for all outputs and one for output %d: give one or the other"
                       : "[compile] a loss for output %d, which the model does not have",

@@ -31,7 +31,8 @@ typedef struct step step;
 typedef struct training_loss {
     soma_loss_fn *plain; /* NULL: */
     soma_loss with;
-    double weight; /* of its mean in the sum over outputs */
+    double weight; /* in the sum over outputs */
+    soma_reduction reduction;
 } training_loss;
 
 typedef struct training {

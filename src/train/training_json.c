@@ -25,6 +25,7 @@ static soma_status write_function(text *out, const field_names *names, const cha
 }
 
 static soma_status write_loss(text *out, const field_names *names, const training_loss *loss) {
+    if (loss->reduction == SOMA_REDUCE_SUM) text_append(out, "\"reduction\": \"sum\", ");
     if (loss->plain) return write_function(out, names, "loss", (soma_function *)loss->plain);
     bool first = true;
     return fields_write(out, names, "save", loss_with_field, &loss->with, &first);
@@ -85,17 +86,6 @@ soma_status training_write_json(text *out, const field_names *names, const soma_
     return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
 }
 
-/* {"mse": {"delta": 1}}, of a loss that has no numbers. */
-static soma_status check_numbers(const field_names *names, const json_node *node) {
-    void *cursor = NULL;
-    const char *name = NULL;
-    const json_node *numbers;
-    if (json_node_count(node) != 1 || !json_node_next(node, &cursor, &name, &numbers)) return SOMA_OK;
-    RETURN_IF(names->context, name_find(&loss_names, name) && !name_find(&loss_with_names, name), SOMA_INVALID,
-              "[compile] the loss '%s' takes no numbers: give its name alone", name);
-    return SOMA_OK;
-}
-
 static soma_loss_fn *read_loss(const field_names *names, const json_node *node) {
     const char *name = json_node_string(node);
     const name_entry *entry;
@@ -104,13 +94,67 @@ static soma_loss_fn *read_loss(const field_names *names, const json_node *node) 
     return (soma_loss_fn *)name_resolve(names->context, &loss_names, names->custom, name, &entry);
 }
 
-/* A loss by its name, or with its numbers. */
-static soma_status read_any_loss(const field_names *names, const json_node *node, soma_loss_fn **plain,
-                                 soma_loss *with) {
-    if (json_node_kind(node) == JSON_IS_OBJECT) {
-        TRY(check_numbers(names, node));
+/* "sum_over_batch_size" or "mean"; "sum". */
+static soma_status read_reduction(const field_names *names, const json_node *node, soma_reduction *out) {
+    const char *word = node ? json_node_string(node) : NULL;
+    if (!node || json_node_kind(node) == JSON_IS_NULL) return SOMA_OK;
+    const bool sum = word && strcmp(word, "sum") == 0;
+    RETURN_IF(names->context,
+              !sum && (!word || (strcmp(word, "sum_over_batch_size") != 0 && strcmp(word, "mean") != 0)), SOMA_INVALID,
+              "[compile] reduction must be one of sum_over_batch_size, mean, sum");
+    *out = sum ? SOMA_REDUCE_SUM : SOMA_REDUCE_MEAN;
+    return SOMA_OK;
+}
+
+/* What any loss may be told beside its numbers; *numbers is whether there are some. */
+static soma_status read_common(const field_names *names, const char *loss, const json_node *config,
+                               soma_reduction *reduction, bool *numbers) {
+    const bool of_sample = name_matches(loss, "dice") || name_matches(loss, "tversky");
+    void *cursor = NULL;
+    const char *key;
+    const json_node *value;
+    while (json_node_kind(config) == JSON_IS_OBJECT && json_node_next(config, &cursor, &key, &value)) {
+        int64_t axis = -1;
+        if (strcmp(key, "reduction") == 0) {
+            TRY(read_reduction(names, value, reduction));
+        } else if (strcmp(key, "axis") == 0) {
+            const bool last = json_node_integer(value, &axis) && axis == -1 && !of_sample;
+            RETURN_IF(names->context, !last && json_node_kind(value) != JSON_IS_NULL, SOMA_UNSUPPORTED,
+                      of_sample ? "[compile] %s sums over all axes of a sample: it has no axis"
+                                : "[compile] the axis of %s is the last one, -1",
+                      loss);
+        } else if (strcmp(key, "name") != 0) {
+            *numbers = true;
+        }
+    }
+    *numbers = *numbers || json_node_kind(config) != JSON_IS_OBJECT;
+    return SOMA_OK;
+}
+
+/* {"huber": {"delta": 0.5, "reduction": "sum"}}, or Keras' {"class_name", "config"}. */
+static soma_status read_told_loss(const field_names *names, const json_node *node, soma_loss_fn **plain,
+                                  soma_loss *with, soma_reduction *reduction) {
+    void *cursor = NULL;
+    const char *name = NULL;
+    const json_node *config = json_node_find(node, "config"), *called = json_node_find(node, "class_name");
+    const name_entry *entry;
+    bool numbers = false;
+    if (called) name = json_node_string(called);
+    if (!called && json_node_count(node) == 1) (void)json_node_next(node, &cursor, &name, &config);
+    if (name && config) TRY(read_common(names, name, config, reduction, &numbers));
+    if (!name || numbers) {
+        RETURN_IF(names->context, name && name_find(&loss_names, name) && !name_find(&loss_with_names, name),
+                  SOMA_INVALID, "[compile] the loss '%s' takes no numbers: give its name alone", name);
         return fields_read_value(names, "compile", loss_with_field, node, with);
     }
+    *plain = (soma_loss_fn *)name_resolve(names->context, &loss_names, names->custom, name, &entry);
+    return *plain ? SOMA_OK : error_get(names->context);
+}
+
+/* A loss by its name, or with what it is told. */
+static soma_status read_any_loss(const field_names *names, const json_node *node, soma_loss_fn **plain, soma_loss *with,
+                                 soma_reduction *reduction) {
+    if (json_node_kind(node) == JSON_IS_OBJECT) return read_told_loss(names, node, plain, with, reduction);
     *plain = read_loss(names, node);
     return *plain ? SOMA_OK : error_get(names->context);
 }
@@ -149,10 +193,12 @@ static soma_status check_keys(const field_names *names, const json_node *node, c
 
 static soma_status read_output(const field_names *names, soma_model *model, const json_node *node, int i,
                                soma_output_options *out) {
-    static const char *const known[] = {"loss", "loss_weight", "metrics", NULL};
+    static const char *const known[] = {"loss", "reduction", "loss_weight", "metrics", NULL};
     TRY(check_keys(names, node, known));
     const json_node *loss = json_node_find(node, "loss"), *weight = json_node_find(node, "loss_weight");
-    if (loss && json_node_kind(loss) != JSON_IS_NULL) TRY(read_any_loss(names, loss, &out->loss, &out->loss_with));
+    if (loss && json_node_kind(loss) != JSON_IS_NULL)
+        TRY(read_any_loss(names, loss, &out->loss, &out->loss_with, &out->loss_reduction));
+    TRY(read_reduction(names, json_node_find(node, "reduction"), &out->loss_reduction));
     RETURN_IF(names->context, weight && !json_node_number(weight, &out->loss_weight), SOMA_INVALID,
               "[compile] loss_weight must be a number");
     return read_metrics(names, model, json_node_find(node, "metrics"), i, out->metrics_with, SOMA_MAX_OUTPUT_METRICS);
@@ -182,7 +228,8 @@ static soma_objective_fn *read_objective(const field_names *names, const json_no
 }
 
 soma_status training_read_json(const field_names *names, soma_model *model, const json_node *node) {
-    static const char *const known[] = {"optimizer", "loss", "objective", "metrics", "outputs", "epochs", NULL};
+    static const char *const known[] = {"optimizer", "loss",    "reduction", "objective",
+                                        "metrics",   "outputs", "epochs",    NULL};
     TRY(check_keys(names, node, known));
     soma_compile_options options = {.loss = NULL};
     const json_node *loss = json_node_find(node, "loss"), *objective = json_node_find(node, "objective"),
@@ -191,7 +238,8 @@ soma_status training_read_json(const field_names *names, soma_model *model, cons
         options.objective = read_objective(names, objective);
         if (!options.objective) return training_failure(model);
     } else if (loss || !outputs) {
-        TRY(read_any_loss(names, loss, &options.loss, &options.loss_with));
+        TRY(read_any_loss(names, loss, &options.loss, &options.loss_with, &options.loss_reduction));
+        TRY(read_reduction(names, json_node_find(node, "reduction"), &options.loss_reduction));
     }
     if (outputs) TRY(read_outputs(names, model, outputs, &options));
     TRY(read_metrics(names, model, json_node_find(node, "metrics"), 0, options.metrics_with, SOMA_MAX_METRICS));
