@@ -257,6 +257,11 @@ static void keras_words_are_understood(void **state) {
         {"{\"Input\": {\"shape\": [28, 3]}}", "{\"input\": {\"input_shape\": [28, 3]}}"},
         {"{\"LSTM\": {\"units\": 3, \"unroll\": true, \"use_cudnn\": \"auto\", \"seed\": null}}", "{\"lstm\": 3}"},
         {"{\"layer_normalization\": {\"axis\": [-1]}}", "\"layer_normalization\""},
+        {"{\"RNN\": {\"cell\": [{\"LSTMCell\": 3}, {\"GRUCell\": 2}]}}",
+         "{\"rnn\": {\"cell\": {\"stacked_rnn_cells\": {\"cell_0\": {\"lstm_cell\": 3}, \"cell_1\": {\"gru_cell\": "
+         "2}}}}}"},
+        {"{\"RNN\": {\"cell\": {\"StackedRNNCells\": {\"cells\": [{\"LSTMCell\": 3}]}}}}",
+         "{\"rnn\": {\"cell\": {\"stacked_rnn_cells\": {\"cell_0\": {\"lstm_cell\": 3}}}}}"},
         {"{\"MultiHeadAttention\": {\"num_heads\": 2, \"key_dim\": 3, \"output_shape\": [5]}}",
          "{\"multi_head_attention\": {\"num_heads\": 2, \"key_dim\": 3, \"output_dim\": 5}}"},
     };
@@ -278,6 +283,9 @@ static void keras_words_are_understood(void **state) {
          "[Dense] activation: leaky_relu takes no numbers there"},
         {"{\"dropout\": {\"rate\": 0.5, \"seed\": 3}}", "[Dropout] unknown option 'seed'"},
         {"{\"Pool2D\": 3}", "unknown layer 'Pool2D'"},
+        {"{\"RNN\": {\"cell\": []}}", "[RNN] 0 cells: 1 to 8 are possible"},
+        {"{\"RNN\": {\"cell\": [{\"LSTMCell\": 3}, {\"dance\": 2}]}}", "unknown layer 'dance'"},
+        {"{\"StackedRNNCells\": {\"cells\": [{\"LSTMCell\": 3}, 5]}}", "a layer must be a name"},
     };
     for (int64_t i = 0; i < COUNT(wrong); i++) {
         assert_null(soma_layer_from_json(NULL, wrong[i][0]));

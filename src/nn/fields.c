@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include <soma/layers.h>
+
+#include "base/number.h"
 #include "nn/constraints.h"
 #include "nn/schedules.h"
 
@@ -454,6 +457,22 @@ static soma_status read_number(const field_names *names, const char *who, const 
     return SOMA_OK;
 }
 
+/* A list of cells is one cell of them. */
+static soma_layer *stacked_cells(const field_names *names, const json_node *list) {
+    soma_stacked_rnn_cells_options o = {.context = names->context};
+    const int64_t n = json_node_count(list);
+    RETURN_NULL_IF(names->context, n < 1 || n > SOMA_MAX_CELLS, SOMA_INVALID, "[RNN] %lld cells: 1 to %d are possible",
+                   (long long)n, SOMA_MAX_CELLS);
+    for (int i = 0; i < (int)n; i++) {
+        o.cells[i] = layer_from_json_node(names, json_node_at(list, i));
+        if (o.cells[i]) continue;
+        while (i > 0)
+            soma_layer_destroy(o.cells[--i]);
+        return NULL;
+    }
+    return soma_stacked_rnn_cells_create(&o);
+}
+
 soma_status fields_read_value(const field_names *names, const char *who, const soma_field *f, const json_node *node,
                               void *options) {
     void *value = at(options, f);
@@ -534,7 +553,7 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
     case SOMA_FIELD_LAYER: {
         soma_layer **layer = value;
         soma_layer_destroy(*layer); /* named twice */
-        *layer = layer_from_json_node(names, node);
+        *layer = json_node_kind(node) == JSON_IS_ARRAY ? stacked_cells(names, node) : layer_from_json_node(names, node);
         if (*layer) return SOMA_OK;
         soma_status status = soma_last_status(names->context);
         return status != SOMA_OK ? status : SOMA_NO_MEMORY;
@@ -597,6 +616,15 @@ soma_status fields_read(const field_names *names, const char *who, const soma_fi
     const char *key;
     const json_node *value;
     while (json_node_next(object, &cursor, &key, &value)) {
+        const bool list = strcmp(key, "cells") == 0 && json_node_kind(value) == JSON_IS_ARRAY;
+        for (int64_t i = 0; list && i < json_node_count(value); i++) {
+            char cell[24];
+            (void)number_format(cell, sizeof cell, "cell_%lld", (long long)i);
+            const soma_field *one = find(tables, cell, value);
+            if (!one) return unknown_option(names, who, tables, cell);
+            TRY(fields_read_value(names, who, one, json_node_at(value, i), options));
+        }
+        if (list) continue;
         const soma_field *found = find(tables, our_name(who, key), value);
         if (!found && says_nothing(key, value)) continue;
         if (!found) return unknown_option(names, who, tables, key);
