@@ -28,14 +28,23 @@ static const char *last_activation(const recipe *r, recipe_task what) {
     return what == TASK_BINARY ? "sigmoid" : what == TASK_CLASSES ? "softmax" : "linear";
 }
 
-/* One for each class, two at least; else as many as a sample has labels. */
-static int64_t last_units(recipe_task what, const data_source *train) {
+enum { MOST_CLASSES = 1000000 };
+
+/* One for each class, two at least; else as many as a sample has labels. 0 after a message. */
+static int64_t last_units(cli *c, recipe_task what, const data_source *train) {
     const soma_array_data y = soma_dataset_y(train->data);
-    if (what != TASK_CLASSES || array_sample_size(y) != 1) return array_sample_size(y);
+    const int64_t size = array_sample_size(y);
+    if (size < 1) (void)cli_fail(c, EXIT_INPUT, "%s: the samples have no labels", train->name);
+    if (what != TASK_CLASSES || size != 1) return size;
     int64_t largest = 1;
     for (int64_t i = 0; i < y.shape[0]; i++) {
         const int64_t label = source_label(train->data, i);
         if (label > largest) largest = label;
+        if (label < MOST_CLASSES) continue;
+        (void)cli_fail(c, EXIT_INPUT, "%s: label %lld of sample %lld is out of range: at most %d classes are possible",
+                       train->name, (long long)label, (long long)i, MOST_CLASSES);
+        cli_hint("Numbers that are no classes want another loss, such as --loss mse.");
+        return 0;
     }
     return largest + 1;
 }
@@ -44,6 +53,9 @@ int recipe_build_hidden(cli *c, const recipe *r, const data_source *train, soma_
     const soma_array_data x = soma_dataset_x(train->data);
     const int64_t inputs = array_sample_size(x);
     const recipe_task what = recipe_task_of(r->loss, source_classes(train->data) > 0);
+    const int64_t outputs = last_units(c, what, train);
+    if (outputs < 1) return EXIT_INPUT;
+    if (inputs < 1) return cli_fail(c, EXIT_INPUT, "the samples have no elements: %s", text_shape(c, x.rank, x.shape));
     int n = 0;
     const char **units = config_words(c, r->hidden ? r->hidden : config_word(c, "128"), &n);
     if (!units || n == 0) return cli_fail(c, EXIT_USAGE, "hidden must be one number or several with commas: 512,256");
@@ -58,7 +70,7 @@ int recipe_build_hidden(cli *c, const recipe *r, const data_source *train, soma_
                      config_to_json(c, config_word(c, r->activation)), i ? "" : ", ", i ? "" : shape);
         if (r->dropout > 0) buffer_print(&b, "{\"dropout\": %.17g}, ", r->dropout);
     }
-    buffer_print(&b, "{\"dense\": {\"units\": %lld, \"activation\": \"%s\"}}]}", (long long)last_units(what, train),
+    buffer_print(&b, "{\"dense\": {\"units\": %lld, \"activation\": \"%s\"}}]}", (long long)outputs,
                  last_activation(r, what));
     *out = soma_model_from_json(c->context, b.text);
     return *out ? EXIT_DONE : cli_fail_status(c, EXIT_USAGE);

@@ -228,8 +228,10 @@ static soma_status train_batch(fitting *f, const batch_rows *b) {
     if (f->watched) RUN_HOOKS(f->o->callbacks, on_train_batch_begin, f->model, &f->logs);
     TRY(step_run_batch(s, b, sample_weights_of(&f->weights, &f->train_batches, b)));
     RETURN_IF(f->model->context, f->o->terminate_on_nan && !isfinite(step_value(s, 0, 0)), SOMA_DIVERGED,
-              "[fit] epoch %lld: Batch %lld: Invalid loss, terminating training; a smaller learning rate may help",
-              (long long)f->logs.epoch + 1, (long long)f->logs.batch);
+              "[fit] epoch %lld: Batch %lld: Invalid loss, terminating training; %s", (long long)f->logs.epoch + 1,
+              (long long)f->logs.batch,
+              soma_updates(f->model) > 1 ? "a smaller learning rate may help"
+                                         : "the data may hold numbers that are not finite, or too large");
     averages_add(&f->averages, s, b->count);
     if (f->watched) return after_batch(f);
     if (f->logs.batch == 0 && f->progress.mode != SOMA_VERBOSE_NONE)

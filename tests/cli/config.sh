@@ -149,3 +149,5 @@ last '[0, 1, 1]' '{binary_crossentropy: {from_logits: true}}'
 last '[0, 1, 1]' mse
 last '[0, 0, 0]' sparse_categorical_crossentropy
 last '[[0, 1], [1, 0], [0, 1]]' categorical_crossentropy
+run soma train --quiet --x '[[1], [2]]' --y '[3, 1e12]' --loss sparse_categorical_crossentropy
+run soma train --quiet --x '[[], []]' --y '[0, 1]'

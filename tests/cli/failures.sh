@@ -20,3 +20,4 @@ run soma train $flags --callbacks '{model_checkpoint: /dev/full}' --output m.som
 run soma train $flags --callbacks '{csv_logger: tiny}' --output m.soma
 run soma train $flags --callbacks '{csv_logger: /dev/full}' --output m.soma
 run soma train $flags --callbacks '{tensorboard: {log_dir: old.soma}}' --output m.soma 2>&1 | sed 's/events[^:]*/EVENTS/'
+run soma train --quiet --x '[[1e38], [-1e38]]' --y '[[1e38], [3]]' --output m.soma
