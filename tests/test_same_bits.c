@@ -227,6 +227,8 @@ static void check_layers(void) {
           soma_conv_2d(20, .kernel_size = {3}, .strides = {2}, HERE), soma_flatten(HERE), soma_dense(5, HERE));
     CHECK("more channels", SHAPE(7, 6, 17), soma_conv_2d(35, .kernel_size = {3}, .padding = "same", HERE),
           soma_conv_2d(1, .kernel_size = {1}, HERE));
+    CHECK("transformed", SHAPE(8, 11, 32), soma_conv_2d(40, .kernel_size = {3}, .padding = "same", HERE),
+          soma_conv_2d(33, .kernel_size = {3}, .activation = soma_relu, HERE));
     CHECK("separable", SHAPE(9, 8, 5), soma_separable_conv_2d(11, .kernel_size = {3}, HERE),
           soma_depthwise_conv_2d(.kernel_size = {3}, .padding = "same", HERE), soma_global_average_pooling_2d(HERE));
     CHECK("transposed", SHAPE(5, 4, 6), soma_conv_2d_transpose(3, .kernel_size = {3}, .strides = {2}, HERE));

@@ -152,6 +152,24 @@ typedef struct cpu_real {
      * pairs. */
     void (*uniform)(void *dst, uint64_t key, uint64_t counter, int64_t first, int64_t n);
     void (*normal)(void *dst, uint64_t key, uint64_t counter, int64_t first, int64_t n);
+    /* Winograd's 3 x 3 convolutions, a row of `tiles` tiles at a time; each tile has four by four places of x, two by
+     * two results and sixteen planes, `plane` elements apart. Distances count elements. */
+    /* x: place j of row i at rows[i] + (j - low)*steps[i], zeros where j < low or j >= high; a tile every two places.
+     * Tile t at dst + t*dst_row, `channels` elements exactly. */
+    void (*winograd_x)(void *dst, int64_t plane, int64_t dst_row, const void *const rows[4], const int64_t steps[4],
+                       int64_t low, int64_t high, int64_t tiles, int64_t channels);
+    /* Kernel place s at src + s*src_place, rows src_row apart; dst's rows follow each other, `vectors` each. */
+    void (*winograd_w)(void *dst, int64_t plane, int64_t dst_row, const void *src, int64_t src_place, int64_t src_row,
+                       int64_t rows, int64_t vectors);
+    /* Planes to results: `rows` (1 or 2) rows of `places` results of whole vectors, dst_row and dst_place apart. */
+    void (*winograd_y)(void *dst, int64_t dst_row, int64_t dst_place, const void *src, int64_t plane, int64_t src_row,
+                       int64_t tiles, int64_t rows, int64_t places, int64_t vectors);
+    /* The gradient for the weights: results' gradients, laid out as above, to planes, and sums of planes (rows of
+     * `vectors` after each other) to the nine kernel places, dst_place apart. */
+    void (*winograd_dy)(void *dst, int64_t plane, int64_t dst_row, const void *src, int64_t src_row, int64_t src_place,
+                        int64_t tiles, int64_t rows, int64_t places, int64_t vectors);
+    void (*winograd_dw)(void *dst, int64_t dst_place, int64_t dst_row, const void *src, int64_t plane, int64_t rows,
+                        int64_t vectors);
     /* Runs independent FMAs for about n iterations; returns the flops done: the machine's own limit. */
     double (*peak)(int64_t n);
 } cpu_real;

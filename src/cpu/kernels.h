@@ -13,3 +13,4 @@
 #include "cpu/kernels_random.h"
 #include "cpu/kernels_reduce.h"
 #include "cpu/kernels_tile.h"
+#include "cpu/kernels_winograd.h"

@@ -1,8 +1,7 @@
-/* Padding that one product sees by windows need not be there: rows of places whose windows reach beyond the array leave
- * those elements out. So nothing is copied, and no zero is multiplied.
+/* Padding that only products see, by windows, need not be there: rows of places whose windows reach beyond the array
+ * leave those elements out, and Winograd's transforms take zeros for them. So nothing is copied.
  * Rests on axes.c, which follows a pad as a view. Decided by shapes before fusing, and not by the batch's size: a
- * sample has the same bits alone and among others. Everybody else who reads a pad, or one of several, finds it in
- * memory. */
+ * sample has the same bits alone and among others. Where anybody else reads a pad, it is in memory for all. */
 #include "plan/passes.h"
 
 enum {
@@ -11,26 +10,6 @@ enum {
     RUN_LEAST = 32 /* channels: what a tile sums at a time must outweigh its start */,
     DEPTH_MOST = 2048 /* of products that are not cut into blocks */
 };
-
-static bool is_target(const build *b, const soma_tensor *t) {
-    for (int i = 0; i < b->n_targets; i++)
-        if (b->targets[i] == t) return true;
-    return false;
-}
-
-/* The views of a product's left operand, down to the first that is in memory; the only pad among them, NULL if there
- * is none or somebody else sees it. */
-static const soma_tensor *find_pad(const build *b, const soma_tensor *t, chain *c) {
-    const soma_tensor *pad = NULL;
-    for (c->n = 0; t->op->kind == OP_VIEW || (t->op == &op_pad && !pad); t = t->inputs[0]) {
-        if (b->infos[t->id].forced || c->n == CHAIN_MAX) break;
-        if (!pad && (b->uses[t->id] != 1 || is_target(b, t))) return NULL;
-        if (t->op == &op_pad) pad = t;
-        c->views[c->n++] = t;
-    }
-    c->source = t;
-    return pad;
-}
 
 /* Axes of rows and of k as the tiles need them. */
 static bool is_worth(const fine_axes *x) {
@@ -49,13 +28,42 @@ static bool is_worth(const fine_axes *x) {
            row->extent <= PLACES_MOST;
 }
 
+/* Can the product leave out the zeros that its left operand sees? */
+static bool leaves_out(const build *b, const soma_tensor *t) {
+    if (t->op != &op_matmul || t->rank != 2 || node_real(t) == SOMA_DTYPE_COUNT) return false;
+    const cpu_real *real = t->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    const soma_tensor *blocker, *x = t->inputs[0], *pad = b->infos[x->id].pad;
+    chain c = {.n = 0};
+    for (; x != pad->inputs[0] && c.n < CHAIN_MAX; x = x->inputs[0])
+        c.views[c.n++] = x;
+    for (; x->op->kind == OP_VIEW && !b->infos[x->id].forced && c.n < CHAIN_MAX; x = x->inputs[0])
+        c.views[c.n++] = x;
+    c.source = x;
+    fine_axes axes;
+    winograd w;
+    return axes_find(&c, t->inputs[0], &axes, &blocker) &&
+           (winograd_find(&axes, t->shape[1], real, &w) || is_worth(&axes));
+}
+
+static void refuse(build *b, const soma_tensor *t) {
+    if (b->infos[t->id].pad) b->infos[b->infos[t->id].pad->id].clipped = false;
+}
+
 void plan_clip(build *b) {
     for (int64_t id = 0; id < b->graph->n_nodes; id++) {
-        const soma_tensor *t = b->graph->nodes[id], *blocker, *pad;
-        chain c;
-        fine_axes x;
-        if (b->infos[id].role == ROLE_UNUSED || t->op != &op_matmul || t->rank != 2) continue;
-        if (node_real(t) == SOMA_DTYPE_COUNT || !(pad = find_pad(b, t->inputs[0], &c))) continue;
-        if (axes_find(&c, t->inputs[0], &x, &blocker) && is_worth(&x)) b->infos[pad->id].clipped = true;
+        const soma_tensor *t = b->graph->nodes[id];
+        node_info *info = &b->infos[id];
+        if (info->role == ROLE_UNUSED) continue;
+        if (t->op->kind == OP_VIEW && !info->forced) {
+            info->pad = b->infos[t->inputs[0]->id].pad;
+            continue;
+        }
+        for (int i = 0; i < t->n_inputs; i++)
+            if (i > 0 || !b->infos[t->inputs[i]->id].pad || !leaves_out(b, t)) refuse(b, t->inputs[i]);
+        if (t->op != &op_pad) continue;
+        info->pad = t;
+        info->clipped = !info->forced;
     }
+    for (int i = 0; i < b->n_targets; i++)
+        refuse(b, b->targets[i]);
 }

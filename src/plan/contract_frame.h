@@ -125,6 +125,10 @@ static inline void frame_multiply(const frame *f, const tile_place *p, int64_t t
     }
 }
 
+/* contract_winograd.c: sizes of a thread's memory; the contraction. */
+void winograd_prepare(contract *c);
+void contract_run_winograd(frame *f);
+
 /* contract_blocks.c, contract_rows.c */
 void contract_run_blocks(frame *f);
 void contract_run_whole_rows(frame *f);

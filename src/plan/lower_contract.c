@@ -219,7 +219,7 @@ static soma_status lower_packed(operands *o, contract *c, int source, const cpu_
         }
     }
     c->right = p;
-    c->pack_b = pack_inside(o, c, &p, real);
+    c->pack_b = !c->winograd.on && pack_inside(o, c, &p, real);
     if (c->pack_b) {
         c->b_offset = p.offset;
         c->b_row = c->width;
@@ -341,6 +341,7 @@ static soma_status lower_left(operands *o, contract *c) {
     c->a = storage_of(o->b, o->from[0].source);
     if (c->a < 0) return SOMA_NO_MEMORY;
     c->a_offset = o->axes[0].offset;
+    if (c->winograd.on) return SOMA_OK;
     if (!set_rows(o, c) || !set_clips(o, c)) return block(o, o->node->inputs[0]);
     if (!c->n_clips) c->b_segment = c->run;
     c->b_segment *= c->b_row;
@@ -406,6 +407,10 @@ static void set_deep_blocks(contract *c) {
 
 /* Tiles as tall as the kernels have them, even over m. */
 static void set_tiles(contract *c, const cpu_real *real) {
+    if (c->winograd.on) {
+        winograd_cut(c, real);
+        return;
+    }
     c->parts = 1;
     c->panels = parts_of(c->n, c->width);
     c->vectors = c->width / real->lanes;
@@ -458,6 +463,10 @@ static void set_whole_rows(contract *c, const cpu_real *real) {
 }
 
 static void set_epilogue(contract *c, const cpu_real *real) {
+    if (c->winograd.on) {
+        winograd_cut_epilogue(c);
+        return;
+    }
     int64_t tile = c->stack * c->tile_rows * c->width;
     tile_program *p = &c->epilogue;
     if (p->block < tile) p->block = tile;
@@ -477,9 +486,9 @@ static void set_epilogue(contract *c, const cpu_real *real) {
 
 static soma_status add_partial(build *b, contract *c) {
     c->partial = -1;
-    if (!c->parts_apart) return SOMA_OK;
-    plan_storage partial = {
-        .kind = STORAGE_ARENA, .dtype = c->dtype, .elements = c->parts * c->panels * c->batch * c->m * c->width};
+    if (!c->parts_apart && !c->winograd.on) return SOMA_OK;
+    const int64_t elements = c->winograd.on ? winograd_partial(c) : c->parts * c->panels * c->batch * c->m * c->width;
+    plan_storage partial = {.kind = STORAGE_ARENA, .dtype = c->dtype, .elements = elements};
     c->partial = storage_add(b, &partial);
     return c->partial < 0 ? SOMA_NO_MEMORY : SOMA_OK;
 }
@@ -499,7 +508,7 @@ soma_status lower_contract(build *b, int index) {
     c.k = t->inputs[0]->shape[t->rank - 1];
     c.batch = shape_size(t->rank - 2, t->shape);
     TRY(find_operands(o));
-    set_depth(o, &c);
+    if (!winograd_find(&o->axes[0], c.n, real, &c.winograd)) set_depth(o, &c);
     TRY(lower_right(o, &c, real));
     TRY(lower_left(o, &c));
     set_tiles(&c, real);
@@ -513,6 +522,6 @@ soma_status lower_contract(build *b, int index) {
     s->bytes = (double)b->plan->storages[c.a].bytes + (double)b->plan->storages[c.b].bytes;
     step_count(b, s, &c.epilogue);
     step_set_parallel(s);
-    s->barrier_inside = s->parallel && c.parts_apart;
+    s->barrier_inside = s->parallel && c.partial >= 0;
     return SOMA_OK;
 }

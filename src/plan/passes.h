@@ -22,15 +22,16 @@ typedef struct node_info {
     bool stored;   /* members: somebody outside the group reads it, or it is a target */
     bool anew;     /* members: groups that read it make it anew, of what it is made of */
     bool kept;     /* members: some group reads it to make others anew */
-    bool clipped;  /* pads: one product sees it by windows, and leaves the zeros out: a view */
+    bool clipped;  /* pads: products alone see it, by windows, and leave the zeros out: a view */
     bool out_only; /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
     bool per_row;  /* members: one value a row of the group's space */
     bool alone;    /* members: needs a storage of its own, which somebody takes whole */
-    int group;     /* members, -1 */
-    int depth;     /* views: how many lie on each other */
-    int storage;   /* -1 until lowered */
-    int pack;      /* the last step that packs it, -1 */
-    int64_t width; /* of the panels its storage lies in, 0: row-major */
+    const soma_tensor *pad;      /* pads and their views: the pad */
+    int group;                   /* members, -1 */
+    int depth;                   /* views: how many lie on each other */
+    int storage;                 /* -1 until lowered */
+    int pack;                    /* the last step that packs it, -1 */
+    int64_t width;               /* of the panels its storage lies in, 0: row-major */
     soma_variable *into;         /* members computed right into a variable: the assign's */
     const soma_tensor *within;   /* members stored as a part of another's storage, which has a place of its own ... */
     const struct layout *placed; /* ... there; else NULL */
@@ -187,6 +188,15 @@ int axes_of(const fine_axes *x, int i, const fine_axis **list);
 int axes_merge(fine_axis *list, int n);
 /* The chain's result, the node, over the source's dense elements; on failure *blocker is what must be forced. */
 bool axes_find(const chain *c, const soma_tensor *node, fine_axes *out, const soma_tensor **blocker);
+
+/* ---- winograd.c ---- */
+/* Is a product with such a left operand, and n columns, a convolution (or its gradient for weights) that Winograd's
+ * transforms make cheaper? */
+bool winograd_find(const fine_axes *left, int64_t n, const cpu_real *real, winograd *out);
+/* How it is cut, once B's form is known; then how its epilogue goes; elements that all threads share. */
+void winograd_cut(contract *c, const cpu_real *real);
+void winograd_cut_epilogue(contract *c);
+int64_t winograd_partial(const contract *c);
 
 /* ---- clip.c ---- */
 /* Finds the pads that need not be there; before fusing. */

@@ -31,6 +31,10 @@ static size_t panel_bytes(const contract *c) {
 
 void contract_prepare(contract *c) {
     program_prepare(&c->epilogue);
+    if (c->winograd.on) {
+        winograd_prepare(c);
+        return;
+    }
     c->packed_at = accumulator_bytes(c);
     c->panel_at = c->packed_at + packed_bytes(c);
     c->scratch_at = c->panel_at + panel_bytes(c);
@@ -216,7 +220,9 @@ void contract_run(const contract *c, const plan_runner *runner) {
     f.packed = f.accumulators + c->packed_at;
     f.panel = f.accumulators + c->panel_at;
     f.scratch = f.accumulators + c->scratch_at;
-    if (c->row_by_row)
+    if (c->winograd.on) {
+        if (!calls_refused(runner)) contract_run_winograd(&f);
+    } else if (c->row_by_row)
         run_rows(&f);
     else if (c->whole_rows)
         contract_run_whole_rows(&f);

@@ -151,6 +151,21 @@ typedef struct contract_clip {
 
 enum { CLIPS_MAX = 3 };
 
+/* A convolution of 3 x 3 places, one apart, by Winograd's transforms, or the gradient for its weights: tiles of two by
+ * two results, each of which sees four by four places of A. A strip is a row of them, or a piece of a long one. */
+typedef struct winograd {
+    bool on, weights;
+    int64_t samples, sample; /* how many, and how far apart in A */
+    int64_t places[2];       /* of results, along columns and rows */
+    int64_t stride[2];       /* of A's places */
+    int64_t low[2], high[2]; /* those of the places that windows see that are A's own: the others are zero */
+    int64_t channels;
+    int64_t tiles[2], pieces, longest; /* of a sample; of a row of tiles, and tiles of the longest piece */
+    int64_t strips, group, groups;     /* in all; that go together; how often */
+    int64_t rows;                      /* of C, most in a thread's memory */
+    int64_t plane_a, plane_b, plane_c; /* elements from plane to plane of what A, B or the sums, and C or dy become */
+} winograd;
+
 /* C = A B over a stack of matrices, of which some neighbours may have one B; every finished tile goes through the
  * epilogue's register 0. k is slabs (axes) x segments x a run: the windows of an image are so. A call of a tile kernel
  * takes a piece of it. */
@@ -185,10 +200,11 @@ typedef struct contract {
     bool blocked; /* blocks of C, through k piece by piece */
     bool pack_a;  /* A's part of a block and piece in a form of its own */
     int64_t block_tiles, block_panels, blocks;
-    int64_t parts;    /* of k's pieces, each with sums of its own: added in order */
-    bool parts_apart; /* parts are units of their own */
-    int partial;      /* storage of [parts][panels][batch*m][width] then, else -1 */
-    int direct;       /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
+    winograd winograd; /* instead of all that says how A lies, and of tiles and pieces of k */
+    int64_t parts;     /* of k's pieces, each with sums of its own: added in order */
+    bool parts_apart;  /* parts are units of their own */
+    int partial;       /* storage of [parts][panels][batch*m][width] then, of [parts][panels][16 planes], or -1 */
+    int direct;        /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
     size_t packed_at, panel_at, scratch_at, scratch_bytes; /* of a thread's scratch: where its parts begin, all of it */
     tile_program epilogue;
 } contract;
