@@ -79,6 +79,33 @@ static void finish(frame *f, char *sums, int64_t panel, int64_t row, int64_t row
     }
 }
 
+/* What the next group reads, asked for while this one's products are computed: in between, memory would be idle. The
+ * places that it is the first to see, which follow each other in most arrays; what is not there does no harm. */
+typedef struct ahead {
+    const char *seen, *given;
+    int64_t seen_bytes, given_bytes;
+} ahead;
+
+static ahead look_ahead(const frame *f, int64_t next) {
+    const contract *c = f->c;
+    const winograd *w = &c->winograd;
+    ahead a = {NULL, NULL, 0, 0};
+    if (next >= w->strips) return a;
+    const strip s = strip_at(w, next);
+    const int64_t row = 2 * s.row < w->low[0] ? w->low[0] : 2 * s.row, column = 2 * s.first + w->low[1];
+    a.seen = f->a + (s.sample * w->sample + row * w->stride[0] + column * w->stride[1]) * f->size;
+    a.seen_bytes = (2 * w->group * w->stride[0]) * f->size;
+    if (!w->weights) return a;
+    a.given = f->b + strip_result(w, &s) * c->b_row * f->size;
+    a.given_bytes = 2 * w->group * w->places[1] * c->b_row * f->size;
+    return a;
+}
+
+static void fetch_ahead(const ahead *a, int64_t i, int64_t n) {
+    fetch_part(a->seen, a->seen_bytes, i, n);
+    fetch_part(a->given, a->given_bytes, i, n);
+}
+
 /* ---- results ---- */
 
 /* The kernel's planes, which all threads make together. */
@@ -110,14 +137,17 @@ static void multiply_rows(const frame *f, int mode, const cpu_tiles *tiles, int6
 }
 
 /* Sixteen products of a panel: (tiles, channels) by (channels, width). */
-static void multiply(const frame *f, const char *seen, int64_t tiles, const char *kernel, int64_t panel, char *made) {
+static void multiply(const frame *f, const char *seen, int64_t tiles, const char *kernel, int64_t panel, char *made,
+                     const ahead *next) {
     const contract *c = f->c;
     const winograd *w = &c->winograd;
     const cpu_tiles t = {
         .segments = 1, .k = w->channels, .a_row = w->channels, .a_col = 1, .b_row = c->width, .c_row = c->width};
-    for (int64_t i = 0; i < 16; i++)
+    for (int64_t i = 0; i < 16; i++) {
+        fetch_ahead(next, panel * 16 + i, c->panels * 16);
         multiply_rows(f, CPU_A_ROWS, &t, tiles, frame_vectors(c, panel), seen + i * w->plane_a * f->size,
                       kernel + i * w->plane_b * f->size, made + i * w->plane_c * f->size);
+    }
 }
 
 /* Strips of a panel's results from their planes, row of C `start` first. */
@@ -162,11 +192,12 @@ static void run_results(frame *f, char *zeros, char *seen, char *made) {
         const int64_t from = u * w->group, count = minimum(w->group, w->strips - from);
         const strip start = strip_at(w, from);
         const int64_t tiles = transform_seen(f, from, count, zeros, seen);
+        const ahead next = look_ahead(f, from + count);
         for (int64_t p = 0; p < c->panels; p++) {
             int64_t c_row = c->c_row;
             char *direct = w->pieces == 1 ? frame_direct(f, strip_result(w, &start), p * c->width, &c_row) : NULL;
             char *into = f->accumulators + (c->whole_rows ? p * c->width * f->size : 0);
-            multiply(f, seen, tiles, kernel + p * 16 * w->plane_b * f->size, p, made);
+            multiply(f, seen, tiles, kernel + p * 16 * w->plane_b * f->size, p, made, &next);
             transform_made(f, made, from, count, p, direct ? direct : into, c_row);
             if (!direct && !c->whole_rows) finish_strips(f, from, count, p, into);
         }
@@ -194,7 +225,8 @@ static void transform_given(const frame *f, int64_t first, int64_t count, char *
 }
 
 /* Adds sixteen products, (channels, tiles) by (tiles, columns), to a part's sums. */
-static void add_products(const frame *f, const char *seen, const char *given, int64_t tiles, char *sums, bool more) {
+static void add_products(const frame *f, const char *seen, const char *given, int64_t tiles, char *sums, bool more,
+                         const ahead *next) {
     const contract *c = f->c;
     const winograd *w = &c->winograd;
     const cpu_tiles t = {.segments = 1,
@@ -204,11 +236,13 @@ static void add_products(const frame *f, const char *seen, const char *given, in
                          .b_row = c->panels * c->width,
                          .c_row = c->width,
                          .accumulate = more};
-    for (int64_t i = 0; i < 16; i++)
+    for (int64_t i = 0; i < 16; i++) {
+        fetch_ahead(next, i, 16);
         for (int64_t p = 0; p < c->panels; p++)
             multiply_rows(f, CPU_A_COLUMNS, &t, w->channels, frame_vectors(c, p), seen + i * w->plane_a * f->size,
                           given + (i * w->plane_c + p * c->width) * f->size,
                           sums + (p * 16 + i) * w->plane_b * f->size);
+    }
 }
 
 static void finish_places(frame *f, int64_t panel, int64_t channel, int64_t rows) {
@@ -250,7 +284,8 @@ static void run_weights(frame *f, char *zeros, char *seen, char *given) {
             const int64_t from = u * w->group, count = minimum(w->group, w->strips - from);
             const int64_t tiles = transform_seen(f, from, count, zeros, seen);
             transform_given(f, from, count, given);
-            add_products(f, seen, given, tiles, sums, u > begin);
+            const ahead next = look_ahead(f, from + count);
+            add_products(f, seen, given, tiles, sums, u > begin, &next);
         }
     }
     if (f->runner->threads > 1) team_barrier(context_team(f->runner->plan->context), f->runner->thread);

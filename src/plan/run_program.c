@@ -212,12 +212,6 @@ static void store_rows(const block *b, const tile_access *access, const char *sr
     }
 }
 
-/* Part i of n of some bytes on their way into the cache. */
-static void fetch_part(const char *from, int64_t bytes, int64_t i, int64_t n) {
-    for (int64_t at = bytes * i / n & ~(int64_t)63, end = bytes * (i + 1) / n; at < end; at += 64)
-        __builtin_prefetch(from + at);
-}
-
 /* An array of a program that walks through more than the caches hold: its next piece will be asked for while this one
  * is computed, a little at a time, since bursts of requests hold up the loads of now. */
 static void look_ahead(block *b, const void *there) {

@@ -344,6 +344,12 @@ static inline void runner_share(const plan_runner *runner, int64_t n, int64_t *f
     *last = n * (runner->thread + 1) / runner->threads;
 }
 
+/* Part i of n of some bytes on their way into the cache. */
+static inline void fetch_part(const char *from, int64_t bytes, int64_t i, int64_t n) {
+    for (int64_t at = bytes * i / n & ~(int64_t)63, end = bytes * (i + 1) / n; at < end; at += 64)
+        __builtin_prefetch(from + at);
+}
+
 static inline int64_t minimum(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
