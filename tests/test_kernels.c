@@ -734,6 +734,31 @@ static void check_pack(const cpu_kernels *k, int bits, int64_t rows, int64_t col
     free(src), free(dst);
 }
 
+/* Numbers whose sums are exact; what lies between rows is not added. */
+static void test_add_rows(void **state) {
+    (void)state;
+    EACH_LEVEL(k, bits) {
+        const int64_t lanes = real_of(k, bits)->lanes;
+        for (int64_t rows = 0; rows < 6; rows++)
+            for (int64_t columns = 1; columns < 9 * lanes + 2; columns += columns < 2 * lanes ? 1 : lanes / 2 + 1) {
+                const int64_t row = columns + lanes;
+                void *src = buffer((size_t)(6 * row + lanes)), *dst = buffer((size_t)(columns + lanes));
+                for (int64_t i = 0; i < 6 * row; i++)
+                    put(bits, src, i, (double)(i * 37 % 101 - 50) / 4);
+                for (int64_t i = 0; i < columns; i++)
+                    put(bits, dst, i, (double)i);
+                real_of(k, bits)->add_rows(dst, src, row, rows, columns);
+                for (int64_t i = 0; i < columns; i++) {
+                    double sum = (double)i;
+                    for (int64_t r = 0; r < rows; r++)
+                        sum += (double)((r * row + i) * 37 % 101 - 50) / 4;
+                    assert_true(get(bits, dst, i) == sum);
+                }
+                free(src), free(dst);
+            }
+    }
+}
+
 /* Rows of one number each; what a row's last vector leaves behind it is the next row's, or slack. */
 static void test_repeat(void **state) {
     (void)state;
@@ -865,7 +890,8 @@ int main(void) {
         cmocka_unit_test(test_levels),     cmocka_unit_test(test_tiles),        cmocka_unit_test(test_map_specials),
         cmocka_unit_test(test_map_zeros),  cmocka_unit_test(test_map_values),   cmocka_unit_test(test_map_variants),
         cmocka_unit_test(test_reductions), cmocka_unit_test(test_sixteen_bits), cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_repeat),     cmocka_unit_test(test_packs),        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_add_rows),   cmocka_unit_test(test_repeat),       cmocka_unit_test(test_packs),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -137,6 +137,8 @@ typedef struct cpu_real {
     /* dst[r*dst_row + i] = src[r], i < columns; rows are written in order, each to a whole vector. */
     void (*repeat)(void *dst, int64_t dst_row, const void *src, int64_t rows, int64_t columns);
     cpu_reduce_fn *reduce[CPU_REDUCE_COUNT];
+    /* dst[c] += src[r*src_row + c], row after row; columns is rounded up to whole vectors, in dst and in each row. */
+    void (*add_rows)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);
     cpu_load_fn *load[SOMA_DTYPE_COUNT];
     cpu_store_fn *store[SOMA_DTYPE_COUNT];
     /* dst[(c / width) * panel + r * width + c % width] = src[r*src_row + c] for rows x columns, dst in panels of width

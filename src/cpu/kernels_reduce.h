@@ -70,3 +70,20 @@ REDUCE_KERNEL(MIN, REDUCE_MINIMUM, R(INFINITY))
 #define ARG_GREATER(a, b) V(lt)(b, a)
 ARG_KERNEL(ARGMAX, ARG_GREATER, REDUCE_MAXIMUM, R(-INFINITY))
 ARG_KERNEL(ARGMIN, V(lt), REDUCE_MINIMUM, R(INFINITY))
+
+/* Some vectors of all rows: so many sums in registers. */
+INLINE void V(add_rows_of)(int vectors, real *dst, const real *src, int64_t src_row, int64_t rows) {
+    vec sum[4];
+    UNROLL for (int j = 0; j < vectors; j++) sum[j] = V(load_loose)(dst + j * LANES);
+    for (int64_t r = 0; r < rows; r++, src += src_row) {
+        UNROLL for (int j = 0; j < vectors; j++) sum[j] += V(load_loose)(src + j * LANES);
+    }
+    UNROLL for (int j = 0; j < vectors; j++) V(store_loose)(dst + j * LANES, sum[j]);
+}
+static void V(add_rows)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns) {
+    int64_t c = 0;
+    for (; c + 3 * LANES < columns; c += 4 * LANES)
+        V(add_rows_of)(4, (real *)dst + c, (const real *)src + c, src_row, rows);
+    for (; c < columns; c += LANES)
+        V(add_rows_of)(1, (real *)dst + c, (const real *)src + c, src_row, rows);
+}

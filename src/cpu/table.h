@@ -19,6 +19,7 @@
     .pack_transposed = V(pack_transposed),
     .row = V(row),
     .repeat = V(repeat),
+    .add_rows = V(add_rows),
     .uniform = V(uniform),
     .normal = V(normal),
     .winograd_x = V(winograd_x),

@@ -15,7 +15,7 @@ typedef struct frame {
     /* the thread's: tiles, A's part of a block, B's panel, the epilogue's registers */
     char *accumulators, *packed, *panel, *scratch;
     int64_t size;
-    void **registers;
+    program_registers *registers;
 } frame;
 
 /* A tile: its first row i in the matrix of a batch, its rows, and where A's part begins. */

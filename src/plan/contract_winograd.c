@@ -73,7 +73,7 @@ static void finish(frame *f, char *sums, int64_t panel, int64_t row, int64_t row
     const contract *c = f->c;
     const int64_t columns = c->whole_rows ? c->n : minimum(c->width, c->n - panel * c->width);
     for (int64_t i = 0; i < rows; i += c->finish_rows) {
-        f->registers[0] = sums + i * c->c_row * f->size;
+        f->registers->at[0] = sums + i * c->c_row * f->size;
         program_run(&c->epilogue, f->runner, f->scratch, f->registers, row + i, minimum(c->finish_rows, rows - i),
                     c->whole_rows ? 0 : panel * c->width, columns, c->c_row);
     }

@@ -416,13 +416,21 @@ static void collapse(emitter *e, tile_program *p, int wall) {
         a->column_stride = columns_from < rank ? a->row_strides[rank - 1] : 1;
         int64_t stride = p->space.columns;
         a->dense = true;
+        bool repeats = a->kind == ACCESS_FULL && a->storage >= 0 && !a->width && p->space.rows > 1;
         for (int i = columns_from - 1; i >= 0; i--) {
             if (a->row_strides[i] != stride) a->dense = false;
+            repeats = repeats && a->row_strides[i] == 0;
             stride *= p->space.row_shape[i];
         }
         for (int i = columns_from; i < SOMA_MAX_RANK; i++)
             a->row_strides[i] = 0;
+        if (repeats) a->kind = ACCESS_COLUMN;
     }
+}
+
+/* Does the instruction load what is the same in all rows, and stays for the blocks to come? */
+static bool holds(const emitter *e, const tile_instruction *in) {
+    return in->kind == INSTRUCTION_LOAD && e->accesses[in->access].kind == ACCESS_COLUMN;
 }
 
 /* Slots for registers, reused after the last use; rows may spill over a slot's rows, so their arguments stay apart.
@@ -433,6 +441,8 @@ static bool allocate(emitter *e, tile_program *p) {
     for (int i = 0; i < e->n_instructions; i++)
         for (int k = 0; k < e->instructions[i].n_arguments; k++)
             last[e->instructions[i].arguments[k]] = i;
+    for (int i = 0; i < e->n_instructions; i++)
+        if (holds(e, &e->instructions[i])) last[e->instructions[i].dst] = e->n_instructions;
     if (e->reduced_register >= 0) last[e->reduced_register] = e->n_instructions;
     p->slots = arena_alloc(&e->b->plan->arena, (size_t)e->n_registers * sizeof *p->slots);
     p->offsets = arena_alloc(&e->b->plan->arena, (size_t)e->n_registers * sizeof *p->offsets);
@@ -446,6 +456,8 @@ static bool allocate(emitter *e, tile_program *p) {
             if (pass == (early ? 1 : 0) && in->dst >= 0) {
                 if (in->result == ACCESS_UNIFORM)
                     p->slots[in->dst] = -2 - p->n_numbers++;
+                else if (holds(e, in))
+                    p->slots[in->dst] = p->n_slots++;
                 else
                     p->slots[in->dst] = n_free ? free_slots[--n_free] : p->n_slots++;
             }

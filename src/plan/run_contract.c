@@ -94,7 +94,7 @@ char *frame_direct(const frame *f, int64_t row, int64_t column, int64_t *c_row) 
 /* ---- epilogues ---- */
 
 void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t column) {
-    f->registers[0] = tile;
+    f->registers->at[0] = tile;
     if (f->c->narrow) {
         program_run(&f->c->epilogue, f->runner, f->scratch, f->registers, row, rows, 0, f->c->n, f->c->n);
         return;
@@ -106,7 +106,7 @@ void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t colum
 void frame_finish_rows(frame *f, int64_t row, int64_t rows) {
     const contract *c = f->c;
     for (int64_t i = 0; i < rows; i += c->finish_rows) {
-        f->registers[0] = f->accumulators + i * c->c_row * f->size;
+        f->registers->at[0] = f->accumulators + i * c->c_row * f->size;
         program_run(&c->epilogue, f->runner, f->scratch, f->registers, row + i, minimum(c->finish_rows, rows - i), 0,
                     c->n, c->c_row);
     }
@@ -209,8 +209,9 @@ static void run_tiles(frame *f) {
 }
 
 void contract_run(const contract *c, const plan_runner *runner) {
-    void *registers[PROGRAM_MAX_REGISTERS]; /* left unset: filling it would take longer than a small product */
-    frame f = {.c = c, .runner = runner, .registers = registers, .size = c->dtype == SOMA_F64 ? 8 : 4};
+    program_registers registers; /* the rest left unset: filling it would take longer than a small product */
+    registers.program = NULL;
+    frame f = {.c = c, .runner = runner, .registers = &registers, .size = c->dtype == SOMA_F64 ? 8 : 4};
     if (c->m == 0 || c->n == 0 || c->batch == 0) return;
     f.real = c->epilogue.real;
     f.mode = c->a_col == 1 ? CPU_A_ROWS : CPU_A_COLUMNS;

@@ -14,6 +14,7 @@ typedef struct block {
     int64_t row, rows, column, columns, ld;
     int64_t size;  /* bytes of a register's element */
     int *in_place; /* by register: the storage in which it is computed, -1 */
+    bool held;     /* what is the same in all rows is in its registers */
     int n_ahead;   /* arrays that the next block reads or writes right behind this one */
     const char *ahead[AHEAD_MAX];
 } block;
@@ -244,6 +245,7 @@ static void load(block *b, const tile_instruction *in) {
                 return;
             }
         }
+        if (b->held) return;
         load_full_row(b, access, 0, dst);
         const int64_t row = b->ld * b->size, all = (b->rows - 1) * row + b->columns * b->size;
         for (int64_t done = row; done < all; done *= 2)
@@ -412,11 +414,26 @@ static void place_registers(block *b, char *scratch) {
     }
 }
 
-void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
-                 int64_t rows, int64_t column, int64_t columns, int64_t ld) {
+/* Has the block before left what is the same in all rows? Else this one will, for the next. */
+static bool hold(program_registers *registers, const block *b) {
+    if (registers->program == b->program && registers->rows >= b->rows && registers->column == b->column &&
+        registers->columns == b->columns && registers->ld == b->ld)
+        return !b->runner->writing;
+    registers->program = b->program;
+    registers->rows = b->rows;
+    registers->column = b->column;
+    registers->columns = b->columns;
+    registers->ld = b->ld;
+    return false;
+}
+
+void program_run(const tile_program *program, const plan_runner *runner, char *scratch, program_registers *in_turn,
+                 int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t ld) {
     int bound[PROGRAM_MAX_REGISTERS];
-    block b = {program, runner, registers, row, rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4,
-               bound,   0,      {NULL}};
+    void **registers = in_turn->at;
+    block b = {program, runner, registers, row,   rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4,
+               bound,   false,  0,         {NULL}};
+    b.held = hold(in_turn, &b);
     const int64_t whole = rows * ld;
     place_registers(&b, scratch);
     if (whole > program->chunk && program->plain && run_plain(&b)) return;
@@ -501,7 +518,7 @@ size_t program_scratch(const tile_program *program) {
 }
 
 /* Panel by panel, some rows at a time: elements of arrays in panels are used where they lie. */
-static void run_panels(const tile_program *program, const plan_runner *runner, void **registers) {
+static void run_panels(const tile_program *program, const plan_runner *runner, program_registers *registers) {
     const tile_space *space = &program->space;
     const int64_t width = program->width, panels = (space->columns + width - 1) / width;
     int64_t rows = minimum(minimum(program->block / width, PROGRAM_MAX_ROWS), space->rows), first, last;
@@ -520,7 +537,8 @@ static int64_t run_range(const tile_program *program, const plan_runner *runner,
                          int64_t last) {
     int bound[PROGRAM_MAX_REGISTERS];
     const int64_t column = first * program->block, n = (last - 1 - first) * program->block;
-    block b = {program, runner, registers, 0, 1, column, n, n, program->dtype == SOMA_F64 ? 8 : 4, bound, 0, {NULL}};
+    const int64_t size = program->dtype == SOMA_F64 ? 8 : 4;
+    block b = {program, runner, registers, 0, 1, column, n, n, size, bound, false, 0, {NULL}};
     if (n <= 0) return 0;
     place_registers(&b, runner->scratch);
     return run_plain(&b) ? last - 1 - first : 0;
@@ -528,12 +546,13 @@ static int64_t run_range(const tile_program *program, const plan_runner *runner,
 
 /* Units: whole blocks of rows when a row is short or must be whole, else pieces of rows. */
 void map_run(const tile_program *program, const plan_runner *runner) {
-    void *registers[PROGRAM_MAX_REGISTERS];
-    registers[0] = runner->scratch; /* not read */
+    program_registers registers;
+    registers.program = NULL;
+    registers.at[0] = runner->scratch; /* not read */
     const tile_space *space = &program->space;
     if (space->rows == 0 || space->columns == 0) return;
     if (program->width) {
-        run_panels(program, runner, registers);
+        run_panels(program, runner, &registers);
         return;
     }
     int64_t first, last;
@@ -544,16 +563,16 @@ void map_run(const tile_program *program, const plan_runner *runner) {
         runner_share(runner, (space->rows + rows - 1) / rows, &first, &last);
         for (int64_t u = first; u < last; u++) {
             int64_t row = u * rows, n = space->rows - row < rows ? space->rows - row : rows;
-            program_run(program, runner, runner->scratch, registers, row, n, 0, space->columns, space->columns);
+            program_run(program, runner, runner->scratch, &registers, row, n, 0, space->columns, space->columns);
         }
         return;
     }
     int64_t pieces = (space->columns + program->block - 1) / program->block;
     runner_share(runner, space->rows * pieces, &first, &last);
-    if (program->plain && space->rows == 1) first += run_range(program, runner, registers, first, last);
+    if (program->plain && space->rows == 1) first += run_range(program, runner, registers.at, first, last);
     for (int64_t u = first; u < last; u++) {
         int64_t row = u / pieces, column = u % pieces * program->block;
         int64_t n = space->columns - column < program->block ? space->columns - column : program->block;
-        program_run(program, runner, runner->scratch, registers, row, 1, column, n, n);
+        program_run(program, runner, runner->scratch, &registers, row, 1, column, n, n);
     }
 }

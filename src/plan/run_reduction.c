@@ -12,7 +12,7 @@ typedef struct frame {
     const cpu_real *real;
     char *accumulator, *row, *scratch; /* row: a copy of one */
     int64_t size;
-    void **registers;
+    program_registers *registers;
 } frame;
 
 static const int combining[CPU_REDUCE_COUNT] = {[CPU_REDUCE_SUM] = CPU_ADD,
@@ -44,8 +44,14 @@ static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last,
     for (int64_t i = first; i < last; i += rows) {
         int64_t n = minimum(rows, last - i);
         program_run(&r->pre, f->runner, f->scratch, f->registers, outer * r->reduced + i, n, column, columns, columns);
-        const char *values = f->registers[r->pre_result];
-        for (int64_t j = 0; j < n; j++) {
+        const char *values = f->registers->at[r->pre_result];
+        int64_t j = 0;
+        if (r->code == CPU_REDUCE_SUM && !f->runner->writing && i > first) { /* in the same order */
+            const int64_t whole = columns < touched ? n - (touched - 1) / columns : n;
+            if (whole > 0) f->real->add_rows(f->accumulator, values, columns, whole, columns);
+            j = whole > 0 ? whole : 0;
+        }
+        for (; j < n; j++) {
             const char *row = values + j * columns * f->size;
             if ((n - j) * columns < touched) { /* whole vectors would reach behind what may be somebody else's array */
                 call_copy(f->runner, f->row, row, columns * f->size);
@@ -66,13 +72,13 @@ static void reduce_row(frame *f, int64_t outer, int64_t first, int64_t last) {
         int64_t n = minimum(r->pre.block, last - i);
         program_run(&r->pre, f->runner, f->scratch, f->registers, outer, 1, i, n, n);
         char *into = i == first ? f->accumulator : f->row;
-        call_reduce(f->runner, f->real->reduce[r->code], into, f->registers[r->pre_result], n, 1, n);
+        call_reduce(f->runner, f->real->reduce[r->code], into, f->registers->at[r->pre_result], n, 1, n);
         if (i != first) combine(f, f->accumulator, into, 1);
     }
 }
 
 static void finish(frame *f, int64_t outer, int64_t column, int64_t columns) {
-    f->registers[0] = f->accumulator;
+    f->registers->at[0] = f->accumulator;
     program_run(&f->r->post, f->runner, f->scratch, f->registers, outer, 1, column, columns, columns);
 }
 
@@ -93,8 +99,9 @@ static void reduce_chunk(frame *f, int64_t outer, int64_t chunk, int64_t column,
 }
 
 void reduction_run(const reduction *r, const plan_runner *runner) {
-    void *registers[PROGRAM_MAX_REGISTERS];
-    frame f = {.r = r, .runner = runner, .real = r->pre.real, .registers = registers};
+    program_registers registers;
+    registers.program = NULL;
+    frame f = {.r = r, .runner = runner, .real = r->pre.real, .registers = &registers};
     f.size = r->pre.dtype == SOMA_F64 ? 8 : 4;
     f.accumulator = runner->scratch;
     f.row = f.accumulator + accumulator_bytes(r);

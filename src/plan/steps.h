@@ -312,10 +312,18 @@ void plan_run_step(const plan_step *s, const plan_runner *r);
 /* The whole plan once; times as in soma_plan_run_timed, or NULL. */
 soma_status plan_run(const soma_plan *plan, soma_plan_time *times);
 
+/* Where a thread's registers are while it runs a program over one block after the other, and which block was last: what
+ * is the same in all rows is still in its registers then. */
+typedef struct program_registers {
+    const tile_program *program; /* NULL at first */
+    int64_t rows, column, columns, ld;
+    void *at[PROGRAM_MAX_REGISTERS];
+} program_registers;
+
 /* The program on the block of rows row..row+rows-1 and columns column..column+columns-1; ld is the distance of rows in
- * registers. registers[0] must be set when the program reads it; registers has PROGRAM_MAX_REGISTERS entries. */
-void program_run(const tile_program *program, const plan_runner *runner, char *scratch, void **registers, int64_t row,
-                 int64_t rows, int64_t column, int64_t columns, int64_t ld);
+ * registers. registers->at[0] must be set when the program reads it. */
+void program_run(const tile_program *program, const plan_runner *runner, char *scratch, program_registers *registers,
+                 int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t ld);
 /* Works out what a run needs often; once the size of blocks is settled. */
 void program_prepare(tile_program *program);
 /* Scratch a program needs. */
