@@ -127,6 +127,10 @@ static void copies_in_another_order(void **state) {
     assert_non_null(plan);
     assert_int_equal(plan->n_steps, 4);
     soma_plan_destroy(plan);
+    soma_tensor *x = input(SOMA_DIMS(20, 70)), *m = soma_neg(x); /* what a reduction makes on its way */
+    soma_tensor *turned = soma_transpose(soma_reshape(m, SOMA_DIMS(70, 20, 1)), (const int[]){2, 1, 0});
+    soma_tensor *three[] = {turned, soma_sum(m, SOMA_AXES(0), false)};
+    assert_int_equal(moves(three, 2, &x, 1), 0);
 }
 
 static int forget(void **state) {

@@ -1,6 +1,6 @@
 /* Parts of concatenations and insides of pads, computed where they belong: their own place in memory is a part of the
- * larger array, and nothing is copied. A view that must lie in memory is such an array, too: it is its only part in
- * another order.
+ * larger array, and nothing is copied. A view that must lie in memory is such an array, too: a product that makes it
+ * stores it in that order.
  * Rests on strides.c, turned round: a part is followed back through its views to the value below them. Whoever else
  * reads a value finds it dense: what several read is placed only where its elements follow each other. */
 #include <string.h>
@@ -124,6 +124,7 @@ static bool place(build *b, const soma_tensor *t, int k) {
     if (!x) return false;
     group *g = &b->groups[b->infos[x->id].group];
     bool nested = g->kind == GROUP_KERNEL && x->op == &op_concat && shape_equal(l.rank, l.shape, x->rank, x->shape);
+    if (t->op->kind == OP_VIEW && g->kind != GROUP_CONTRACT) return false; /* which others would have to walk so */
     if (g->kind == GROUP_KERNEL ? !nested : !may_store(b, g, x, &l)) return false;
     if (!(kept = arena_alloc(&b->arena, sizeof *kept))) return false;
     node_info *info = &b->infos[x->id];
