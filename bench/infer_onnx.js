@@ -1,4 +1,4 @@
-// Predictions by ONNX Runtime: infer_onnx.js MODEL.onnx THREADS INPUTS, where INPUTS is the elements of a sample.
+// Predictions by ONNX Runtime: infer_onnx.js MODEL.onnx THREADS SHAPE..., the shape of a sample.
 // Rests on npm's onnxruntime-node, found by NODE_PATH. Answers as infer_soma does; the times have its few microseconds
 // of JavaScript in them.
 const ort = require('onnxruntime-node');
@@ -18,7 +18,8 @@ async function timeCalls(session, feeds, seconds) {
 }
 
 async function main() {
-    const [path, threads, inputs] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+    const [path, threads, shape] = [process.argv[2], Number(process.argv[3]), process.argv.slice(4).map(Number)];
+    const inputs = shape.reduce((a, b) => a * b, 1);
     const session = await ort.InferenceSession.create(path, {
         executionProviders: ['cpu'], graphOptimizationLevel: 'all', intraOpNumThreads: threads, interOpNumThreads: 1,
         executionMode: 'sequential',
@@ -26,7 +27,7 @@ async function main() {
     for await (const line of readline.createInterface({input: process.stdin})) {
         const [batch, seconds] = line.split(' ').map(Number);
         const x = new Float32Array(batch * inputs).map((_, i) => (i * 7919 % 1024) / 512 - 1);
-        const feeds = {[session.inputNames[0]]: new ort.Tensor('float32', x, [batch, inputs])};
+        const feeds = {[session.inputNames[0]]: new ort.Tensor('float32', x, [batch, ...shape])};
         const [median, slow] = await timeCalls(session, feeds, seconds);
         console.log(`${median.toFixed(9)} ${slow.toFixed(9)}`);
     }

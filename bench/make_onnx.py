@@ -1,23 +1,13 @@
 #!/usr/bin/env python3
-# Writes an ONNX file of dense layers with random weights: make_onnx.py FILE WIDTH ACTIVATION WIDTH, and so on.
-# An activation is an operator of ONNX (Relu, Softmax). Rests on python3-onnx and NumPy, not on Soma's own export: a
-# peer's file should not depend on us.
+# Writes an ONNX file of a network that a part of the bench describes: make_onnx.py PART NETWORK FILE. The part's
+# torch_nets(torch)[NETWORK] gives the net and the shape of a sample; batches may have any size. Rests on PyTorch's own
+# export, which folds normalization into convolutions, not on Soma's: a peer's file should not depend on us.
+import importlib
 import sys
 
-import numpy
-from onnx import TensorProto, helper, numpy_helper, save
+import torch
 
-path, widths, activations = sys.argv[1], [int(w) for w in sys.argv[2::2]], sys.argv[3::2]
-random = numpy.random.default_rng(1)
-nodes, weights, value = [], [], "x"
-for i, activation in enumerate(activations):
-    scale = (6 / (widths[i] + widths[i + 1])) ** 0.5
-    kernel = random.uniform(-scale, scale, (widths[i], widths[i + 1])).astype(numpy.float32)
-    weights += [numpy_helper.from_array(kernel, f"w{i}"),
-                numpy_helper.from_array(numpy.zeros(widths[i + 1], numpy.float32), f"b{i}")]
-    nodes += [helper.make_node("Gemm", [value, f"w{i}", f"b{i}"], [f"z{i}"]),
-              helper.make_node(activation, [f"z{i}"], [f"a{i}"])]
-    value = f"a{i}"
-graph = helper.make_graph(nodes, "dense", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", widths[0]])],
-                          [helper.make_tensor_value_info(value, TensorProto.FLOAT, ["batch", widths[-1]])], weights)
-save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+torch.manual_seed(1)
+net, shape = importlib.import_module(sys.argv[1]).torch_nets(torch)[sys.argv[2]]
+torch.onnx.export(net.eval(), torch.rand(2, *shape), sys.argv[3], opset_version=13, input_names=["x"],
+                  output_names=["y"], dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}})

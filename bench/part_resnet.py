@@ -8,14 +8,15 @@ BATCH, SIDE, CLASSES = 128, 32, 10
 BLOCKS = [(width, 2 if stage and not block else 1) for stage, width in enumerate((16, 32, 64)) for block in range(3)]
 
 
-def flops():
-    """Of the convolutions and the last layer: forward, both gradients, but none to the input of the first."""
-    total, width, side = 2 * SIDE * SIDE * 9 * 3 * 16, 16, SIDE
+def flops(batch, training=True):
+    """Of the convolutions and the last layer: forward, and when training both gradients, but none to the input."""
+    first, others = (2, 3) if training else (1, 1)
+    total, width, side = first * SIDE * SIDE * 9 * 3 * 16, 16, SIDE
     for out, stride in BLOCKS:
         side //= stride
-        total += 3 * side * side * (9 * width * out + 9 * out * out + (width * out if stride > 1 else 0))
+        total += others * side * side * (9 * width * out + 9 * out * out + (width * out if stride > 1 else 0))
         width = out
-    return 2.0 * BATCH * (total + 3 * width * CLASSES)
+    return 2.0 * batch * (total + others * width * CLASSES)
 
 
 class Graph:
@@ -52,10 +53,10 @@ def model():
 WORK = Work(name="step of ResNet-20 on 32x32, SGD with momentum, batch 128", part="part_resnet", model=model(),
             compile={"optimizer": {"sgd": {"learning_rate": 0.01, "momentum": 0.9}},
                      "loss": "sparse_categorical_crossentropy_from_logits"},
-            batch=BATCH, x="f32", y="i64:10", flops=flops(), ratio=2, scaling=True)
+            batch=BATCH, x="f32", y="i64:10", flops=flops(BATCH), ratio=2, scaling=True)
 
 
-def torch_work(torch):
+def torch_net(torch):
     def conv(width, out, size, stride):
         return torch.nn.Sequential(torch.nn.Conv2d(width, out, size, stride, size // 2, bias=False),
                                    torch.nn.BatchNorm2d(out))
@@ -74,7 +75,11 @@ def torch_work(torch):
         layers.append(Block(width, out, stride))
         width = out
     net = torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(64, CLASSES))
-    net = net.to(memory_format=torch.channels_last)
+    return net.to(memory_format=torch.channels_last)
+
+
+def torch_work(torch):
+    net = torch_net(torch)
     x = (torch.rand(BATCH, 3, SIDE, SIDE) * 2 - 1).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, foreach=True)
     return net, x, torch.randint(CLASSES, (BATCH,)), torch.nn.CrossEntropyLoss(), optimizer
