@@ -221,6 +221,19 @@ static void moving_statistics_begin_as_told(void **state) {
     soma_model_destroy(net);
 }
 
+/* ---- functions of the user's ---- */
+
+static soma_tensor *nothing(soma_tensor *x) {
+    (void)x;
+    return NULL;
+}
+
+static void a_function_that_gives_nothing_is_named(void **state) {
+    (void)state;
+    assert_null(soma_sequential(soma_dense(1, .activation = nothing, .input_shape = {2})));
+    expect_error(SOMA_INVALID, "[Dense] its function gave no tensor");
+}
+
 /* ---- masks ---- */
 
 static void masked_steps_give_zeros_when_asked(void **state) {
@@ -300,6 +313,7 @@ int main(void) {
         TEST(activity_of_an_inner_layer_counts_once), TEST(dropout_draws_by_its_noise_shape),
         TEST(attention_scores_by_concatenation),      TEST(moving_statistics_begin_as_told),
         TEST(masked_steps_give_zeros_when_asked),     TEST(keras_words_are_understood),
+        TEST(a_function_that_gives_nothing_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -237,6 +237,8 @@ soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const
     }
     trace->more_of = NULL;
     soma_tensor *y = layer->kind->call(layer, trace, inputs, n);
+    if (!y && soma_last_status(context) == SOMA_OK) /* a function of the user's */
+        (void)error_set(context, SOMA_INVALID, "[%s] its function gave no tensor", layer->kind->name);
     if (!y || trace->failed) return NULL;
     if (layer->kind->passes_mask) pass_mask(trace, inputs, n, y);
     if (trace->more_of != layer) trace->n_more = 0; /* those of a layer within it */
