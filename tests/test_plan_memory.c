@@ -140,7 +140,7 @@ static void random_runs_allocate_nothing(void **state) {
     soma_context *c = failing_context(&f, 2);
     for (uint64_t seed = 1; seed <= 100; seed++) {
         random_graph *r = random_graph_create(c, seed, 25);
-        soma_plan *plan = random_graph_plan(r, false);
+        soma_plan *plan = random_graph_plan(r, NULL);
         assert_non_null(plan);
         assert_int_equal(soma_plan_run(plan), SOMA_OK);
         int64_t requests = f.requests;

@@ -432,7 +432,7 @@ static void random_plans_share_well(void **state) {
     world *w = *state;
     for (uint64_t seed = 1; seed <= 300; seed++) {
         random_graph *r = random_graph_create(w->context, seed, 30);
-        soma_plan *plan = random_graph_plan(r, false);
+        soma_plan *plan = random_graph_plan(r, NULL);
         assert_non_null(plan);
         check_memory(plan);
         soma_plan_destroy(plan);

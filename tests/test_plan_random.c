@@ -17,17 +17,20 @@
 #include "cpu/cpu.h"
 #include "cpu/reference/element.h"
 #include "ops/op.h"
+#include "plan/steps.h"
 #include "support/random_graph.h"
 
 enum { LEVELS = 4, CREWS = 4, OPS = 30 };
 
 static const int crews[CREWS] = {1, 2, 3, 7};
 static uint64_t first_seed = 1, seeds = 300;
+static const soma_plan_options reference = {.reference = true}, mixed = {.bfloat16_from = 1};
 
 /* What a run leaves: outputs, then variables, one after the other. */
 typedef struct results {
     char *data;
     size_t bytes;
+    int rounded; /* arrays of bfloat16 that the plan keeps instead of float32 */
 } results;
 
 /* Room an array takes among the results: each starts aligned. */
@@ -42,6 +45,13 @@ static size_t result_bytes(const random_graph *r) {
     for (int i = 0; i < r->n_variables; i++)
         bytes += room(r->variables[i]->size, r->variables[i]->dtype);
     return bytes;
+}
+
+static int rounded_arrays(const soma_plan *plan) {
+    int n = 0;
+    for (int i = 0; i < plan->n_storages; i++)
+        n += plan->storages[i].kind == STORAGE_ARENA && plan->storages[i].dtype == SOMA_BF16;
+    return n;
 }
 
 static bool collect(const random_graph *r, const soma_plan *plan, results *out) {
@@ -61,13 +71,14 @@ static bool collect(const random_graph *r, const soma_plan *plan, results *out) 
     return true;
 }
 
-static bool run(const random_graph *r, bool reference, bool twice, results *out) {
+static bool run(const random_graph *r, const soma_plan_options *options, bool twice, results *out) {
     out->data = NULL;
-    soma_plan *plan = random_graph_plan(r, reference);
+    soma_plan *plan = random_graph_plan(r, options);
+    out->rounded = plan ? rounded_arrays(plan) : 0;
     random_graph_reset(r);
     bool good = plan && soma_plan_run(plan) == SOMA_OK && collect(r, plan, out);
     if (good && twice) { /* from the same state once more: nothing of the first run may be left over */
-        results again = {NULL, 0};
+        results again = {.data = NULL};
         random_graph_reset(r);
         good = soma_plan_run(plan) == SOMA_OK && collect(r, plan, &again);
         if (good && memcmp(again.data, out->data, out->bytes) != 0) {
@@ -148,16 +159,16 @@ static void close_contexts(contexts *c) {
 
 /* One graph at every level with every crew. */
 static bool try_seed(const contexts *c, uint64_t seed, int ops) {
-    results expected = {NULL, 0}, alone = {NULL, 0}, shared = {NULL, 0};
+    results expected = {.data = NULL}, alone = {.data = NULL}, shared = {.data = NULL};
     random_graph *r = random_graph_create(c->of[0][0], seed, ops);
-    bool good = run(r, true, false, &expected);
+    bool good = run(r, &reference, false, &expected);
     random_graph_destroy(r);
     for (int i = 0; good && i < c->levels; i++) {
         alone.data = NULL;
         for (int k = 0; good && k < CREWS; k++) {
             if (k == CREWS - 1 && seed % 4 != 0) continue; /* the largest crew sleeps most of the time */
             r = random_graph_create(c->of[i][k], seed, ops);
-            good = run(r, false, k == 0, k == 0 ? &alone : &shared);
+            good = run(r, NULL, k == 0, k == 0 ? &alone : &shared);
             if (good && k == 0) good = near(r, &alone, &expected);
             if (good && k > 0 && memcmp(alone.data, shared.data, alone.bytes) != 0) {
                 print_error("seed %llu, %s: %d threads give other bits than one\n", (unsigned long long)seed,
@@ -195,9 +206,9 @@ static void compiled_equals_reference(void **state) {
 
 /* What soma_eval gives, target after target, each kept for the next: the same as a plan of all. */
 static bool try_evaluation(soma_context *context, uint64_t seed) {
-    results expected = {NULL, 0};
+    results expected = {.data = NULL};
     random_graph *r = random_graph_create(context, seed, OPS);
-    bool good = run(r, true, false, &expected);
+    bool good = run(r, &reference, false, &expected);
     const char *place = expected.data;
     random_graph_reset(r);
     for (int i = 0; good && i < r->n_targets; i++) {
@@ -224,12 +235,77 @@ static void evaluated_equals_reference(void **state) {
     assert_int_equal(failed, 0);
 }
 
+/* ---- large values as bfloat16, here all that may be ---- */
+
+typedef struct tally {
+    int64_t all, off; /* elements; those that are farther from float32's than rounding explains */
+    int rounded;      /* arrays */
+} tally;
+
+/* Rounding may turn a comparison, and so anything that hangs on it: such elements are counted. Exact ones may be made
+ * of rounded ones, too. */
+static void count_off(soma_dtype dtype, int64_t size, const void *got, const void *expected, tally *out) {
+    double most = 1;
+    for (int64_t i = 0; i < size; i++)
+        if (isfinite(element_get(dtype, expected, i))) most = fmax(most, fabs(element_get(dtype, expected, i)));
+    for (int64_t i = 0; i < size; i++) {
+        const double x = element_get(dtype, got, i), y = element_get(dtype, expected, i);
+        out->off += !(fabs(x - y) <= most / 16 || (isnan(x) && isnan(y)) || x == y);
+    }
+    out->all += size;
+}
+
+/* Several crews give the same bits; how far these are from float32's is counted. */
+static bool try_mixed(const contexts *c, int level, uint64_t seed, tally *out) {
+    results plain = {.data = NULL}, alone = {.data = NULL}, shared = {.data = NULL};
+    random_graph *r = random_graph_create(c->of[level][0], seed, OPS);
+    bool good = run(r, NULL, false, &plain) && run(r, &mixed, true, &alone);
+    const char *x = alone.data, *y = plain.data;
+    for (int i = 0; good && i < r->n_targets; i++) {
+        const soma_tensor *t = r->targets[i];
+        count_off(t->dtype, soma_size(t), x, y, out);
+        x += room(soma_size(t), t->dtype);
+        y += room(soma_size(t), t->dtype);
+    }
+    out->rounded += alone.rounded;
+    random_graph_destroy(r);
+    for (int k = 1; good && k < CREWS - 1; k++) {
+        r = random_graph_create(c->of[level][k], seed, OPS);
+        good = run(r, &mixed, false, &shared) && memcmp(alone.data, shared.data, alone.bytes) == 0;
+        if (!good) print_error("seed %llu, %s, mixed: other bits\n", (unsigned long long)seed, soma_isa(r->context));
+        free(shared.data);
+        random_graph_destroy(r);
+    }
+    free(plain.data);
+    free(alone.data);
+    return good;
+}
+
+static void mixed_precision_is_near(void **state) {
+    (void)state;
+    contexts c;
+    int failed = 0;
+    open_contexts(&c);
+    for (int i = 0; i < c.levels; i++) {
+        tally t = {0};
+        for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++)
+            failed += !try_mixed(&c, i, seed, &t);
+        print_message("%s: %d arrays rounded, %lld of %lld elements far off\n", c.of[i][0] ? soma_isa(c.of[i][0]) : "",
+                      t.rounded, (long long)t.off, (long long)t.all);
+        assert_true(1000 * t.off <= t.all);
+        assert_true(t.rounded > 0 || seeds < 100);
+    }
+    close_contexts(&c);
+    assert_int_equal(failed, 0);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) first_seed = strtoull(argv[1], NULL, 10);
     if (argc > 2) seeds = strtoull(argv[2], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compiled_equals_reference),
         cmocka_unit_test(evaluated_equals_reference),
+        cmocka_unit_test(mixed_precision_is_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

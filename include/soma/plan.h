@@ -21,8 +21,9 @@ SOMA_API SOMA_MUST_CHECK soma_status soma_grad(soma_tensor *y, soma_tensor *cons
 SOMA_API soma_tensor *soma_assign(soma_variable *variable, soma_tensor *value);
 
 typedef struct soma_plan_options {
-    bool reference; /* no passes, every op by its plain double-precision reference kernel: the oracle */
-    size_t memory;  /* bytes that the plan may need, as soma_plan_memory counts; default 0: the context's limit */
+    bool reference;       /* no passes, every op by its plain double-precision reference kernel: the oracle */
+    size_t memory;        /* bytes that the plan may need, as soma_plan_memory counts; default 0: the context's limit */
+    size_t bfloat16_from; /* float32 values of at least so many bytes are stored as bfloat16; default 0: none are */
 } soma_plan_options;
 
 /** Compiles targets (outputs and assigns) of one graph. The graph may be destroyed afterwards.
@@ -46,6 +47,9 @@ SOMA_API size_t soma_plan_bytes(const soma_plan *plan);
 /** What a limit is held against: the bytes of the plan's arena with its outputs, of all threads' scratch, and of the
  *  variables that it reads or writes (weights, statistics, the optimizer's state). Inputs are the caller's. */
 SOMA_API size_t soma_plan_memory(const soma_plan *plan);
+
+/** Bytes of all arrays that the plan stores as bfloat16 instead of float32 (soma_plan_options); 0: none. */
+SOMA_API size_t soma_plan_bfloat16_bytes(const soma_plan *plan);
 
 /** One step of a plan, for people and tools. Strings live as long as the plan. */
 typedef struct soma_plan_step {

@@ -116,7 +116,7 @@ typedef void cpu_store_fn(void *dst, int64_t step, const void *src, int64_t n);
 /* dst[r] = op over src[r*src_row + 0..columns-1], exactly; fixed order, columns >= 1 (0 for SUM, PROD: 0, 1). */
 typedef void cpu_reduce_fn(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);
 
-enum { CPU_MAX_ROWS = 14, CPU_MAX_VECTORS = 2 };
+enum { CPU_MAX_ROWS = 14, CPU_MAX_VECTORS = 2, CPU_MAX_WIDTH = 32 /* elements of the widest panel */ };
 
 /* How a tile's A operand lies: a_col == 1 (rows contiguous), or a_row == 1 (columns contiguous, packed or not).
  * Either runs at the speed of the packed form, but for rows a multiple of 4096 bytes apart: all in one set of the first

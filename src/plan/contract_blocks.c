@@ -106,13 +106,15 @@ static void add_parts(frame *f) {
     }
 }
 
-/* All of a part's k, piece by piece. `packed`: the block whose part of A is packed. */
-static void run_part(const frame *f, const block *b, int64_t index, int64_t *packed) {
+/* All of a part's k, piece by piece. `packed`: the block whose part of A is packed, or widened. */
+static void run_part(frame *f, const block *b, int64_t index, int64_t *packed) {
     const contract *c = f->c;
     const int64_t from = c->pieces * b->part / c->parts, to = c->pieces * (b->part + 1) / c->parts;
     for (int64_t i = from; i < to; i++) {
         k_piece k = frame_piece(c, i);
-        if (c->pack_a && (c->pieces > 1 || *packed != index)) pack_block(f, b, &k);
+        const bool other = c->pieces > 1 || *packed != index;
+        if (c->widen && other) contract_widen(f, b->outer, b->first, b->tiles, &k);
+        if (c->pack_a && other) pack_block(f, b, &k);
         *packed = index;
         for (int64_t j = 0; j < b->panels; j++)
             multiply(f, b, &k, b->panel + j, i > from);
@@ -120,7 +122,7 @@ static void run_part(const frame *f, const block *b, int64_t index, int64_t *pac
 }
 
 /* The parts of a block one after the other. */
-static void run_parts(const frame *f, block *b, int64_t index, int64_t *packed) {
+static void run_parts(frame *f, block *b, int64_t index, int64_t *packed) {
     const contract *c = f->c;
     const int64_t elements = b->panels * b->rows * c->width;
     for (b->part = 0; b->part < c->parts; b->part++) {

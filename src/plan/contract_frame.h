@@ -12,9 +12,9 @@ typedef struct frame {
     const cpu_real *real;
     int mode; /* of A, where it is not packed */
     const char *a, *b;
-    /* the thread's: tiles, A's part of a block, B's panel, the epilogue's registers */
-    char *accumulators, *packed, *panel, *scratch;
-    int64_t size;
+    /* the thread's: tiles, A made float32, A's part of a block, B's panel, the epilogue's registers */
+    char *accumulators, *left, *packed, *panel, *scratch;
+    int64_t size, b_size; /* of an element */
     program_registers *registers;
 } frame;
 
@@ -86,6 +86,11 @@ static inline void frame_next(const frame *f, tile_place *p, int64_t tiles) {
     }
     p->height = minimum(c->tile_rows, c->m - p->i);
 }
+
+/* contract_widen.c: A's elements that some tiles read in a piece of k, made float32; f->a is then where they lie. */
+void contract_widen(frame *f, int64_t outer, int64_t tile, int64_t tiles, const k_piece *k);
+/* How many elements the thread's memory must hold for that. */
+int64_t contract_widened(const contract *c);
 
 /* contract_clip.c: the rows of one matrix, of which parts of k are padding. */
 void contract_clipped(const frame *f, const tile_place *p, const char *b, char *into, int64_t c_row, int64_t vectors);

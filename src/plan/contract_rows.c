@@ -28,6 +28,7 @@ void contract_run_whole_rows(frame *f) {
         const char *matrix = frame_matrix(f, outer);
         if (c->pack_b && packed != outer) pack_all(f, outer);
         packed = outer;
+        if (c->widen) contract_widen(f, outer, tile, tiles, NULL);
         tile_place start;
         frame_tile(f, outer, tile, &start);
         int64_t rows = 0;

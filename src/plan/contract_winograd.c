@@ -17,10 +17,16 @@ static size_t align_up(int64_t elements, const contract *c) {
     return (((size_t)elements * soma_dtype_size(c->dtype) + 63) & ~(size_t)63) + PROGRAM_PAD;
 }
 
+/* Elements of a row of places, of which a strip sees four. */
+static int64_t row_elements(const winograd *w) {
+    return (w->places[1] + 1) * w->stride[1] + w->channels;
+}
+
 void winograd_prepare(contract *c) {
     const winograd *w = &c->winograd;
     const int64_t rows = (w->weights ? 9 : 1) * w->rows, sums = w->weights ? 16 * (w->rows * c->width + 16) : 0;
-    c->packed_at = align_up(rows * c->panels * c->width, c);
+    c->left_at = align_up(rows * c->panels * c->width, c);
+    c->packed_at = c->left_at + (c->widen ? align_up(4 * row_elements(w), c) : 0);
     c->panel_at = c->packed_at + align_up(w->channels, c) + align_up(16 * w->plane_a, c);
     c->scratch_at = c->panel_at + align_up(sums > 16 * w->plane_c ? sums : 16 * w->plane_c, c);
     c->scratch_bytes = c->scratch_at + align_up(0, c) + ((program_scratch(&c->epilogue) + 63) & ~(size_t)63);
@@ -46,19 +52,34 @@ static int64_t strip_result(const winograd *w, const strip *s) {
     return (s->sample * w->places[0] + 2 * s->row) * w->places[1] + 2 * s->first;
 }
 
+/* Where column low[1] of a row of the image that a strip sees lies, the k-th of four: in the array, or made float32
+ * for as far as the strip sees it. */
+static const char *seen_row(const frame *f, const strip *s, int64_t k) {
+    const contract *c = f->c;
+    const winograd *w = &c->winograd;
+    const int64_t at = s->sample * w->sample + (2 * s->row + k) * w->stride[0] + w->low[1] * w->stride[1];
+    if (!c->widen) return f->a + at * f->size;
+    const int64_t begin = 2 * s->first > w->low[1] ? 2 * s->first : w->low[1];
+    const int64_t end = minimum(2 * (s->first + s->tiles) + 2, w->high[1]);
+    const int64_t skip = (begin - w->low[1]) * w->stride[1];
+    const uint16_t *from = (const uint16_t *)f->runner->plan->bases[c->a] + c->a_offset + at + skip;
+    char *to = f->left + k * row_elements(w) * f->size;
+    if (end > begin) f->real->load[SOMA_BF16](to, from, 1, (end - begin - 1) * w->stride[1] + w->channels);
+    return to - skip * f->size;
+}
+
 /* The planes of what strips first .. first+count-1 see; returns their tiles. zeros: as many as there are channels. */
 static int64_t transform_seen(const frame *f, int64_t first, int64_t count, const char *zeros, char *planes) {
     const winograd *w = &f->c->winograd;
     int64_t tiles = 0;
     for (int64_t i = first; i < first + count; i++) {
         const strip s = strip_at(w, i);
-        const char *sample = f->a + (s.sample * w->sample + w->low[1] * w->stride[1]) * f->size;
         const void *rows[4];
         int64_t steps[4];
         for (int64_t k = 0; k < 4; k++) {
             const int64_t row = 2 * s.row + k;
             const bool inside = row >= w->low[0] && row < w->high[0];
-            rows[k] = inside ? sample + row * w->stride[0] * f->size : zeros;
+            rows[k] = inside ? seen_row(f, &s, k) : zeros;
             steps[k] = inside ? w->stride[1] : 0;
         }
         f->real->winograd_x(planes + tiles * w->channels * f->size, w->plane_a, w->channels, rows, steps,
@@ -93,8 +114,10 @@ static ahead look_ahead(const frame *f, int64_t next) {
     if (next >= w->strips) return a;
     const strip s = strip_at(w, next);
     const int64_t row = 2 * s.row < w->low[0] ? w->low[0] : 2 * s.row, column = 2 * s.first + w->low[1];
-    a.seen = f->a + (s.sample * w->sample + row * w->stride[0] + column * w->stride[1]) * f->size;
-    a.seen_bytes = (2 * w->group * w->stride[0]) * f->size;
+    const int64_t size = c->widen ? (int64_t)sizeof(uint16_t) : f->size;
+    a.seen = (const char *)f->runner->plan->bases[c->a] +
+             (c->a_offset + s.sample * w->sample + row * w->stride[0] + column * w->stride[1]) * size;
+    a.seen_bytes = (2 * w->group * w->stride[0]) * size;
     if (!w->weights) return a;
     a.given = f->b + strip_result(w, &s) * c->b_row * f->size;
     a.given_bytes = 2 * w->group * w->places[1] * c->b_row * f->size;

@@ -50,12 +50,20 @@ static void log_widths(build *b) {
                         b->infos[id].into ? b->infos[id].into->name : "");
 }
 
+static void log_bfloats(build *b) {
+    char shape[SHAPE_TEXT];
+    for (int64_t id = 0; id < b->graph->n_nodes; id++)
+        if (b->infos[id].bfloat)
+            context_log(b->context, "plan", "  %%%lld %s as bfloat16", (long long)id,
+                        tensor_shape_text(shape, b->graph->nodes[id]));
+}
+
 static void log_places(build *b) {
     for (int i = 0; i < b->plan->n_storages; i++) {
         const plan_storage *s = &b->plan->storages[i];
         if (s->kind == STORAGE_ARENA && s->last >= 0)
-            context_log(b->context, "plan", "  array %d: steps %d to %d, %zu bytes at %zu%s", i, s->first, s->last,
-                        s->bytes, s->offset, s->output ? ", output" : "");
+            context_log(b->context, "plan", "  array %d: steps %d to %d, %zu bytes at %zu%s%s", i, s->first, s->last,
+                        s->bytes, s->offset, s->output ? ", output" : "", s->dtype == SOMA_BF16 ? ", bfloat16" : "");
     }
 }
 
@@ -75,11 +83,8 @@ void plan_log(build *b, const char *pass) {
     static const struct {
         const char *pass;
         void (*log)(build *b);
-    } views[] = {{"simplify", log_nodes},
-                 {"fuse", log_groups},
-                 {"layout", log_widths},
-                 {"memory", log_places},
-                 {"schedule", log_steps}};
+    } views[] = {{"simplify", log_nodes}, {"fuse", log_groups},   {"bfloat", log_bfloats},
+                 {"layout", log_widths},  {"memory", log_places}, {"schedule", log_steps}};
     for (size_t i = 0; i < sizeof views / sizeof *views; i++)
         if (strcmp(views[i].pass, pass) == 0) views[i].log(b);
 }
@@ -97,6 +102,15 @@ soma_plan_step soma_plan_get_step(const soma_plan *plan, int i) {
 
 size_t soma_plan_bytes(const soma_plan *plan) {
     return plan ? plan->arena_bytes : 0;
+}
+
+size_t soma_plan_bfloat16_bytes(const soma_plan *plan) {
+    size_t bytes = 0;
+    for (int i = 0; plan && i < plan->n_storages; i++) {
+        const plan_storage *s = &plan->storages[i];
+        if (s->kind == STORAGE_ARENA && s->last >= 0 && s->dtype == SOMA_BF16) bytes += s->bytes;
+    }
+    return bytes;
 }
 
 size_t soma_plan_memory(const soma_plan *plan) {

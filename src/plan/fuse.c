@@ -533,6 +533,7 @@ bool plan_find_stored(build *b) {
             for (int i = 0; i < t->n_inputs; i++)
                 want_stored(b, t->inputs[i]);
         if (info->role != ROLE_MEMBER) continue;
+        if (info->bfloat) want_stored(b, t); /* a copy, that rounds as its original */
         for (int i = 0; i < t->n_inputs; i++) {
             if (reads_memory(b, t)) want_stored(b, t->inputs[i]);
             if (!want_read(b, info->group, t->inputs[i], false)) return false;
@@ -574,6 +575,7 @@ soma_status plan_fuse(build *b) {
         for (int64_t id = 0; id < b->graph->n_nodes; id++)
             b->infos[id] = (node_info){.role = b->infos[id].role == ROLE_UNUSED ? ROLE_UNUSED : ROLE_VIEW,
                                        .forced = b->infos[id].forced,
+                                       .exact = b->infos[id].exact,
                                        .group = -1,
                                        .storage = -1,
                                        .pack = -1};

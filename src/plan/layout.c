@@ -65,7 +65,7 @@ static void wish_input(build *b, wish *wishes, const soma_tensor *t, int k) {
     wish *w = &wishes[c.source->id];
     const group *g = &b->groups[info->group];
     if (g->kind == GROUP_CONTRACT && g->root == t) {
-        if (k == 1)
+        if (k == 1 && !b->infos[c.source->id].bfloat)
             wish_right(w, &c, t->inputs[1]);
         else
             w->refused = true;

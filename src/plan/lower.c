@@ -171,13 +171,15 @@ static soma_status lower_kernel(build *b, int index) {
         }
         TRY(operand(b, t->inputs[i], &from, &l));
         if ((k.storages[i] = storage_of(b, from.source)) < 0) return SOMA_NO_MEMORY;
-        *v = (op_view){.data = (void *)(intptr_t)l.offset, .dtype = from.source->dtype, .rank = l.rank};
+        const soma_dtype dtype = b->plan->storages[k.storages[i]].dtype;
+        *v = (op_view){.data = (void *)(intptr_t)l.offset, .dtype = dtype, .rank = l.rank};
         memcpy(v->shape, l.shape, sizeof v->shape);
         memcpy(v->strides, l.strides, sizeof v->strides);
         bytes += storage_bytes(b, k.storages[i]);
     }
     dense_view(&k.output, t);
     if ((k.destination = storage_of(b, t)) < 0) return SOMA_NO_MEMORY;
+    k.output.dtype = b->plan->storages[k.destination].dtype;
     if (t->op == &op_concat && placed == t->n_inputs) return SOMA_OK;
     k.run = b->reference ? NULL : move_find(t, k.inputs);
     plan_step *s = step_add(b, STEP_KERNEL);
@@ -248,6 +250,6 @@ soma_status plan_lower(build *b) {
             if (!s->text) return SOMA_NO_MEMORY;
         }
     }
-    b->again = blocked;
-    return blocked ? SOMA_UNSUPPORTED : lower_states(b);
+    b->again = b->again || blocked;
+    return b->again ? SOMA_UNSUPPORTED : lower_states(b);
 }

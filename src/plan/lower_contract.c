@@ -16,6 +16,7 @@ typedef struct operands {
     int n_batch; /* batch axes, cut so fine that both operands have one stride for each */
     int64_t batch_shape[CONTRACT_AXES], strides[2][CONTRACT_AXES];
     bool shared; /* one B for all batches */
+    bool bfloat[2];
     int b_rows, b_columns;
     const fine_axis *b_row, *b_column;
 } operands;
@@ -61,6 +62,8 @@ static soma_status find_operands(operands *o) {
             return block(o, blocker);
     }
     if (!join_batch(o)) return block(o, t->inputs[0]);
+    for (int i = 0; i < 2; i++)
+        o->bfloat[i] = o->b->infos[o->from[i].source->id].bfloat;
     o->b_rows = axes_of(&o->axes[1], t->rank - 2, &o->b_row);
     o->b_columns = axes_of(&o->axes[1], t->rank - 1, &o->b_column);
     return SOMA_OK;
@@ -81,7 +84,9 @@ enum {
     ROWS_PACKED = 64 /* rows that are worth a B packed by each thread */,
     ROWS_ELEMENTS = 8192 /* of C, of the rows of a unit */,
     ROWS_UNITS = 8 /* of whole rows, that threads can share */,
-    FINISH_ELEMENTS = 1024 /* of an epilogue's start, in L1 */
+    FINISH_ELEMENTS = 1024 /* of an epilogue's start, in L1 */,
+    WIDENED_COLUMNS = 32,
+    WIDENED_LEAST = 16 /* multiply-adds an element that is converted for them */
 };
 
 /* ---- B ---- */
@@ -130,7 +135,7 @@ static bool few_rows(const operands *o, const contract *c, int64_t most) {
     int rank = o->node->rank, simple = axes_of(&o->axes[0], rank - 1, &axis) <= 1;
     simple = simple && axes_of(&o->axes[0], rank - 2, &axis) <= 1;
     bool parts = c->k > DEPTH_MAX && c->n <= PARTS_PANELS * c->width;
-    return simple && !parts && (o->shared ? c->m * c->batch : c->m) <= most;
+    return simple && !parts && !o->bfloat[0] && (o->shared ? c->m * c->batch : c->m) <= most;
 }
 
 /* Few rows of C and B's rows contiguous: packing would read and write B once more than the product reads it. */
@@ -181,7 +186,7 @@ static bool is_large(const contract *c, int64_t rows, const cpu_real *real) {
 /* Each thread packs what it reads, just before: where nobody else reads it, and few others pack the same panel. */
 static bool pack_inside(const operands *o, const contract *c, const pack_step *p, const cpu_real *real) {
     int64_t rows = o->shared ? c->m * c->batch : c->m, panels = (c->n + c->width - 1) / c->width;
-    if (o->b->uses[o->node->inputs[1]->id] != 1 || is_large(c, rows, real)) return false;
+    if ((o->b->uses[o->node->inputs[1]->id] != 1 && !p->bfloat) || is_large(c, rows, real)) return false;
     if (c->k > DEPTH_MAX) return p->segments == 1 && !p->source_width;
     if (!o->shared) panels *= c->batch;
     return c->k * c->width <= (panels >= INSIDE_PANELS ? INSIDE_PANEL : INSIDE_SMALL);
@@ -201,6 +206,7 @@ static soma_status lower_packed(operands *o, contract *c, int source, const cpu_
     p.offset = o->axes[1].offset;
     p.rows = c->k;
     p.source_width = s->width;
+    p.bfloat = o->bfloat[1];
     if (!s->width) {
         if (o->b_rows > 2 || o->b_columns > 1) return block(o, o->node->inputs[1]);
         p.column_stride = o->b_columns ? o->b_column->stride : 1;
@@ -243,7 +249,7 @@ static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
         return SOMA_OK;
     }
     bool plain = use_plain(o, c);
-    if (!plain && !use_lying(o, c, s, real)) return lower_packed(o, c, source, real);
+    if (o->bfloat[1] || (!plain && !use_lying(o, c, s, real))) return lower_packed(o, c, source, real);
     c->b_offset = o->axes[1].offset;
     c->b_row = o->b_rows ? o->b_row->stride : 0;
     c->b_panel = c->width;
@@ -337,15 +343,36 @@ static bool set_clips(operands *o, contract *c) {
     return true;
 }
 
+/* Is what a few rows of A are converted from, an element for so many multiply-adds, little beside the product? The
+ * same at all instruction sets, for on it depends what is rounded. */
+static bool widening_pays(const contract *c) {
+    const int64_t all = c->batch * c->m, rows = minimum(STACK_ROWS, all), columns = minimum(c->n, WIDENED_COLUMNS);
+    const bool even = (c->a_col == 1 && c->segments == 1 && c->slab_rank == 0) || (c->a_row == 1 && rows <= c->m);
+    int64_t first = 0, last = 0, depth = (c->run - 1) * c->a_col + (c->segments - 1) * c->a_segment;
+    for (int i = 0; i < c->slab_rank; i++)
+        depth += (c->slab_shape[i] - 1) * c->a_slab[i];
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t at = r % c->m * c->a_row, index = r / c->m;
+        for (int i = c->batch_rank - 1; i >= 0; i--, index /= c->batch_shape[i + 1])
+            at += index % c->batch_shape[i] * c->a_batch[i];
+        first = minimum(first, at);
+        last = at > last ? at : last;
+    }
+    const int64_t converted = even ? rows * c->k : last - first + depth + 1;
+    return WIDENED_LEAST * converted <= rows * c->k * (columns < WIDENED_LEAST ? WIDENED_LEAST : columns);
+}
+
 static soma_status lower_left(operands *o, contract *c) {
     c->a = storage_of(o->b, o->from[0].source);
     if (c->a < 0) return SOMA_NO_MEMORY;
     c->a_offset = o->axes[0].offset;
-    if (c->winograd.on) return SOMA_OK;
+    c->widen = o->bfloat[0];
+    if (c->winograd.on) return SOMA_OK; /* where each element is one of many sums */
     if (!set_rows(o, c) || !set_clips(o, c)) return block(o, o->node->inputs[0]);
     if (!c->n_clips) c->b_segment = c->run;
     c->b_segment *= c->b_row;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
+    if (c->widen && !widening_pays(c)) o->b->infos[o->from[0].source->id].exact = o->b->again = true;
     return c->a_col == 1 || c->a_row == 1 ? SOMA_OK : block(o, o->node->inputs[0]);
 }
 

@@ -207,8 +207,8 @@ static bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *oute
         e->failed = true;
         return false;
     }
-    if (!make_access(e, storage_index, info->role == ROLE_INLINE ? e->g->dtype : s->dtype, &l, &a))
-        return block(e, culprit);
+    const soma_dtype dtype = storage_index < 0 ? e->g->dtype : e->b->plan->storages[storage_index].dtype;
+    if (!make_access(e, storage_index, dtype, &l, &a)) return block(e, culprit);
     return load(e, &a, out);
 }
 
@@ -319,7 +319,8 @@ static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *ou
     return emit_map(e, t->op->code, t->n_inputs, arguments, out);
 }
 
-static bool emit_member(emitter *e, const soma_tensor *t, value *out) {
+/* The value as it is computed, before it is rounded. */
+static bool compute(emitter *e, const soma_tensor *t, value *out) {
     const value *old = known(e, t);
     if (old) {
         *out = *old;
@@ -339,11 +340,18 @@ static bool is_load(const emitter *e, int reg) {
     return false;
 }
 
-static bool emit_store(emitter *e, const soma_tensor *t) {
+static bool is_stored(const emitter *e, int access) {
+    for (int i = 0; i < e->n_instructions; i++)
+        if (e->instructions[i].kind == INSTRUCTION_STORE && e->instructions[i].access == access) return true;
+    return false;
+}
+
+/* *index: of the access, for reading it back. */
+static bool emit_store(emitter *e, const soma_tensor *t, int *index) {
     value v;
     layout l;
     tile_access a;
-    if (!emit_member(e, t, &v)) return false;
+    if (!compute(e, t, &v)) return false;
     if (e->b->infos[t->id].within)
         l = *e->b->infos[t->id].placed;
     else
@@ -359,18 +367,25 @@ static bool emit_store(emitter *e, const soma_tensor *t) {
     }
     if (!make_access(e, storage_index, e->b->plan->storages[storage_index].dtype, &l, &a)) return full(e);
     a.kind = per_row ? ACCESS_ROW : ACCESS_FULL;
+    if ((*index = add_access(e, &a)) < 0 || is_stored(e, *index)) return *index >= 0;
     if (!widen(e, &v, a.kind)) return false;
     /* Another variable's old value goes through a register of its own: that variable may be stored first. */
     if (e->b->infos[t->id].into && is_load(e, v.reg) &&
         !emit_map(e, CPU_COPY, 1, &(value){NULL, -1, v.reg, v.kind}, &v))
         return false;
-    int index = add_access(e, &a);
-    tile_instruction *in = index < 0 ? NULL : push(e, INSTRUCTION_STORE, a.kind);
+    tile_instruction *in = push(e, INSTRUCTION_STORE, a.kind);
     if (!in) return false;
     in->n_arguments = 1;
     in->arguments[0] = v.reg;
-    in->access = index;
+    in->access = *index;
     return true;
+}
+
+/* What is rounded when it is stored is read back, so that its own group sees what all others see. */
+static bool emit_member(emitter *e, const soma_tensor *t, value *out) {
+    int index;
+    if (!e->b->infos[t->id].bfloat) return compute(e, t, out);
+    return emit_store(e, t, &index) && load(e, &e->accesses[index], out);
 }
 
 /* ---- finishing ---- */
@@ -485,11 +500,16 @@ static bool reads(const emitter *e, const tile_instruction *in, int storage) {
     return false;
 }
 
+static bool is_read_back(const emitter *e, const tile_instruction *store) {
+    const plan_storage *s = &e->b->plan->storages[e->accesses[store->access].storage];
+    return s->kind == STORAGE_ARENA && s->dtype == SOMA_BF16;
+}
+
 /* A variable's new value is stored when the old one is read for the last time. */
 static void delay_stores(emitter *e) {
     for (int i = e->n_instructions - 1; i >= 0; i--) {
         tile_instruction store = e->instructions[i];
-        if (store.kind != INSTRUCTION_STORE) continue;
+        if (store.kind != INSTRUCTION_STORE || is_read_back(e, &store)) continue;
         int last = i;
         for (int k = i + 1; k < e->n_instructions; k++)
             if (reads(e, &e->instructions[k], e->accesses[store.access].storage)) last = k;
@@ -587,7 +607,8 @@ soma_status lower_program(build *b, int group_index, program_part part, const so
         const soma_tensor *t = b->graph->nodes[g->members[i]];
         const node_info *info = &b->infos[t->id];
         bool mine = part == PART_WHOLE || group_after(g, t) == (part == PART_POST);
-        if (mine && info->stored) emit_store(e, t);
+        int index;
+        if (mine && info->stored) emit_store(e, t, &index);
     }
     if (reduced && !e->failed) {
         value v;

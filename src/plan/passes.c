@@ -134,6 +134,7 @@ static soma_status passes(build *b) {
     b->mark = arena_get_mark(&b->plan->arena);
     for (;;) {
         TRY(plan_fuse(b));
+        TRY(plan_bfloat(b));
         soma_status status = plan_lay_out(b);
         if (status == SOMA_OK) return plan_fit(b);
         if (b->too_large && b->members_max > 1) {
@@ -179,6 +180,7 @@ soma_plan *plan_build(soma_tensor *const *targets, int n, const soma_plan_option
                .plan = plan,
                .reference = options && options->reference,
                .use_cached = use_cached,
+               .bfloat_from = options ? options->bfloat16_from : 0,
                .members_max = 48};
     set_limit(&b, options ? options->memory : 0);
     plan->context = context;

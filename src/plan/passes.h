@@ -26,6 +26,8 @@ typedef struct node_info {
     bool out_only; /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
     bool per_row;  /* members: one value a row of the group's space */
     bool alone;    /* members: needs a storage of its own, which somebody takes whole */
+    bool bfloat;   /* stored members: as bfloat16, and so everybody reads them, their own group too */
+    bool exact;    /* must not be: to widen it would cost more than it saves */
     const soma_tensor *pad;      /* pads and their views: the pad */
     int group;                   /* members, -1 */
     int depth;                   /* views: how many lie on each other */
@@ -94,15 +96,16 @@ typedef struct build {
     int *order; /* of groups, by schedule */
     int n_order;
     const soma_tensor *blocker; /* set when lowering finds a node that must be forced */
-    bool again;                 /* set when lowering forced some: once more from fusing */
+    bool again;                 /* set when lowering forced some, or made some exact: once more from fusing */
     bool too_large;             /* set when a group has more values than a program has registers */
     int members_max;            /* of a group */
     int storages_capacity, steps_capacity;
-    size_t limit;     /* bytes that the plan may need */
-    bool tight;       /* it would need more */
-    bool limit_given; /* else it is the machine's */
-    arena_mark mark;  /* of the plan's arena, before steps are made */
-    arena arena;      /* gone when the plan is made */
+    size_t limit;       /* bytes that the plan may need */
+    bool tight;         /* it would need more */
+    bool limit_given;   /* else it is the machine's */
+    size_t bfloat_from; /* bytes of a float32 array from which on it is stored as bfloat16; 0: never */
+    arena_mark mark;    /* of the plan's arena, before steps are made */
+    arena arena;        /* gone when the plan is made */
 } build;
 
 /* A source's elements as strides over some shape: what a chain of views makes of it. */
@@ -220,6 +223,10 @@ soma_status plan_join_maps(build *b);
 /* ---- keep.c ---- */
 /* Which members are not stored, but made anew where they are read. */
 soma_status plan_keep(build *b);
+
+/* ---- bfloat.c ---- */
+/* Which values lie in memory as bfloat16, where the plan may. */
+soma_status plan_bfloat(build *b);
 
 /* ---- fuse.c ---- */
 soma_status plan_fuse(build *b);

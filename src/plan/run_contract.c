@@ -35,7 +35,9 @@ void contract_prepare(contract *c) {
         winograd_prepare(c);
         return;
     }
-    c->packed_at = accumulator_bytes(c);
+    c->left_at = accumulator_bytes(c);
+    c->left_elements = c->widen ? contract_widened(c) : 0;
+    c->packed_at = c->left_at + (c->widen ? align_up((size_t)c->left_elements * sizeof(float)) + PROGRAM_PAD : 0);
     c->panel_at = c->packed_at + packed_bytes(c);
     c->scratch_at = c->panel_at + panel_bytes(c);
     c->scratch_bytes = c->scratch_at + align_up(program_scratch(&c->epilogue));
@@ -54,7 +56,7 @@ static int64_t axes_offset(int rank, const int64_t *shape, const int64_t *stride
 
 const char *frame_matrix(const frame *f, int64_t outer) {
     const contract *c = f->c;
-    return f->b + axes_offset(c->batch_rank, c->batch_shape, c->b_batch, outer * c->inner) * f->size;
+    return f->b + axes_offset(c->batch_rank, c->batch_shape, c->b_batch, outer * c->inner) * f->b_size;
 }
 
 const char *frame_b(const frame *f, int64_t outer, int64_t panel, const k_piece *k) {
@@ -199,10 +201,13 @@ static void run_tiles(frame *f) {
     runner_share(f->runner, c->batch / c->inner * c->panels * c->blocks, &first, &last);
     if (first == last) return;
     const k_piece all = {.segments = 1, .run = c->k};
-    unit u = unit_at(c, first);
+    unit u = unit_at(c, first), left = {-1, 0, -1};
     const char *b = NULL;
     for (int64_t i = first; i < last; i++) {
         if (!b || u.block == 0 || c->panels_inside) b = frame_b(f, u.outer, u.panel, &all);
+        if (c->widen && (u.outer != left.outer || u.block != left.block))
+            contract_widen(f, u.outer, u.block * c->stack, minimum(c->stack, c->tiles - u.block * c->stack), NULL);
+        left = u;
         run_unit(f, &u, b);
         next_unit(c, &u);
     }
@@ -215,9 +220,11 @@ void contract_run(const contract *c, const plan_runner *runner) {
     if (c->m == 0 || c->n == 0 || c->batch == 0) return;
     f.real = c->epilogue.real;
     f.mode = c->a_col == 1 ? CPU_A_ROWS : CPU_A_COLUMNS;
+    f.b_size = c->pack_b && c->right.bfloat ? (int64_t)sizeof(uint16_t) : f.size;
     f.a = (const char *)runner->plan->bases[c->a] + c->a_offset * f.size;
-    f.b = (const char *)runner->plan->bases[c->b] + c->b_offset * f.size;
+    f.b = (const char *)runner->plan->bases[c->b] + c->b_offset * f.b_size;
     f.accumulators = runner->scratch;
+    f.left = f.accumulators + c->left_at;
     f.packed = f.accumulators + c->packed_at;
     f.panel = f.accumulators + c->panel_at;
     f.scratch = f.accumulators + c->scratch_at;

@@ -17,6 +17,31 @@ static void pack_strided(const pack_step *p, const cpu_real *real, char *dst, co
     }
 }
 
+enum { TURNED = 64 /* rows at a time */ };
+
+/* The same from bfloat16. */
+static void pack_bfloat(const pack_step *p, const cpu_real *real, float *dst, const uint16_t *from, int64_t columns,
+                        int64_t rows) {
+    float lines[CPU_MAX_WIDTH * TURNED];
+    for (int64_t s = 0; s < p->segments; s++, from += p->segment_stride, dst += rows * p->width) {
+        if (p->column_stride == 1 && p->row_stride == p->width && columns == p->width) {
+            real->load[SOMA_BF16](dst, from, 1, rows * columns);
+            continue;
+        }
+        for (int64_t r = 0; r < rows && p->column_stride == 1; r++) {
+            real->load[SOMA_BF16](dst + r * p->width, from + r * p->row_stride, 1, columns);
+            for (int64_t c = columns; c < p->width; c++)
+                dst[r * p->width + c] = 0;
+        }
+        for (int64_t r = 0; r < rows && p->column_stride != 1; r += TURNED) {
+            const int64_t n = minimum(TURNED, rows - r);
+            for (int64_t c = 0; c < columns; c++)
+                real->load[SOMA_BF16](lines + c * TURNED, from + c * p->column_stride + r, 1, n);
+            real->pack_transposed(dst + r * p->width, n * p->width, p->width, lines, TURNED, columns, n);
+        }
+    }
+}
+
 /* One destination panel from the transpose, which lies in panels of its own: [rows/w][columns][w]. */
 static void pack_panels(const pack_step *p, const cpu_real *real, char *dst, const char *src, int64_t column,
                         int64_t columns, int64_t size) {
@@ -44,8 +69,12 @@ void pack_panel(const pack_step *p, const cpu_real *real, char *dst, const char 
     const int64_t size = p->dtype == SOMA_F64 ? 8 : 4, column = panel * p->width;
     const int64_t columns = minimum(p->width, p->columns - column);
     bool whole = rows == p->segments * p->rows;
-    if (whole && size == 4 && p->segments == 1 && rows * p->width <= SMALL_PANEL &&
-        (!p->source_width || rows <= p->source_width))
+    if (p->bfloat)
+        pack_bfloat(p, real, (float *)(void *)dst,
+                    (const uint16_t *)(const void *)matrix + row * p->row_stride + column * p->column_stride, columns,
+                    whole ? p->rows : rows);
+    else if (whole && size == 4 && p->segments == 1 && rows * p->width <= SMALL_PANEL &&
+             (!p->source_width || rows <= p->source_width))
         pack_small(p, (float *)(void *)dst, (const float *)(const void *)matrix, column, columns);
     else if (p->source_width)
         pack_panels(p, real, dst, matrix, column, columns, size);
@@ -58,7 +87,7 @@ void pack_run(const pack_step *p, const plan_runner *runner) {
     const cpu_kernels *kernels = runner->plan->kernels;
     const cpu_real *real = p->dtype == SOMA_F64 ? &kernels->f64 : &kernels->f32;
     const int64_t size = p->dtype == SOMA_F64 ? 8 : 4, panels = (p->columns + p->width - 1) / p->width;
-    const int64_t rows = p->segments * p->rows;
+    const int64_t rows = p->segments * p->rows, from_size = p->bfloat ? (int64_t)sizeof(uint16_t) : size;
     const char *source = runner->plan->bases[p->source];
     char *destination = runner->plan->bases[p->destination];
     int64_t first, last;
@@ -69,7 +98,7 @@ void pack_run(const pack_step *p, const plan_runner *runner) {
             offset += rest % p->batch_shape[i] * p->batch_strides[i];
             rest /= p->batch_shape[i];
         }
-        call_pack(runner, p, real, destination + u * rows * p->width * size, source + offset * size, u % panels, 0,
+        call_pack(runner, p, real, destination + u * rows * p->width * size, source + offset * from_size, u % panels, 0,
                   rows);
     }
 }

@@ -136,6 +136,7 @@ typedef struct pack_step {
     int64_t offset, row_stride, column_stride, rows, columns, width;
     int64_t segments, segment_stride; /* matrices of so many rows below each other */
     int64_t source_width;             /* source in panels (then plain or transposed by the strides' roles) */
+    bool bfloat;                      /* source is bfloat16, not in panels */
     bool transposed;                  /* source panels hold the transpose */
 } pack_step;
 
@@ -177,6 +178,8 @@ typedef struct contract {
     int64_t batch_shape[CONTRACT_AXES], slab_shape[CONTRACT_AXES];
     int a; /* storage, element (batch, i, slab, s, p) at a_offset + strides + i*a_row + s*a_segment + p*a_col */
     int64_t a_offset, a_row, a_segment, a_col, a_batch[CONTRACT_AXES], a_slab[CONTRACT_AXES];
+    bool widen; /* A is bfloat16: what a unit reads of it is made float32 in the thread's memory, so many elements */
+    int64_t left_elements;
     int64_t segments, run;
     int n_clips;
     contract_clip clips[CLIPS_MAX];
@@ -205,7 +208,8 @@ typedef struct contract {
     bool parts_apart;  /* parts are units of their own */
     int partial;       /* storage of [parts][panels][batch*m][width] then, of [parts][panels][16 planes], or -1 */
     int direct;        /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
-    size_t packed_at, panel_at, scratch_at, scratch_bytes; /* of a thread's scratch: where its parts begin, all of it */
+    size_t left_at, packed_at, panel_at, scratch_at,
+        scratch_bytes; /* of a thread's scratch: where its parts begin, all of it */
     tile_program epilogue;
 } contract;
 

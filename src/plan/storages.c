@@ -43,7 +43,7 @@ int storage_of(build *b, const soma_tensor *t) {
     node_info *info = &b->infos[t->id];
     if (info->storage >= 0) return info->storage;
     if (info->within) return info->storage = storage_of(b, info->within);
-    plan_storage s = {.dtype = t->dtype, .elements = shape_size(t->rank, t->shape)};
+    plan_storage s = {.dtype = info->bfloat ? SOMA_BF16 : t->dtype, .elements = shape_size(t->rank, t->shape)};
     if (t->op == &op_read) return info->storage = storage_of_variable(b, t->variable, t, info->width);
     if (info->role == ROLE_MEMBER && info->into)
         return info->storage = storage_of_variable(b, info->into, t, info->width);

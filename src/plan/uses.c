@@ -63,5 +63,5 @@ void node_sources(const build *b, const soma_tensor *t, source_fn *f, void *user
 double node_bytes(const build *b, const soma_tensor *t) {
     const node_info *info = &b->infos[t->id];
     if (info->role != ROLE_MEMBER || !info->stored || info->into || info->within) return 0;
-    return (double)shape_size(t->rank, t->shape) * (double)soma_dtype_size(t->dtype);
+    return (double)shape_size(t->rank, t->shape) * (double)soma_dtype_size(info->bfloat ? SOMA_BF16 : t->dtype);
 }

@@ -185,8 +185,8 @@ void random_graph_reset(const random_graph *r) {
     }
 }
 
-soma_plan *random_graph_plan(const random_graph *r, bool reference) {
-    soma_plan *plan = soma_plan_create(r->targets, r->n_targets, &(soma_plan_options){.reference = reference});
+soma_plan *random_graph_plan(const random_graph *r, const soma_plan_options *options) {
+    soma_plan *plan = soma_plan_create(r->targets, r->n_targets, options);
     for (int i = 0; plan && i < r->n_inputs; i++)
         if (r->inputs[i] && soma_plan_bind(plan, r->inputs[i], r->data[i]) != SOMA_OK) abort();
     return plan;

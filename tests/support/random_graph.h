@@ -43,7 +43,7 @@ typedef struct random_graph {
 random_graph *random_graph_create(soma_context *context, uint64_t seed, int ops);
 void random_graph_destroy(random_graph *r);
 /* A plan of all targets with inputs bound; NULL after an error. */
-soma_plan *random_graph_plan(const random_graph *r, bool reference);
+soma_plan *random_graph_plan(const random_graph *r, const soma_plan_options *options);
 /* Variables as they were at first. */
 void random_graph_reset(const random_graph *r);
 /* Writes the graph to stderr, node by node. */
