@@ -109,6 +109,11 @@ const option recipe_options[] = {
      AT(metrics),
      .argument = "NAME,...",
      .help = "default: accuracy for classes; with numbers\n'[{precision: {class_id: 2}}, auc]'"},
+    {.name = "precision",
+     .kind = OPTION_CONFIG,
+     AT(precision),
+     .argument = "NAME",
+     .help = "mixed_bfloat16: large values between the products\nof a training step in 16 bits (default float32)"},
     {.name = "epochs",
      .kind = OPTION_INT,
      AT(epochs),
@@ -373,13 +378,14 @@ static int compile(cli *c, const recipe *r, const data_source *train, soma_model
     } else {
         print_output(c, &b, r->loss, r->metrics, source_classes(train->data) > 0);
     }
+    if (r->precision) buffer_print(&b, ", \"precision\": %s", config_to_json(c, r->precision));
     buffer_print(&b, "}");
     if (code != EXIT_DONE) return code;
     if (soma_model_compile_json(model, b.text) == SOMA_OK) return EXIT_DONE;
     const char *text = soma_last_error(c->context); /* which says what it is about, if nothing of it is named */
     const config_node *first = strstr(text, "metric") ? r->metrics : strstr(text, "loss") ? r->loss : r->optimizer;
-    const config_node *const parts[] = {first, r->optimizer, r->loss, r->metrics, r->loss_weights};
-    return recipe_refuse_any(c, r, parts, 5);
+    const config_node *const parts[] = {first, r->optimizer, r->loss, r->metrics, r->loss_weights, r->precision};
+    return recipe_refuse_any(c, r, parts, 6);
 }
 
 /* The samples must have as many elements as the model takes; a configuration has said how many. */

@@ -22,7 +22,7 @@ typedef struct recipe {
     const char *activation;
     double dropout;
     /* training */
-    const config_node *optimizer, *loss, *loss_weights, *metrics, *class_weight, *callbacks;
+    const config_node *optimizer, *loss, *loss_weights, *metrics, *precision, *class_weight, *callbacks;
     double learning_rate;
     int64_t epochs, initial_epoch, batch_size, steps_per_epoch, validation_freq, validation_batch_size, seed;
     const char *resume;

@@ -77,6 +77,7 @@ static void plan_json(const plan_values *v, const soma_plan *plan) {
     json_double(&j, "bytes", t.bytes);
     json_integer(&j, "scratch_bytes", (int64_t)soma_plan_bytes(plan));
     json_integer(&j, "memory_bytes", (int64_t)soma_plan_memory(plan));
+    json_integer(&j, "bfloat16_bytes", (int64_t)soma_plan_bfloat16_bytes(plan));
     json_integer(&j, "steps_again", t.again);
     json_double(&j, "flops_again", t.again_flops);
     json_open(&j, "steps", '[');
@@ -120,6 +121,9 @@ static void plan_text(cli *c, const plan_values *v, const soma_plan *plan) {
     printf("\n  total            %8s %8s\n", short_number(c, t.flops), short_number(c, t.bytes));
     printf("Peak memory between the steps: %sB\n", short_number(c, (double)soma_plan_bytes(plan)));
     printf("With weights, the optimizer's state and scratch: %sB\n", short_number(c, (double)soma_plan_memory(plan)));
+    if (soma_plan_bfloat16_bytes(plan) > 0)
+        printf("Stored as bfloat16, all together: %sB, half of what they are as float32\n",
+               short_number(c, (double)soma_plan_bfloat16_bytes(plan)));
     if (t.again == 0) return;
     printf("To keep to %sB, %d steps compute again what was not kept: %s flop, %.1f %% more\n",
            short_number(c, (double)soma_memory_limit(c->context)), t.again, short_number(c, t.again_flops),

@@ -61,6 +61,11 @@ typedef struct soma_compile_options {
         metrics_with[SOMA_MAX_METRICS]; /* after them: metrics with numbers, {soma_precision_metric(0.7, -1, 0)} */
     /* instead of loss and metrics, in the order of the model's outputs: {{soma_binary_crossentropy}, {soma_mae}} */
     soma_output_options outputs[SOMA_MAX_ARRAYS];
+    const char *precision; /* "float32", the default, or "mixed_bfloat16": training steps store large float32 values
+                              between their products (activations, their gradients) as bfloat16, rounded to nearest
+                              even. Arithmetic and sums, weights, their gradients and what the optimizer keeps stay
+                              float32; evaluate and predict are not concerned, nor float64 layers. Keras: the dtype
+                              policy of this name */
 } soma_compile_options;
 /** What fit minimizes, by which steps, and what it shows: soma_compile(net, .loss = soma_mean_squared_error).
  *  Of a model with several outputs fit minimizes the weighted sum of their losses, and shows them first: the output of
@@ -69,7 +74,8 @@ typedef struct soma_compile_options {
 SOMA_API soma_status soma_model_compile(soma_model *model, const soma_compile_options *options);
 /** The same by names: {"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"]}; an optimizer with options is
  *  {"adam": {"learning_rate": 0.01}}, a loss or a metric with numbers {"precision": {"class_id": 2}}. Several outputs:
- *  {"outputs": [{"loss": "mse", "loss_weight": 0.5, "metrics": ["mae"]}, {"loss": "binary_crossentropy"}]}. */
+ *  {"outputs": [{"loss": "mse", "loss_weight": 0.5, "metrics": ["mae"]}, {"loss": "binary_crossentropy"}]}. Beside
+ *  them "precision": "mixed_bfloat16", as above. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_model_compile_json(soma_model *model, const char *json);
 
 /* ---- fit ---- */

@@ -249,6 +249,8 @@ static soma_status trace_prediction(soma_model *model, step *s, soma_trace *trac
     return put_updates(model, trace, targets);
 }
 
+enum { BFLOAT_FROM = 512 << 10 /* bytes: smaller ones stay in the caches, where half of them gain nothing */ };
+
 static soma_status make_plan(soma_model *model, step *s) {
     const training *t = model->training;
     soma_trace trace = {.graph = s->graph, .training = s->kind == STEP_TRAIN, .step_from = t->minimizer.iterations};
@@ -256,7 +258,9 @@ static soma_status make_plan(soma_model *model, step *s) {
     if (!targets.items) return SOMA_NO_MEMORY;
     TRY(s->kind == STEP_PREDICT ? trace_prediction(model, s, &trace, &targets)
                                 : trace_values(model, s, &trace, &targets));
-    s->plan = soma_plan_create(targets.items, targets.n, NULL);
+    const bool mixed = s->kind == STEP_TRAIN && t->mixed;
+    s->plan =
+        soma_plan_create(targets.items, targets.n, &(soma_plan_options){.bfloat16_from = mixed ? BFLOAT_FROM : 0});
     return s->plan ? SOMA_OK : training_failure(model);
 }
 

@@ -154,15 +154,29 @@ static soma_status show_losses(soma_model *model, training *t) {
     return SOMA_OK;
 }
 
+static const char *const precisions[] = {"float32", "mixed_bfloat16", NULL};
+
+static soma_status read_precision(soma_context *context, const char *name, bool *mixed) {
+    for (int i = 0; name && precisions[i]; i++) {
+        *mixed = i > 0;
+        if (strcmp(name, precisions[i]) == 0) return SOMA_OK;
+    }
+    *mixed = false;
+    return name ? name_unknown(context, "precision", name, precisions) : SOMA_OK;
+}
+
 static soma_status compile(soma_model *model, const soma_compile_options *o, const soma_custom *custom) {
     training *t = training_of(model);
     if (!t) return SOMA_NO_MEMORY;
     RETURN_IF(model->context, model->n_outputs > SOMA_MAX_ARRAYS, SOMA_UNSUPPORTED,
               "[compile] the model has %d outputs: at most %d", model->n_outputs, SOMA_MAX_ARRAYS);
+    bool mixed;
+    TRY(read_precision(model->context, o->precision, &mixed));
     free_state(model, t);
     history_deinit(model, &t->history);
     place_clear(&t->place, model->context);
     t->compiled = false;
+    t->mixed = mixed;
     t->n_metrics = 0;
     TRY(take_losses(model, t, o));
     TRY(show_losses(model, t));

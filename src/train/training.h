@@ -41,6 +41,7 @@ typedef struct training {
     training_loss losses[SOMA_MAX_ARRAYS];
     int n_losses;                 /* 1, which is every output's; or as many as there are outputs */
     soma_objective_fn *objective; /* instead of all of them */
+    bool mixed;                   /* mixed_bfloat16 */
     soma_metric metrics[SOMA_MAX_METRICS];
     const char *metric_names[SOMA_MAX_METRICS]; /* in the model's arena */
     int metric_outputs[SOMA_MAX_METRICS];       /* which output each measures */

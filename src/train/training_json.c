@@ -82,6 +82,7 @@ soma_status training_write_json(text *out, const field_names *names, const soma_
         }
         TRY(write_metrics(out, names, t, 0));
     }
+    if (t->mixed) text_append(out, ", \"precision\": \"mixed_bfloat16\"");
     text_printf(out, ", \"epochs\": %lld}", (long long)t->epochs_done);
     return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
 }
@@ -228,8 +229,8 @@ static soma_objective_fn *read_objective(const field_names *names, const json_no
 }
 
 soma_status training_read_json(const field_names *names, soma_model *model, const json_node *node) {
-    static const char *const known[] = {"optimizer", "loss",    "reduction", "objective",
-                                        "metrics",   "outputs", "epochs",    NULL};
+    static const char *const known[] = {"optimizer", "loss",      "reduction", "objective", "metrics",
+                                        "outputs",   "precision", "epochs",    NULL};
     TRY(check_keys(names, node, known));
     soma_compile_options options = {.loss = NULL};
     const json_node *loss = json_node_find(node, "loss"), *objective = json_node_find(node, "objective"),
@@ -245,6 +246,9 @@ soma_status training_read_json(const field_names *names, soma_model *model, cons
     TRY(read_metrics(names, model, json_node_find(node, "metrics"), 0, options.metrics_with, SOMA_MAX_METRICS));
     const json_node *optimizer = json_node_find(node, "optimizer"), *epochs = json_node_find(node, "epochs");
     int64_t done = 0;
+    const json_node *precision = json_node_find(node, "precision");
+    options.precision = precision ? json_node_string(precision) : NULL;
+    RETURN_IF(names->context, precision && !options.precision, SOMA_INVALID, "[compile] precision must be a name");
     RETURN_IF(names->context, epochs && (!json_node_integer(epochs, &done) || done < 0), SOMA_FORMAT,
               "[compile] epochs must be a whole number");
     if (optimizer) {
