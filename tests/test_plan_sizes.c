@@ -152,6 +152,32 @@ static void build_all(scene *s, const int64_t *n) {
     target(s, soma_sub(x, soma_sum(x, SOMA_AXES(0), true)));
 }
 
+static soma_tensor *clip(soma_tensor *x) {
+    soma_tensor *one = soma_scalar(soma_tensor_graph(x), soma_tensor_dtype(x), 1);
+    return soma_maximum(soma_minimum(x, one), soma_neg(one));
+}
+
+/* A cell of two gates over some steps, and all its slopes: what its steps make side by side is an operand on both
+ * sides, whole and in parts, and summed over rows. */
+static void build_recurrent(scene *s, const int64_t *n) {
+    enum { STEPS = 3 };
+    const int64_t batch = n[0], units = n[1], features = n[2];
+    soma_tensor *x = input(s, SOMA_DIMS(STEPS, batch, features)), *w[3], *slopes[3], *h = NULL;
+    w[0] = input(s, SOMA_DIMS(features, 2 * units));
+    w[1] = input(s, SOMA_DIMS(units, 2 * units));
+    w[2] = input(s, SOMA_DIMS(2 * units));
+    soma_tensor *all = soma_add(soma_matmul(x, w[0]), w[2]);
+    for (int64_t t = 0; t < STEPS; t++) {
+        soma_tensor *z = soma_squeeze(soma_slice_axis(all, 0, t, t + 1, 1), 0);
+        if (h) z = soma_add(z, soma_matmul(h, w[1]));
+        h = soma_mul(clip(soma_slice_axis(z, 1, 0, units, 1)), clip(soma_slice_axis(z, 1, units, 2 * units, 1)));
+    }
+    assert_int_equal(soma_grad(soma_sum(h, SOMA_ALL_AXES, false), w, 3, slopes), SOMA_OK);
+    target(s, h);
+    for (int i = 0; i < 3; i++)
+        target(s, slopes[i]);
+}
+
 /* Many values that all live to the end: more than there are registers. */
 static void build_crowd(scene *s, const int64_t *n) {
     soma_tensor *x = input(s, SOMA_DIMS(n[0], n[1])), *y = input(s, SOMA_DIMS(n[0], n[1])), *kept[200], *sum = x;
@@ -213,6 +239,11 @@ static const test_case cases[] = {
     {"wide columns in chunks", build_sums, {1, 2001, 257, 0}},
     {"outer and inner", build_sums, {2, 70001, 2, 0}},
     {"everything", build_all, {700, 301, 0, 0}},
+    {"recurrent in panels", build_recurrent, {32, 64, 40, 0}},
+    {"recurrent of odd sizes", build_recurrent, {37, 45, 7, 0}},
+    {"recurrent, one feature", build_recurrent, {17, 32, 1, 0}},
+    {"recurrent of few rows", build_recurrent, {2, 96, 5, 0}},
+    {"recurrent and deep", build_recurrent, {1100, 16, 33, 0}},
     {"a crowd", build_crowd, {20, 33, 100, 0}},
     {"a larger crowd", build_crowd, {13, 100, 190, 0}},
     {"counting", build_counting, {33, 100, 0, 0}},

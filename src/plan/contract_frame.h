@@ -87,6 +87,11 @@ static inline void frame_next(const frame *f, tile_place *p, int64_t tiles) {
     p->height = minimum(c->tile_rows, c->m - p->i);
 }
 
+/* Where row `row` of B is in its panel. */
+static inline int64_t frame_row(const contract *c, int64_t row) {
+    return c->n_clips || row == 0 ? row * c->b_row : row / c->run * c->b_segment + row % c->run * c->b_row;
+}
+
 /* contract_widen.c: A's elements that some tiles read in a piece of k, made float32; f->a is then where they lie. */
 void contract_widen(frame *f, int64_t outer, int64_t tile, int64_t tiles, const k_piece *k);
 /* How many elements the thread's memory must hold for that. */
@@ -105,7 +110,7 @@ static inline cpu_tiles frame_tiles(const frame *f, const k_piece *k, int64_t c_
                        .a_segment = c->a_segment,
                        .a_tile = c->tile_rows * c->a_row,
                        .b_row = c->b_row,
-                       .b_segment = c->pieces > 1 ? k->run * c->b_row : c->b_segment,
+                       .b_segment = c->n_clips && c->pieces > 1 ? k->run * c->b_row : c->b_segment,
                        .c_row = c_row,
                        .accumulate = accumulate};
 }
@@ -126,7 +131,7 @@ static inline void frame_multiply(const frame *f, const tile_place *p, int64_t t
     for (int64_t i = 1; i < c->pieces; i++) {
         const k_piece k = frame_piece(c, i);
         t = frame_tiles(f, &k, c_row, true);
-        call_tile(f->runner, kernel, &t, tiles, a + k.a * f->size, b + k.row * c->b_row * f->size, into);
+        call_tile(f->runner, kernel, &t, tiles, a + k.a * f->size, b + frame_row(c, k.row) * f->size, into);
     }
 }
 

@@ -3,11 +3,32 @@
  * packed in a training step that was not made in it; whoever reads a matrix in another way keeps it row-major. */
 #include "plan/passes.h"
 
+bool layout_in_panels(const layout *l, int64_t rows, int64_t columns, int64_t width, panel_place *out) {
+    const int last = l->rank - 1;
+    int64_t n = l->rank > 0 ? l->shape[last] : 1, m = 1;
+    if (rows == 0 || columns == 0 || (n > 1 && l->strides[last] != 1)) return false;
+    for (int i = last - 1; i >= 0; i--) {
+        if (l->shape[i] == 1) continue;
+        if (l->strides[i] != m * columns) return false;
+        m *= l->shape[i];
+    }
+    const int64_t row = l->offset / columns, column = l->offset % columns;
+    if (column % width != 0 || column + n > columns || (n % width != 0 && column + n != columns)) return false;
+    const bool all = column == 0 && n == columns && row % rows == 0 && m % rows == 0;
+    if (row % rows + m > rows && !all) return false;
+    out->panel = rows * width;
+    out->matrix = (columns + width - 1) / width * out->panel;
+    out->offset = row / rows * out->matrix + column / width * out->panel + row % rows * width;
+    out->rows = m > rows ? rows : m;
+    return true;
+}
+
 typedef struct wish {
     bool wanted;   /* some contraction reads it in panels */
     bool refused;  /* somebody cannot */
-    bool by_tiles; /* some contraction's epilogue reads it, tile by tile */
+    bool by_tiles; /* some contraction's epilogue reads it, tile by tile, not whole rows */
     bool by_rows;  /* somebody goes through it row by row, for whom panels would be slow */
+    bool part;     /* of a concatenation: it may lie in that one's panels, not in its own */
 } wish;
 
 static int64_t panel_width(const build *b, const soma_tensor *s) {
@@ -33,11 +54,67 @@ static bool dense_matrix(const chain *c, const soma_tensor *y) {
            y->shape[y->rank - 1] == s->shape[s->rank - 1] && y->shape[y->rank - 2] == s->shape[s->rank - 2];
 }
 
+/* The chain's elements as they would lie if its source were in panels. */
+static bool chain_in_panels(const build *b, const chain *c, layout *l, panel_place *place) {
+    const soma_tensor *blocker, *s = c->source;
+    if (s->rank < 2 || shape_size(s->rank, s->shape) == 0 || !chain_layout(c, l, &blocker)) return false;
+    return layout_in_panels(l, s->shape[s->rank - 2], s->shape[s->rank - 1], panel_width(b, s), place);
+}
+
+/* Is k of A one axis, or cut into runs of so many? */
+static bool runs_fit(const build *b, const soma_tensor *a, int64_t run) {
+    chain c;
+    fine_axes axes;
+    const fine_axis *list;
+    const soma_tensor *blocker;
+    if (!chain_find(b, a, &c) || !axes_find(&c, a, &axes, &blocker) || axes.n_pads > 0) return false;
+    const int n = axes_of(&axes, a->rank - 1, &list);
+    return n == 1 || (n == 2 && list[1].extent == run);
+}
+
+/* B = y, some rows of a matrix or of a stack of them; A's k must follow. */
+static bool is_right_rows(const build *b, const chain *c, const soma_tensor *y, const soma_tensor *a) {
+    layout l;
+    panel_place place;
+    if (y->rank != 2 || !chain_in_panels(b, c, &l, &place)) return false;
+    if (y->shape[1] != c->source->shape[c->source->rank - 1]) return false;
+    return place.rows == y->shape[0] || runs_fit(b, a, place.rows);
+}
+
+enum { TILED_ROWS = 16 };
+
+/* A = y, some rows of a matrix: in panels its rows lie together, and k is cut into runs. Nobody wants it, and what is
+ * made in whole rows stays so. */
+static bool is_left(const build *b, const chain *c, const soma_tensor *y) {
+    layout l;
+    panel_place place;
+    const node_info *info = &b->infos[c->source->id];
+    const group *maker = info->role == ROLE_MEMBER ? &b->groups[info->group] : NULL;
+    if (maker && (maker->kind == GROUP_ROW || contract_takes_rows(b, maker))) return false;
+    return y->rank == 2 && chain_in_panels(b, c, &l, &place) && place.rows == y->shape[0] &&
+           y->shape[0] >= TILED_ROWS && y->shape[1] % panel_width(b, y) == 0;
+}
+
+/* Does a map walk some rows and columns of it in order? */
+static bool walks_part(const build *b, const group *g, const soma_tensor *t, const chain *c) {
+    layout l;
+    panel_place place;
+    const soma_tensor *s = c->source;
+    if (b->infos[t->id].per_row || t->op->kind != OP_MAP || (g->kind != GROUP_MAP && g->kind != GROUP_CONTRACT))
+        return false;
+    return chain_in_panels(b, c, &l, &place) && group_over_space(g, &l, false) &&
+           layout_in_panels(&l, s->shape[s->rank - 2], s->shape[s->rank - 1], panel_width(b, s), &place);
+}
+
 /* B as [.., K, N] of a matrix, shared by all batches or one each; or its transpose, which is packed from panels. */
-static void wish_right(wish *w, const chain *c, const soma_tensor *y) {
+static void wish_right(const build *b, wish *w, const chain *c, const soma_tensor *y, const soma_tensor *a) {
     layout l;
     const soma_tensor *blocker;
     const soma_tensor *s = c->source;
+    if (is_right_rows(b, c, y, a)) {
+        w->wanted = true;
+        return;
+    }
     if (!chain_layout(c, &l, &blocker) || s->rank < 2 || l.offset != 0) {
         w->refused = true;
         return;
@@ -58,32 +135,76 @@ static void wish_right(wish *w, const chain *c, const soma_tensor *y) {
         w->refused = true;
 }
 
-static void wish_input(build *b, wish *wishes, const soma_tensor *t, int k) {
+/* What group `reader` asks of input k of t, its own node or one that it makes anew. */
+static void wish_input(build *b, wish *wishes, int reader, const soma_tensor *t, int k) {
     chain c;
     const node_info *info = &b->infos[t->id];
     if (!chain_find(b, t->inputs[k], &c)) return;
     wish *w = &wishes[c.source->id];
-    const group *g = &b->groups[info->group];
+    const group *g = &b->groups[reader];
+    const node_info *from = &b->infos[c.source->id];
+    if (from->role == ROLE_MEMBER && from->anew && from->group != reader) {
+        for (int i = 0; i < c.source->n_inputs; i++)
+            wish_input(b, wishes, reader, c.source, i);
+        return;
+    }
     if (g->kind == GROUP_CONTRACT && g->root == t) {
-        if (k == 1 && !b->infos[c.source->id].bfloat)
-            wish_right(w, &c, t->inputs[1]);
-        else
+        const bool bfloat = b->infos[c.source->id].bfloat; /* is packed, or widened by rows */
+        if (k == 1 && !bfloat)
+            wish_right(b, w, &c, t->inputs[1], t->inputs[0]);
+        else if (bfloat || !is_left(b, &c, t->inputs[0]))
             w->refused = true;
         return;
     }
-    if (b->infos[c.source->id].group == info->group && !b->infos[c.source->id].out_only &&
-        b->infos[c.source->id].role == ROLE_MEMBER)
-        return; /* passes in a register */
+    if (t->op == &op_concat) {
+        w->part = true;
+        return;
+    }
+    if (from->group == reader && !from->out_only && from->role == ROLE_MEMBER) return; /* passes in a register */
     layout l;
     const soma_tensor *blocker;
-    if (!walks_rows(g, c.source, t) || info->per_row || t->op->kind == OP_VIEW || !chain_layout(&c, &l, &blocker) ||
-        !layout_is_dense(&l))
-        w->refused = true;
-    w->by_tiles = w->by_tiles || g->kind == GROUP_CONTRACT;
+    const bool whole = walks_rows(g, c.source, t) && !info->per_row && t->op->kind != OP_VIEW &&
+                       chain_layout(&c, &l, &blocker) && layout_is_dense(&l);
+    if (!whole && !walks_part(b, g, t, &c)) w->refused = true;
+    w->by_tiles = w->by_tiles || (g->kind == GROUP_CONTRACT && !contract_takes_rows(b, g));
     w->by_rows = w->by_rows || (g->kind != GROUP_CONTRACT && g->kind != GROUP_MAP);
 }
 
-enum { TILED_ROWS = 16 };
+/* Are the rows and columns of part s those of t, or rows of its only matrix? */
+static bool same_matrices(const soma_tensor *t, const soma_tensor *s) {
+    if (s->rank < 2 || t->rank < 2 || s->shape[s->rank - 1] != t->shape[t->rank - 1]) return false;
+    return s->shape[s->rank - 2] == t->shape[t->rank - 2] || (s->rank == 2 && t->rank == 2);
+}
+
+/* A concatenation lies in panels if its parts can be stored there, as whoever else reads them expects. */
+static void ask_parts(const build *b, wish *wishes) {
+    for (int64_t id = 0; id < b->graph->n_nodes; id++) {
+        const soma_tensor *t = b->graph->nodes[id];
+        for (int k = 0; t->op == &op_concat && b->infos[id].role == ROLE_MEMBER && k < t->n_inputs; k++) {
+            chain c;
+            if (!chain_find(b, t->inputs[k], &c) || wishes[c.source->id].refused ||
+                (b->uses[c.source->id] > 1 && !same_matrices(t, c.source)))
+                wishes[id].refused = true;
+        }
+    }
+}
+
+/* Groups that go through their space by panels anyway: what else they make lies so, too. */
+static void join_walkers(const build *b, wish *wishes) {
+    for (int64_t id = 0; id < b->graph->n_nodes; id++) {
+        const soma_tensor *t = b->graph->nodes[id];
+        const node_info *info = &b->infos[id];
+        if (info->role != ROLE_MEMBER || b->groups[info->group].root == t) continue;
+        for (int k = 0; k < t->n_inputs; k++) {
+            chain c;
+            if (!chain_find(b, t->inputs[k], &c) || !wishes[c.source->id].wanted || wishes[c.source->id].refused)
+                continue;
+            b->groups[info->group].by_panels = true;
+        }
+    }
+    for (int64_t id = 0; id < b->graph->n_nodes; id++)
+        if (b->infos[id].role == ROLE_MEMBER && b->groups[b->infos[id].group].by_panels) wishes[id].by_tiles = true;
+}
 
 /* What maps and contractions alone make and read, element by element: in panels an epilogue finds its tile's elements
  * one behind the other, where the processor fetches ahead, and uses them where they lie. */
@@ -93,6 +214,11 @@ static bool lies_better(const build *b, const wish *w, const soma_tensor *t) {
     const group_kind kind = b->groups[info->group].kind;
     return (kind == GROUP_MAP || kind == GROUP_CONTRACT) && t->shape[t->rank - 1] > panel_width(b, t) &&
            shape_size(t->rank - 1, t->shape) >= TILED_ROWS;
+}
+
+static void want_better(const build *b, wish *wishes) {
+    for (int64_t id = 0; id < b->graph->n_nodes; id++)
+        if (!wishes[id].refused && lies_better(b, &wishes[id], b->graph->nodes[id])) wishes[id].wanted = true;
 }
 
 /* Both sides of an assign lie alike. */
@@ -133,14 +259,16 @@ soma_status plan_layout(build *b) {
         const soma_tensor *t = b->graph->nodes[id];
         const node_info *info = &b->infos[id];
         if (info->role == ROLE_UNUSED) continue;
-        if (t->rank < 2 || (info->role == ROLE_LEAF && !t->variable)) wishes[id].refused = true;
-        if (info->role == ROLE_MEMBER && !walks_rows(&b->groups[info->group], t, t)) wishes[id].refused = true;
-        if (info->kept || (t->dtype != SOMA_F32 && t->dtype != SOMA_F64)) wishes[id].refused = true;
+        if (t->rank < 2 || (info->role == ROLE_LEAF && !t->variable) || shape_size(t->rank, t->shape) == 0)
+            wishes[id].refused = true;
+        if (info->role == ROLE_MEMBER && t->op != &op_concat && !walks_rows(&b->groups[info->group], t, t))
+            wishes[id].refused = true;
+        if (t->dtype != SOMA_F32 && t->dtype != SOMA_F64) wishes[id].refused = true;
         if (info->into && !shape_equal(t->rank, t->shape, info->into->rank, info->into->shape))
             wishes[id].refused = true;
         if (info->role == ROLE_MEMBER)
             for (int k = 0; k < t->n_inputs; k++)
-                wish_input(b, wishes, t, k);
+                wish_input(b, wishes, info->group, t, k);
         for (int k = 0; (info->role == ROLE_STATE || info->role == ROLE_INLINE) && k < t->n_inputs; k++) {
             chain c;
             if (!chain_find(b, t->inputs[k], &c)) continue;
@@ -154,13 +282,15 @@ soma_status plan_layout(build *b) {
         chain c;
         if (b->targets[i]->op != &op_assign && chain_find(b, b->targets[i], &c)) wishes[c.source->id].refused = true;
     }
+    ask_parts(b, wishes);
     pair(b, wishes);
     follow(b, wishes);
     pair(b, wishes);
+    want_better(b, wishes);
+    join_walkers(b, wishes);
+    want_better(b, wishes);
     for (int64_t id = 0; id < n; id++)
-        if (!wishes[id].refused && lies_better(b, &wishes[id], b->graph->nodes[id])) wishes[id].wanted = true;
-    for (int64_t id = 0; id < n; id++)
-        if (b->infos[id].role != ROLE_UNUSED && wishes[id].wanted && !wishes[id].refused)
+        if (b->infos[id].role != ROLE_UNUSED && wishes[id].wanted && !wishes[id].refused && !wishes[id].part)
             b->infos[id].width = panel_width(b, b->graph->nodes[id]);
     for (int i = 0; i < b->n_variables; i++) { /* others stay as other plans left them, if nobody minds */
         const soma_tensor *read = b->variables[i].read;

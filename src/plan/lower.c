@@ -113,6 +113,8 @@ static soma_status lower_reduction(build *b, int index) {
     }
     TRY(lower_program(b, index, PART_PRE, NULL, g->root->inputs[0], &r.pre_result, &r.pre));
     TRY(lower_program(b, index, PART_POST, g->root, NULL, NULL, &r.post));
+    for (int i = 0; i < r.pre.n_accesses; i++)
+        if (r.pre.accesses[i].width) r.together = r.pre.accesses[i].matrix_rows;
     r.block = minimum(r.inner, REDUCE_BLOCK);
     if (r.inner == 1) r.pre.block = REDUCE_PIECE;
     if (r.pre.block < r.block) r.pre.block = vector_pad(r.block);

@@ -236,6 +236,28 @@ static soma_status lower_packed(operands *o, contract *c, int source, const cpu_
     return SOMA_OK;
 }
 
+/* Rows of a matrix that lies in panels, or of several, of which each is a run of k. */
+static bool use_rows(const operands *o, contract *c, const plan_storage *s) {
+    layout l = {.rank = 2, .offset = o->axes[1].offset, .shape = {c->k, c->n}};
+    panel_place place;
+    if (o->n_batch > 0 || o->b_rows != 1 || o->b_columns != 1 || c->n != s->columns || s->width != c->width)
+        return false;
+    l.strides[0] = o->b_row->stride;
+    l.strides[1] = o->b_column->stride;
+    if (!layout_in_panels(&l, s->rows, s->columns, s->width, &place)) return false;
+    if (place.rows < c->k) {
+        if (c->slab_rank > 0 || (c->segments > 1 && c->run != place.rows)) return false;
+        if (c->segments == 1) c->a_segment = place.rows * c->a_col;
+        c->run = place.rows;
+        c->segments = c->k / c->run;
+        c->b_segment = place.matrix / c->width;
+    }
+    c->b_offset = place.offset;
+    c->b_row = c->width;
+    c->b_panel = place.panel;
+    return true;
+}
+
 static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
     int source = storage_of(o->b, o->from[1].source);
     if (source < 0) return SOMA_NO_MEMORY;
@@ -244,6 +266,8 @@ static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
     c->b = source;
     if (s->width) {
         bool straight = s->rows == c->k && s->columns == c->n && (c->n == 1 || o->b_column->stride == 1);
+        straight = straight && o->axes[1].offset == 0;
+        if (!straight && !c->winograd.on && use_rows(o, c, s)) return SOMA_OK;
         if (s->width != c->width || !straight) return lower_packed(o, c, source, real);
         set_panels(c, o, real);
         return SOMA_OK;
@@ -362,14 +386,29 @@ static bool widening_pays(const contract *c) {
     return WIDENED_LEAST * converted <= rows * c->k * (columns < WIDENED_LEAST ? WIDENED_LEAST : columns);
 }
 
+/* A matrix in panels, whose rows lie close together there: k is cut into runs of a panel's width. */
+static bool use_left_panels(contract *c, const plan_storage *s) {
+    layout l = {.rank = 2, .offset = c->a_offset, .shape = {c->m, c->k}, .strides = {c->a_row, c->a_col}};
+    panel_place place;
+    if (c->batch > 1 || c->segments > 1 || c->slab_rank > 0 || c->k % s->width != 0) return false;
+    if (!layout_in_panels(&l, s->rows, s->columns, s->width, &place) || place.rows != c->m) return false;
+    c->a_offset = place.offset;
+    c->a_row = c->run = s->width;
+    c->segments = c->k / s->width;
+    c->a_segment = place.panel;
+    return true;
+}
+
 static soma_status lower_left(operands *o, contract *c) {
     c->a = storage_of(o->b, o->from[0].source);
     if (c->a < 0) return SOMA_NO_MEMORY;
     c->a_offset = o->axes[0].offset;
     c->widen = o->bfloat[0];
-    if (c->winograd.on) return SOMA_OK; /* where each element is one of many sums */
+    const plan_storage *s = &o->b->plan->storages[c->a];
+    if (c->winograd.on) return s->width ? block(o, o->node->inputs[0]) : SOMA_OK;
     if (!set_rows(o, c) || !set_clips(o, c)) return block(o, o->node->inputs[0]);
-    if (!c->n_clips) c->b_segment = c->run;
+    if (s->width && !use_left_panels(c, s)) return block(o, o->node->inputs[0]);
+    if (!c->n_clips && !c->b_segment) c->b_segment = c->run;
     c->b_segment *= c->b_row;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
     if (c->widen && !widening_pays(c)) o->b->infos[o->from[0].source->id].exact = o->b->again = true;
@@ -462,13 +501,27 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->blocks = c->blocked ? parts_of(c->tiles, c->block_tiles) : parts_of(c->tiles, c->stack);
 }
 
+/* Does B stay in L2, and are there rows enough for a team? */
+static bool rows_pay(int64_t depth, int64_t columns, soma_dtype dtype, int64_t tiles) {
+    return depth <= DEPTH_MAX && depth * columns * (int64_t)soma_dtype_size(dtype) <= ROWS_B_BYTES &&
+           tiles >= ROWS_UNITS;
+}
+
+bool contract_takes_rows(const build *b, const group *g) {
+    const cpu_real *real = g->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    if (g->kind != GROUP_CONTRACT) return false;
+    const soma_tensor *t = g->root;
+    const int64_t n = t->shape[t->rank - 1], tiles = shape_size(t->rank - 1, t->shape) / real->rows;
+    return n > real->lanes * real->vectors && rows_pay(t->inputs[0]->shape[t->rank - 1], n, t->dtype, tiles);
+}
+
 /* Whole rows at a time: where the epilogue reduces them, and, with rows enough for a team, where it reads or stores
  * arrays beside the product. Arrays in panels are walked panel by panel. */
 static void set_whole_rows(contract *c, const cpu_real *real) {
     const tile_program *p = &c->epilogue;
-    int64_t elements = c->k * c->panels * c->width, rows = c->inner * c->m, outer = c->batch / c->inner;
-    bool wanted = c->panels > 1 && c->direct < 0 && !c->row_by_row && c->parts == 1 && c->k <= DEPTH_MAX &&
-                  outer * c->tiles >= ROWS_UNITS && elements * (int64_t)soma_dtype_size(c->dtype) <= ROWS_B_BYTES &&
+    const int64_t rows = c->inner * c->m, outer = c->batch / c->inner;
+    bool wanted = c->panels > 1 && c->direct < 0 && !c->row_by_row && c->parts == 1 &&
+                  rows_pay(c->k, c->panels * c->width, c->dtype, outer * c->tiles) &&
                   (!c->pack_b || rows >= ROWS_PACKED);
     for (int i = 0; i < p->n_accesses; i++)
         wanted = wanted && !p->accesses[i].width;

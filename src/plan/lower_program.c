@@ -95,9 +95,13 @@ static bool make_access(emitter *e, int storage_index, soma_dtype dtype, const l
     if (!classify(e, l, &out->kind)) return false;
     if (out->width) {
         const plan_storage *s = &e->b->plan->storages[storage_index];
+        panel_place place;
+        if (!layout_in_panels(l, s->rows, s->columns, s->width, &place)) return false;
         out->kind = ACCESS_FULL;
-        out->matrix_rows = s->rows;
-        out->panels = (s->columns + s->width - 1) / s->width;
+        out->offset = place.offset;
+        out->matrix_rows = place.rows;
+        out->panels = place.matrix / place.panel;
+        out->panel_rows = s->rows;
         while (out->width >> out->width_shift > 1)
             out->width_shift++;
     }

@@ -47,6 +47,7 @@ typedef struct group {
     group_kind kind;
     bool gone;               /* merged into another */
     bool sealed;             /* a copy that others could not walk by strides: stays alone */
+    bool by_panels;          /* reads something in panels */
     bool by_rows;            /* may reduce its rows and hold values of one a row: row programs, some contractions */
     soma_dtype dtype;        /* of its registers */
     const soma_tensor *root; /* matmul, long reduction, kernel node */
@@ -159,6 +160,14 @@ bool layout_is_dense(const layout *l);
 bool chain_find(const build *b, const soma_tensor *node, chain *out);
 /* The chain's result as strides over the source's dense elements; on failure *blocker is what must be forced. */
 bool chain_layout(const chain *c, layout *out, const soma_tensor **blocker);
+/* Elements of a stack of matrices that lies in panels: where the first is, how far apart a panel's and a matrix' first
+ * elements are, and how many rows of the layout are of one matrix. */
+typedef struct panel_place {
+    int64_t offset, panel, matrix, rows;
+} panel_place;
+/* Is the layout, of elements as they were row by row, some rows of one such matrix, or all of several, and of the
+ * columns as many as are panels? */
+bool layout_in_panels(const layout *l, int64_t rows, int64_t columns, int64_t width, panel_place *out);
 /* Which storages lie in panels. */
 soma_status plan_layout(build *b);
 
@@ -276,6 +285,8 @@ int storage_of(build *b, const soma_tensor *node);
 
 /* ---- lower.c, lower_contract.c, lower_program.c ---- */
 soma_status plan_lower(build *b);
+/* Is the group a contraction that goes through its epilogue by whole rows, unless something there lies in panels? */
+bool contract_takes_rows(const build *b, const group *g);
 /* A contraction and what packs its right operand. */
 soma_status lower_contract(build *b, int index);
 /* A step of nothing yet; NULL when out of memory. */

@@ -59,8 +59,13 @@ static void cut_rows(group *g, const layout *where) {
     g->split = n;
 }
 
-/* May the group that computes t store it so? */
-static bool may_store(const build *b, group *g, const soma_tensor *t, const layout *where) {
+/* Does the group go through its space row by row of its last axis? */
+static bool walks_panels(const group *g) {
+    return g->kind == GROUP_MAP || (g->kind != GROUP_REDUCE && g->split == g->rank - 1);
+}
+
+/* May the group that computes t store it so, within `whole`? */
+static bool may_store(const build *b, group *g, const soma_tensor *t, const layout *where, const soma_tensor *whole) {
     layout l = *where;
     int64_t stride, shape[SOMA_MAX_RANK];
     const node_info *info = &b->infos[t->id];
@@ -70,6 +75,9 @@ static bool may_store(const build *b, group *g, const soma_tensor *t, const layo
         shape[i] = reduced || (info->per_row && i >= g->split) ? 1 : g->shape[i];
     }
     if (info->per_row || !layout_reshape(&l, g->rank, shape)) return false;
+    const int64_t width = b->infos[whole->id].width, *of = whole->shape + whole->rank - 2;
+    panel_place place;
+    if (width) return walks_panels(g) && layout_in_panels(&l, of[0], of[1], width, &place);
     if (g->kind == GROUP_MAP) return true;
     return even_axes(&l, g->split, g->rank, &stride) <= 1 && stride == 1;
 }
@@ -125,12 +133,13 @@ static bool place(build *b, const soma_tensor *t, int k) {
     group *g = &b->groups[b->infos[x->id].group];
     bool nested = g->kind == GROUP_KERNEL && x->op == &op_concat && shape_equal(l.rank, l.shape, x->rank, x->shape);
     if (t->op->kind == OP_VIEW && g->kind != GROUP_CONTRACT) return false; /* which others would have to walk so */
-    if (g->kind == GROUP_KERNEL ? !nested : !may_store(b, g, x, &l)) return false;
+    const soma_tensor *whole = b->infos[t->id].within ? b->infos[t->id].within : t;
+    if (g->kind == GROUP_KERNEL ? !nested : !may_store(b, g, x, &l, whole)) return false;
     if (!(kept = arena_alloc(&b->arena, sizeof *kept))) return false;
     node_info *info = &b->infos[x->id];
     *kept = l;
     info->placed = kept;
-    info->within = b->infos[t->id].within ? b->infos[t->id].within : t;
+    info->within = whole;
     info->part_of = t;
     info->part = k;
     if (!nested || place_all(b, x)) return true;
@@ -192,9 +201,11 @@ soma_status plan_place(build *b) {
         mark_alone(b, b->targets[i]);
     for (int64_t id = b->graph->n_nodes - 1; id >= 0; id--) {
         const soma_tensor *t = b->graph->nodes[id];
-        const node_info *info = &b->infos[id];
-        if (info->role != ROLE_MEMBER || !has_parts(t) || info->into || info->within || info->width) continue;
-        for (int k = 0; k < t->n_inputs; k++)
+        node_info *info = &b->infos[id];
+        if (info->role != ROLE_MEMBER || !has_parts(t) || info->into || info->within) continue;
+        if (info->width && t->op != &op_concat) continue;
+        if (info->width && !place_all(b, t)) info->width = 0; /* its own kernel stores row by row */
+        for (int k = 0; k < t->n_inputs && !info->width; k++)
             (void)place(b, t, k);
         int first = -1;
         if (t->op->kind != OP_VIEW && !join_siblings(b, t, t, &first)) return SOMA_NO_MEMORY;

@@ -62,7 +62,7 @@ const char *frame_matrix(const frame *f, int64_t outer) {
 const char *frame_b(const frame *f, int64_t outer, int64_t panel, const k_piece *k) {
     const contract *c = f->c;
     const char *matrix = frame_matrix(f, outer);
-    if (!c->pack_b) return matrix + (panel * c->b_panel + k->row * c->b_row) * f->size;
+    if (!c->pack_b) return matrix + (panel * c->b_panel + frame_row(c, k->row)) * f->size;
     call_pack(f->runner, &c->right, f->real, f->panel, matrix, panel, k->row, k->segments * k->run);
     return f->panel;
 }

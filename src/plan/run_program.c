@@ -40,7 +40,7 @@ static int64_t panel_offset(const tile_access *access, const tile_space *space, 
         panel += row / access->matrix_rows * access->panels;
         row %= access->matrix_rows;
     }
-    return access->offset + ((panel * access->matrix_rows + row) << access->width_shift) +
+    return access->offset + ((panel * access->panel_rows + row) << access->width_shift) +
            (column & (access->width - 1));
 }
 

@@ -33,22 +33,24 @@ static void combine(const frame *f, char *into, const void *value, int64_t n) {
     call_map(f->runner, f->real->map[combining[f->r->code]][0], into, into, value, NULL, n);
 }
 
-/* The accumulator gets the reduction of elements first .. last-1 for one piece of inner. */
-static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last, int64_t column, int64_t columns) {
+/* `into` gets the reduction of elements first .. last-1 for one piece of inner. */
+static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last, int64_t column, int64_t columns,
+                           char *into) {
     const reduction *r = f->r;
     int64_t rows = last - first;
     if (rows > PROGRAM_MAX_ROWS || rows * columns > r->pre.block)
         rows = minimum(PROGRAM_MAX_ROWS, r->pre.block / columns);
     if (rows < 1) rows = 1;
     int64_t lanes = f->real->lanes, touched = (columns + lanes - 1) & -lanes;
-    for (int64_t i = first; i < last; i += rows) {
-        int64_t n = minimum(rows, last - i);
+    for (int64_t i = first, n; i < last; i += n) {
+        n = minimum(rows, last - i);
+        if (r->together) n = minimum(n, r->together - (outer * r->reduced + i) % r->together);
         program_run(&r->pre, f->runner, f->scratch, f->registers, outer * r->reduced + i, n, column, columns, columns);
         const char *values = f->registers->at[r->pre_result];
         int64_t j = 0;
         if (r->code == CPU_REDUCE_SUM && !f->runner->writing && i > first) { /* in the same order */
             const int64_t whole = columns < touched ? n - (touched - 1) / columns : n;
-            if (whole > 0) f->real->add_rows(f->accumulator, values, columns, whole, columns);
+            if (whole > 0) f->real->add_rows(into, values, columns, whole, columns);
             j = whole > 0 ? whole : 0;
         }
         for (; j < n; j++) {
@@ -58,9 +60,9 @@ static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last,
                 row = f->row;
             }
             if (i == first && j == 0)
-                call_copy(f->runner, f->accumulator, row, columns * f->size);
+                call_copy(f->runner, into, row, columns * f->size);
             else
-                combine(f, f->accumulator, row, columns);
+                combine(f, into, row, columns);
         }
     }
 }
@@ -88,7 +90,8 @@ static void reduce_chunk(frame *f, int64_t outer, int64_t chunk, int64_t column,
     if (r->inner == 1)
         reduce_row(f, outer, first, last);
     else
-        reduce_columns(f, outer, first, last, column, columns);
+        for (int64_t each = r->pre.width ? r->pre.width : columns, i = 0; i < columns; i += each)
+            reduce_columns(f, outer, first, last, column + i, minimum(each, columns - i), f->accumulator + i * f->size);
     if (r->chunks == 1) {
         finish(f, outer, column, columns);
         return;

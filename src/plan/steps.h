@@ -38,7 +38,7 @@ typedef struct plan_storage {
 } plan_storage;
 
 /* How a program walks a storage over its space: element (row, column) at offset + rows' strides + column*stride.
- * In panels, offset and strides count rows and columns apart (see access_pointer). */
+ * In panels, offset is that of the first element's place there, and rows follow each other. */
 typedef enum access_class { ACCESS_UNIFORM, ACCESS_ROW, ACCESS_COLUMN, ACCESS_FULL } access_class;
 
 typedef struct tile_access {
@@ -48,8 +48,9 @@ typedef struct tile_access {
     int64_t offset;
     int64_t row_strides[SOMA_MAX_RANK]; /* over the space's row axes */
     int64_t column_stride;
-    int64_t width;               /* of panels: then the access is the whole matrix stack, row r of batch b */
-    int64_t matrix_rows, panels; /* of each matrix in panels */
+    int64_t width;               /* of panels: the space's rows are those of a stack of matrices, or some of one's */
+    int64_t matrix_rows, panels; /* of each matrix in panels: as far as they are of the space; all of them */
+    int64_t panel_rows;          /* that a panel has in memory */
     int width_shift;             /* width == 1 << width_shift */
     bool dense;                  /* rows follow each other without gap in the space's own order */
 } tile_access;
@@ -220,6 +221,7 @@ typedef struct reduction {
     int64_t chunk; /* reduced elements a unit */
     int64_t chunks;
     int64_t block;          /* inner elements a unit */
+    int64_t together;       /* rows of pre that lie in one matrix of panels, 0: nothing does */
     int partial;            /* storage of [chunks][outer][inner] when chunks > 1, else -1 */
     tile_program pre, post; /* post's register 0 is the result */
     int pre_result;         /* register of pre that is reduced */
