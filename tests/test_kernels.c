@@ -87,7 +87,15 @@ static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int v
         put(bits, c, i, (double)(i % 7) - 3);
     const int64_t a_segment = (run - overlap) * a_col;
     const cpu_tiles t = {segments, run, a_row, a_col, a_segment, rows * a_row, b_row, b_segment, c_row, accumulate};
-    r->tile[mode][rows][vectors](&t, tiles, a, b, (char *)c + bits / 8);
+    void *copy = buffer((size_t)(depth * columns + 1));
+    const bool copies = tiles == 1 && vectors == r->vectors;
+    r->tile[mode][rows][vectors](&t, tiles, a, b, (char *)c + bits / 8, copies ? copy : NULL);
+    for (int64_t i = 0; copies && i < depth * columns; i++) {
+        const int64_t p = i / columns;
+        if (get(bits, copy, i) != get(bits, b, p / run * b_segment + p % run * b_row + i % columns))
+            fail_msg("%s f%d tile mode %d %dx%d: row %d of B is copied wrongly", k->name, bits, mode, rows, vectors,
+                     (int)p);
+    }
     for (int64_t i = 0; i < all_rows; i++)
         for (int64_t j = 0; j < c_row; j++) {
             const int64_t at = i * c_row + j + 1;
@@ -105,7 +113,7 @@ static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int v
                          mode, rows, vectors, (int)segments, (int)run, accumulate, (int)i, (int)j, get(bits, c, at),
                          sum);
         }
-    free(a), free(b), free(c);
+    free(a), free(b), free(c), free(copy);
 }
 
 static void test_tiles(void **state) {

@@ -93,7 +93,8 @@ typedef enum cpu_reduce {
  * the next tile's behind; written whole (columns elements a row), any alignment. accumulate: the sums begin with what C
  * holds, not with zeros. tiles >= 1; segments and k >= 0 (0 without accumulate writes zeros). Every sum is one chain of
  * multiply-adds, in order: an element has the same bits whatever the tile's extents, and whether k comes at once or in
- * pieces. */
+ * pieces. copy, unless NULL: the rows of B are written there, one after the other without gaps; one tile of the
+ * greatest width only. */
 typedef struct cpu_tiles {
     int64_t segments, k;
     int64_t a_row, a_col, a_segment, a_tile;
@@ -101,7 +102,7 @@ typedef struct cpu_tiles {
     int64_t c_row;
     bool accumulate;
 } cpu_tiles;
-typedef void cpu_tile_fn(const cpu_tiles *t, int64_t tiles, const void *a, const void *b, void *c);
+typedef void cpu_tile_fn(const cpu_tiles *t, int64_t tiles, const void *a, const void *b, void *c, void *copy);
 
 /* dst[i] = op(a[i], b[i], c[i]). n is rounded up to whole vectors: the caller pads. dst may be any of the inputs.
  * Alignment of one element is enough.

@@ -6,28 +6,48 @@
 /* Element (i,k) of A with its rows contiguous: base[i/5] points to row i - i%5. */
 #define TILE_ROW(base, stride, i) ((const real *)(const void *)((base)[(i) / 5] + (i) % 5 * (stride)))
 
-/* One step of k: sums += column of A times row of B. */
-INLINE void V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VECTORS], const char *const base[3],
-                         int64_t stride, const real *b) {
+/* Rows of B are asked for so many ahead where they are copied, for the processor foresees no stride across pages: from
+ * the second cache on, since rows 4096 bytes apart would push each other out of the first. A tile of some depth asks
+ * for its place in C, too. */
+#define TILE_AHEAD 24
+#define TILE_DEEP 64
+
+/* One step of k: sums += column of A times row of B; what is returned is behind the copy of that row, if one is made.
+ */
+INLINE real *V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VECTORS], const char *const base[3],
+                          int64_t stride, const real *b, int64_t b_row, real *copy) {
     vec row[CPU_MAX_VECTORS];
     UNROLL for (int j = 0; j < vectors; j++) {
         row[j] = V(load_loose)(b + j * LANES);
         IN_REGISTER(row[j]);
+    }
+    if (vectors == CPU_MAX_VECTORS && __builtin_expect(copy != NULL, 0)) {
+        __builtin_prefetch(b + TILE_AHEAD * b_row, 0, 2);
+        __builtin_prefetch(b + TILE_AHEAD * b_row + vectors * LANES - 1, 0, 2);
+        UNROLL for (int j = 0; j < vectors; j++, copy += LANES) V(store_loose)(copy, row[j]);
     }
     UNROLL for (int i = 0; i < rows; i++) {
         const real *p = mode == CPU_A_ROWS ? TILE_ROW(base, stride, i) : (const real *)(const void *)base[0] + i;
         const vec x = V(splat)(*p);
         UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = V(fma)(x, row[j], sum[i][j]);
     }
+    return copy;
+}
+
+INLINE void V(ask)(int rows, int vectors, const real *c, int64_t c_row) {
+    for (int i = 0; i < rows; i++, c += c_row) {
+        __builtin_prefetch(c, 1);
+        __builtin_prefetch(c + vectors * LANES - 1, 1);
+    }
 }
 
 /* FORGET(t): what t holds is read anew for each tile and segment. Else it is kept in vector registers, for there are
  * too few others, and comes back only after the multiply-adds that wait before it. */
 INLINE void V(tile)(int mode, int rows, int vectors, const cpu_tiles *t, int64_t tiles, const void *a_start,
-                    const void *b_start, void *c_start) {
+                    const void *b_start, void *c_start, void *copy_start) {
     enum { BYTES = sizeof(real) };
     const char *a = a_start;
-    real *c = c_start;
+    real *c = c_start, *copy = copy_start;
     for (; tiles > 0; tiles--, a += t->a_tile * BYTES) {
         vec sum[CPU_MAX_ROWS][CPU_MAX_VECTORS];
         if (t->accumulate) {
@@ -37,6 +57,7 @@ INLINE void V(tile)(int mode, int rows, int vectors, const cpu_tiles *t, int64_t
             }
         } else {
             UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = (vec){0};
+            if (t->k >= TILE_DEEP) V(ask)(rows, vectors, c, t->c_row);
         }
         const int64_t stride = (mode == CPU_A_ROWS ? t->a_row : t->a_col) * BYTES, b_row = t->b_row, k = t->k;
         const char *start = a;
@@ -45,7 +66,7 @@ INLINE void V(tile)(int mode, int rows, int vectors, const cpu_tiles *t, int64_t
             const real *b = b_part;
             const char *base[3] = {start, start + 5 * stride, start + 10 * stride};
             for (int64_t p = 0; p < k; p++, b += b_row) {
-                V(tile_step)(mode, rows, vectors, sum, base, stride, b);
+                copy = V(tile_step)(mode, rows, vectors, sum, base, stride, b, b_row, copy);
                 for (int i = 0; i < 3; i++)
                     base[i] += mode == CPU_A_ROWS ? BYTES : stride;
             }
@@ -62,12 +83,12 @@ INLINE void V(tile)(int mode, int rows, int vectors, const cpu_tiles *t, int64_t
 
 #define TILE_KERNELS(rows, vectors)                                                                                    \
     static void V(tile_rows_##rows##_##vectors)(const cpu_tiles *t, int64_t tiles, const void *a, const void *b,       \
-                                                void *c) {                                                             \
-        V(tile)(CPU_A_ROWS, rows, vectors, t, tiles, a, b, c);                                                         \
+                                                void *c, void *copy) {                                                 \
+        V(tile)(CPU_A_ROWS, rows, vectors, t, tiles, a, b, c, copy);                                                   \
     }                                                                                                                  \
     static void V(tile_columns_##rows##_##vectors)(const cpu_tiles *t, int64_t tiles, const void *a, const void *b,    \
-                                                   void *c) {                                                          \
-        V(tile)(CPU_A_COLUMNS, rows, vectors, t, tiles, a, b, c);                                                      \
+                                                   void *c, void *copy) {                                              \
+        V(tile)(CPU_A_COLUMNS, rows, vectors, t, tiles, a, b, c, copy);                                                \
     }
 TILE_LIST(TILE_KERNELS)
 

@@ -54,7 +54,7 @@ void calls_run(const kernel_call *calls, int n, void *const *bases) {
             c->by.real->repeat(to, k[0], x, k[1], k[2]);
             break;
         case CALL_TILE:
-            c->by.tile(&c->tiles, c->count, x, array(c, 2, bases), to);
+            c->by.tile(&c->tiles, c->count, x, array(c, 2, bases), to, NULL);
             break;
         case CALL_ROW:
             c->by.real->row(k[0], x, k[1], array(c, 2, bases), k[2], k[3], to, k[4]);

@@ -112,7 +112,7 @@ static inline void call_tile(const plan_runner *r, cpu_tile_fn *f, const cpu_til
     if (r->writing)
         call_write(r->writing, (kernel_call){CALL_TILE, (int)tiles, .tiles = *t, .by.tile = f}, c, a, b, NULL);
     else
-        f(t, tiles, a, b, c);
+        f(t, tiles, a, b, c, NULL);
 }
 
 static inline void call_row(const plan_runner *r, const cpu_real *real, int64_t k, const void *a, int64_t a_step,

@@ -44,10 +44,10 @@ static char *sums(const frame *f, const block *b, int64_t panel, int64_t *c_row)
     return direct ? direct : f->accumulators + own;
 }
 
-static void multiply(const frame *f, const block *b, const k_piece *k, int64_t panel, bool accumulate) {
+static void multiply(frame *f, const block *b, const k_piece *k, int64_t panel, bool accumulate) {
     const contract *c = f->c;
     const int64_t vectors = frame_vectors(c, panel), depth = k->segments * k->run;
-    const char *right = frame_b(f, b->outer, panel, k);
+    const char *right = frame_panel(f, b->outer, panel, k);
     int64_t c_row;
     char *into = sums(f, b, panel, &c_row);
     tile_place p;
@@ -60,9 +60,13 @@ static void multiply(const frame *f, const block *b, const k_piece *k, int64_t p
         t.a_tile = c->tile_rows * depth;
     }
     for (int64_t done = 0; done < b->tiles;) {
-        const int64_t alike = frame_alike(f, &p, b->tiles - done);
+        const int64_t alike = f->lying ? 1 : frame_alike(f, &p, b->tiles - done);
         const char *a = c->pack_a ? f->packed + done * t.a_tile * f->size : f->a + (p.a + k->a) * f->size;
-        f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors](&t, alike, a, right, into);
+        cpu_tile_fn *kernel = f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors];
+        if (f->lying)
+            frame_first(f, kernel, t, a, into);
+        else
+            kernel(&t, alike, a, right, into, NULL);
         into += alike * p.height * c_row * f->size;
         done += alike;
         frame_next(f, &p, alike);

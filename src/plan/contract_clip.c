@@ -69,7 +69,7 @@ void contract_clipped(const frame *f, const tile_place *p, const char *b, char *
         for (int64_t tiles = (last - first + f->real->rows - 1) / f->real->rows; first < last; tiles--) {
             const int64_t height = (last - first + tiles - 1) / tiles;
             f->real->tile[CPU_A_ROWS][height][vectors](&t, 1, f->a + (a + first * c->a_row) * f->size,
-                                                       b + row * f->size, into + first * c_row * f->size);
+                                                       b + row * f->size, into + first * c_row * f->size, NULL);
             first += height;
         }
     }

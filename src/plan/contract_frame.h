@@ -14,6 +14,7 @@ typedef struct frame {
     const char *a, *b;
     /* the thread's: tiles, A made float32, A's part of a block, B's panel, the epilogue's registers */
     char *accumulators, *left, *packed, *panel, *scratch;
+    const char *lying;    /* the panel's columns of B, as long as its rows are not in `panel` */
     int64_t size, b_size; /* of an element */
     program_registers *registers;
 } frame;
@@ -113,6 +114,22 @@ static inline cpu_tiles frame_tiles(const frame *f, const k_piece *k, int64_t c_
                        .b_segment = c->n_clips && c->pieces > 1 ? k->run * c->b_row : c->b_segment,
                        .c_row = c_row,
                        .accumulate = accumulate};
+}
+
+/* A panel of B over a piece of k, or where it will be once its first tile has packed it. */
+static inline const char *frame_panel(frame *f, int64_t outer, int64_t panel, const k_piece *k) {
+    const contract *c = f->c;
+    if (!c->copy_b || (panel + 1) * c->width > c->n || f->runner->writing) return frame_b(f, outer, panel, k);
+    f->lying = frame_matrix(f, outer) + (panel * c->width + k->row * c->right.row_stride) * f->size;
+    return f->panel;
+}
+
+/* Such a first tile reads B as it lies, and leaves its rows in the panel. */
+static inline void frame_first(frame *f, cpu_tile_fn *kernel, cpu_tiles t, const char *a, char *into) {
+    t.b_row = f->c->right.row_stride;
+    t.b_segment = t.k * t.b_row;
+    kernel(&t, 1, a, f->lying, into, f->panel);
+    f->lying = NULL;
 }
 
 /* The sums of tiles that are alike over all of k; b is the panel's first row. */

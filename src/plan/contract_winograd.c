@@ -153,10 +153,10 @@ static void multiply_rows(const frame *f, int mode, const cpu_tiles *tiles, int6
     const int64_t whole = rows / height, rest = rows - whole * height;
     cpu_tiles t = *tiles;
     t.a_tile = height * t.a_row;
-    f->real->tile[mode][height][vectors](&t, whole, a, b, c);
+    f->real->tile[mode][height][vectors](&t, whole, a, b, c, NULL);
     if (rest)
         f->real->tile[mode][rest][vectors](&t, 1, a + whole * t.a_tile * f->size, b,
-                                           c + whole * height * t.c_row * f->size);
+                                           c + whole * height * t.c_row * f->size, NULL);
 }
 
 /* Sixteen products of a panel: (tiles, channels) by (channels, width). */

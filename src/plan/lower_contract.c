@@ -176,17 +176,30 @@ static bool use_lying(const operands *o, const contract *c, const plan_storage *
     return c->n <= most && row <= most && row >= 0 && (owned || c->n % real->lanes == 0);
 }
 
-enum { INSIDE_PANELS = 4, INSIDE_PANEL = 32768 /* elements, that stay in L2 */, INSIDE_SMALL = 8192 };
+enum {
+    INSIDE_PANELS = 4,
+    INSIDE_PANEL = 32768 /* elements, that stay in L2 */,
+    INSIDE_SMALL = 8192,
+    LARGE = 200000,
+    LARGE_COPIED = 300000
+};
 
-static bool is_large(const contract *c, int64_t rows, const cpu_real *real) {
-    bool large = c->k > 1024 || rows * c->k > 200000;
+static bool is_large(const contract *c, int64_t rows, int64_t most, const cpu_real *real) {
+    bool large = c->k > 1024 || rows * c->k > most;
     return large && c->segments == 1 && rows > 2 * real->rows && c->n > 4 * c->width;
+}
+
+/* A panel's first tile may pack it where it can read B as it lies. */
+static bool may_copy(const pack_step *p) {
+    return !p->source_width && p->column_stride == 1 && p->segments == 1 && !p->bfloat;
 }
 
 /* Each thread packs what it reads, just before: where nobody else reads it, and few others pack the same panel. */
 static bool pack_inside(const operands *o, const contract *c, const pack_step *p, const cpu_real *real) {
     int64_t rows = o->shared ? c->m * c->batch : c->m, panels = (c->n + c->width - 1) / c->width;
-    if ((o->b->uses[o->node->inputs[1]->id] != 1 && !p->bfloat) || is_large(c, rows, real)) return false;
+    if ((o->b->uses[o->node->inputs[1]->id] != 1 && !p->bfloat) ||
+        is_large(c, rows, may_copy(p) ? LARGE_COPIED : LARGE, real))
+        return false;
     if (c->k > DEPTH_MAX) return p->segments == 1 && !p->source_width;
     if (!o->shared) panels *= c->batch;
     return c->k * c->width <= (panels >= INSIDE_PANELS ? INSIDE_PANEL : INSIDE_SMALL);
@@ -452,8 +465,8 @@ static bool rows_collide(const contract *c, int64_t rows) {
 static void set_packed_blocks(contract *c) {
     c->blocked = c->pack_a = true;
     set_pieces(c, DEPTH_PACKED);
-    c->block_tiles = even_parts(c->tiles, 8);
-    c->block_panels = minimum(c->panels, 512 / c->width);
+    c->block_tiles = c->pack_b ? even_parts(c->tiles, (c->tiles + 1) / 2) : even_parts(c->tiles, 8);
+    c->block_panels = c->pieces == 1 ? 1 : minimum(c->panels, 512 / c->width);
 }
 
 /* Deep products of few elements: C in L2, k piece by piece. A few panels are summed in parts, which are units of their
@@ -494,7 +507,7 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->stack = even_parts(c->tiles, c->stack);
     c->panels_inside = c->panels > 1 && !c->pack_b && c->k * c->n <= INSIDE_ELEMENTS && rows * c->k > INSIDE_ELEMENTS;
     set_pieces(c, INT64_MAX);
-    if ((is_large(c, rows, real) || rows_collide(c, rows)) && !c->pack_b)
+    if ((!c->pack_b && is_large(c, rows, LARGE, real)) || rows_collide(c, rows))
         set_packed_blocks(c);
     else if (c->k > DEPTH_MAX)
         set_deep_blocks(c);
@@ -594,6 +607,8 @@ soma_status lower_contract(build *b, int index) {
     set_tiles(&c, real);
     TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c.epilogue));
     set_epilogue(&c, real);
+    c.copy_b = c.pack_b && may_copy(&c.right) && !c.whole_rows && (c.blocked || c.pieces == 1) && !c.n_clips &&
+               c.vectors == real->vectors;
     TRY(add_partial(b, &c));
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;

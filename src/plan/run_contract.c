@@ -175,6 +175,13 @@ static unit unit_at(const contract *c, int64_t index) {
     return u;
 }
 
+/* As frame_multiply, for a panel's first tile. */
+static void multiply_first(frame *f, const tile_place *p, int64_t vectors, char *into, int64_t c_row) {
+    const k_piece whole = frame_piece(f->c, 0);
+    frame_first(f, f->real->tile[f->mode][p->height][vectors], frame_tiles(f, &whole, c_row, false),
+                f->a + p->a * f->size, into);
+}
+
 /* Some register tiles, one above the other, with one epilogue. */
 static void run_unit(frame *f, const unit *u, const char *b) {
     const contract *c = f->c;
@@ -184,9 +191,13 @@ static void run_unit(frame *f, const unit *u, const char *b) {
     int64_t row = p.batch * c->m + p.i, rows = 0, c_row = c->narrow ? c->n : c->width;
     char *direct;
     for (int64_t left = minimum(c->stack, c->tiles - tile);;) {
-        const int64_t alike = frame_alike(f, &p, left);
+        const int64_t alike = f->lying ? 1 : frame_alike(f, &p, left);
         direct = frame_direct(f, row + rows, column, &c_row);
-        frame_multiply(f, &p, alike, b, vectors, direct ? direct : f->accumulators + rows * c_row * f->size, c_row);
+        char *into = direct ? direct : f->accumulators + rows * c_row * f->size;
+        if (f->lying)
+            multiply_first(f, &p, vectors, into, c_row);
+        else
+            frame_multiply(f, &p, alike, b, vectors, into, c_row);
         rows += alike * p.height;
         left -= alike;
         if (left == 0) break;
@@ -204,7 +215,7 @@ static void run_tiles(frame *f) {
     unit u = unit_at(c, first), left = {-1, 0, -1};
     const char *b = NULL;
     for (int64_t i = first; i < last; i++) {
-        if (!b || u.block == 0 || c->panels_inside) b = frame_b(f, u.outer, u.panel, &all);
+        if (!b || u.block == 0 || c->panels_inside) b = frame_panel(f, u.outer, u.panel, &all);
         if (c->widen && (u.outer != left.outer || u.block != left.block))
             contract_widen(f, u.outer, u.block * c->stack, minimum(c->stack, c->tiles - u.block * c->stack), NULL);
         left = u;

@@ -187,7 +187,8 @@ typedef struct contract {
     int64_t b_slab[CONTRACT_AXES], b_segment; /* where k's axes have B's rows */
     int b; /* storage, row r of the matrix of a batch at b_offset + strides + panel*b_panel + r*b_row */
     int64_t b_offset, b_row, b_panel, b_batch[CONTRACT_AXES];
-    bool pack_b; /* by each thread, panel by panel, from b as `right` says */
+    bool pack_b; /* by each thread, panel by panel, from b as `right` says; */
+    bool copy_b; /* a whole panel by its first tile, on its way */
     pack_step right;
     bool row_by_row;                            /* a row or two of C, B as it lies or in panels: no tiles; */
     int64_t b_pair;                             /* then two vectors of B's columns begin so far from the next two */
