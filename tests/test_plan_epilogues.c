@@ -125,17 +125,48 @@ static soma_tensor *input(soma_graph *graph, soma_dtype dtype, int rank, const i
     return soma_input(graph, dtype, rank, shape, NULL);
 }
 
-/* Attention of two heads: a steps of b features look at c steps, later ones are masked. */
-static soma_tensor *attention(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+/* Which of c columns row i sees: all up to its own, or the last three of them. */
+static soma_tensor *seen_by(soma_graph *graph, int64_t a, int64_t c, bool few) {
+    soma_tensor *i = soma_reshape(soma_arange(graph, SOMA_I64, 0, (double)a, 1), SOMA_DIMS(a, 1));
+    soma_tensor *j = soma_arange(graph, SOMA_I64, 0, (double)c, 1);
+    if (!few) return soma_greater_equal(i, j);
+    soma_tensor *all = soma_slice(soma_arange(graph, SOMA_I64, 0, (double)c + 3, 1), "3:"); /* j + 3 */
+    return soma_logical_and(soma_less(i, all), soma_less_equal(j, i));
+}
+
+/* Attention of two heads: a steps of b features look at those of c steps that they see. */
+static soma_tensor *attend_to(soma_tensor *seen, double never, soma_dtype dtype, int64_t a, int64_t b, int64_t c,
+                              soma_tensor **xs) {
+    soma_graph *graph = seen->graph;
     soma_tensor *q = xs[0] = input(graph, dtype, SOMA_DIMS(2, a, 2, b));
     soma_tensor *k = xs[1] = input(graph, dtype, SOMA_DIMS(2, c, 2, b));
     soma_tensor *v = xs[2] = input(graph, dtype, SOMA_DIMS(2, c, 2, b));
-    const int heads[] = {0, 2, 1, 3}, turned[] = {0, 2, 3, 1};
-    soma_tensor *scores = soma_matmul(soma_mul_scalar(soma_transpose(q, heads), 0.7), soma_transpose(k, turned));
-    soma_tensor *i = soma_reshape(soma_arange(graph, SOMA_I64, 0, (double)a, 1), SOMA_DIMS(a, 1));
-    soma_tensor *seen = soma_greater_equal(i, soma_arange(graph, SOMA_I64, 0, (double)c, 1));
-    scores = soma_where(seen, scores, soma_scalar(graph, dtype, -1e9));
+    const int heads[] = {0, 2, 1, 3}, turned[] = {0, 1, 3, 2};
+    soma_tensor *scores =
+        soma_matmul(soma_mul_scalar(soma_transpose(q, heads), 0.7), soma_transpose(soma_transpose(k, heads), turned));
+    scores = soma_where(seen, scores, soma_scalar(graph, dtype, never));
     return soma_transpose(soma_matmul(soma_softmax_axis(scores, -1), soma_transpose(v, heads)), heads);
+}
+
+static soma_tensor *attention(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    return attend_to(seen_by(graph, a, c, false), -1e9, dtype, a, b, c, xs);
+}
+
+static soma_tensor *causal(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    return attend_to(seen_by(graph, a, c, false), -INFINITY, dtype, a, b, c, xs);
+}
+
+/* The last three steps. */
+static soma_tensor *window(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    return attend_to(seen_by(graph, a, c, true), -INFINITY, dtype, a, b, c, xs);
+}
+
+/* sin(u_i + v_k) where k <= i, else 0, times cos(p_k + q_j). */
+static soma_tensor *triangle(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    soma_tensor *u = xs[0] = input(graph, dtype, SOMA_DIMS(a, 1)), *v = xs[1] = input(graph, dtype, SOMA_DIMS(b));
+    soma_tensor *p = xs[2] = input(graph, dtype, SOMA_DIMS(b, 1)), *q = xs[3] = input(graph, dtype, SOMA_DIMS(c));
+    soma_tensor *left = soma_where(seen_by(graph, a, b, false), soma_sin(soma_add(u, v)), soma_scalar(graph, dtype, 0));
+    return soma_matmul(left, soma_cos(soma_add(p, q)));
 }
 
 /* A normalization of x w + x w' x's rows. */
@@ -168,6 +199,16 @@ static void attention_anywhere(void **state) {
     (void)state;
     static const int64_t list[][3] = {{1, 3, 5}, {2, 8, 300}, {1, 7, 521}, {17, 5, 33}, {64, 16, 64}, {97, 11, 131}};
     SIZES(attention, list);
+}
+
+static void bands_anywhere(void **state) {
+    (void)state;
+    static const int64_t list[][3] = {{1, 3, 5}, {17, 5, 33}, {33, 5, 17}, {64, 32, 64}, {97, 11, 131}, {300, 3, 300}};
+    static const int64_t behind[][3] = {{17, 5, 33}, {64, 16, 64}, {150, 7, 150}};
+    static const int64_t large[][3] = {{5, 9, 3}, {230, 1100, 150}, {97, 2200, 40}, {33, 70, 300}, {70, 33, 300}};
+    SIZES(causal, list);
+    SIZES(window, behind);
+    SIZES(triangle, large);
 }
 
 static void normalization_anywhere(void **state) {
@@ -237,6 +278,33 @@ static void slopes_are_made_anew(void **state) {
     assert_int_equal(count(hidden, (const int64_t[]){256, 64, 128}, false).stores, 1);
 }
 
+/* Of causal attention's products, four leave out zeros, and scores and their gradient what nobody wants. */
+static void products_leave_bands_out(void **state) {
+    (void)state;
+    built g;
+    soma_context *context = soma_context_create(NULL);
+    build(&g, context, causal, SOMA_F32, (const int64_t[]){64, 16, 64}, true);
+    soma_plan *plan = soma_plan_create((soma_tensor *const *)g.targets, g.n_targets, NULL);
+    assert_non_null(plan);
+    int upper = 0, lower = 0, unwanted = 0, all = 0;
+    for (int i = 0; i < plan->n_steps; i++) {
+        const contract *c = &plan->steps[i].as.contract;
+        if (plan->steps[i].kind != STEP_CONTRACT) continue;
+        all++;
+        if (!c->banded) continue;
+        upper += c->a_high == 0;
+        lower += c->a_low == 0;
+        unwanted += c->c_high == 0;
+    }
+    assert_int_equal(all, 6);
+    assert_int_equal(upper, 2);    /* weights times values, scores' gradient times keys */
+    assert_int_equal(lower, 2);    /* both transposed */
+    assert_int_equal(unwanted, 2); /* scores, the weights' gradient */
+    soma_plan_destroy(plan);
+    soma_graph_destroy(g.graph);
+    soma_context_destroy(context);
+}
+
 static int fill(void **state) {
     (void)state;
     uint32_t seed = 1;
@@ -250,7 +318,8 @@ static int fill(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attention_anywhere),        cmocka_unit_test(normalization_anywhere),
+        cmocka_unit_test(attention_anywhere),        cmocka_unit_test(bands_anywhere),
+        cmocka_unit_test(products_leave_bands_out),  cmocka_unit_test(normalization_anywhere),
         cmocka_unit_test(hidden_layers_anywhere),    cmocka_unit_test(deep_products_keep_their_passes),
         cmocka_unit_test(rows_are_reduced_in_place), cmocka_unit_test(slopes_are_made_anew),
     };

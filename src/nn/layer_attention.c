@@ -1,6 +1,9 @@
 /* Attention: dot-product and additive; what all kinds share.
  * Rests on matmul and softmax.
- * What must not be looked at gets a score of -1e9, whose share of the softmax is exactly zero. */
+ * What must not be looked at gets a score of -1e9, whose share of the softmax is exactly zero; a mask may forbid all of
+ * a row. What is yet to come, which is never all, gets one of minus infinity: these zeros are certain, and products
+ * leave them out (plan/bands.c). */
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -37,10 +40,9 @@ static soma_tensor *lower_triangle(soma_graph *graph, int64_t rows, int64_t colu
     return soma_greater_equal(i, soma_arange(graph, SOMA_I64, 0, (double)columns, 1));
 }
 
-/* scores where allowed, which has as many axes or is (batch, S) of any scores (batch, ..., S); else next to nothing. */
-static soma_tensor *only(soma_tensor *allowed, soma_tensor *scores) {
-    soma_tensor *never = soma_scalar(scores->graph, scores->dtype, -1e9);
-    return soma_where(allowed, scores, never);
+/* scores where allowed, which has as many axes or is (batch, S) of any scores (batch, ..., S); else `never`. */
+static soma_tensor *only(soma_tensor *allowed, soma_tensor *scores, double never) {
+    return soma_where(allowed, scores, soma_scalar(scores->graph, scores->dtype, never));
 }
 
 soma_tensor *attend_weights(soma_trace *trace, soma_tensor *scores, soma_tensor *mask, bool causal, double dropout) {
@@ -49,10 +51,10 @@ soma_tensor *attend_weights(soma_trace *trace, soma_tensor *scores, soma_tensor 
         int64_t shape[SOMA_MAX_RANK] = {mask->shape[0]};
         for (int i = 1; i < scores->rank; i++)
             shape[i] = i == scores->rank - 1 ? mask->shape[1] : 1;
-        scores = only(soma_reshape(mask, scores->rank, shape), scores);
+        scores = only(soma_reshape(mask, scores->rank, shape), scores, -1e9);
     }
     if (scores && causal)
-        scores = only(lower_triangle(scores->graph, soma_dim(scores, -2), soma_dim(scores, -1)), scores);
+        scores = only(lower_triangle(scores->graph, soma_dim(scores, -2), soma_dim(scores, -1)), scores, -INFINITY);
     return layer_drop(trace, soma_softmax_axis(scores, -1), dropout);
 }
 

@@ -44,6 +44,15 @@ static char *sums(const frame *f, const block *b, int64_t panel, int64_t *c_row)
     return direct ? direct : f->accumulators + own;
 }
 
+/* Adds a piece of k nothing to a tile's part of a panel? The first piece always writes it. */
+static bool left_out(const frame *f, const tile_place *p, const k_piece *k, int64_t panel) {
+    const contract *c = f->c;
+    int64_t first, last;
+    if (!c->banded) return false;
+    frame_band(c, p, &first, &last);
+    return k->row >= last || k->row + k->run <= first || frame_unwanted(c, p, panel * c->width);
+}
+
 static void multiply(frame *f, const block *b, const k_piece *k, int64_t panel, bool accumulate) {
     const contract *c = f->c;
     const int64_t vectors = frame_vectors(c, panel), depth = k->segments * k->run;
@@ -65,7 +74,7 @@ static void multiply(frame *f, const block *b, const k_piece *k, int64_t panel, 
         cpu_tile_fn *kernel = f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors];
         if (f->lying)
             frame_first(f, kernel, t, a, into);
-        else
+        else if (!accumulate || !left_out(f, &p, k, panel))
             kernel(&t, alike, a, right, into, NULL);
         into += alike * p.height * c_row * f->size;
         done += alike;

@@ -70,9 +70,9 @@ static inline void frame_tile(const frame *f, int64_t outer, int64_t tile, tile_
     p->height = minimum(c->tile_rows, c->m - p->i);
 }
 
-/* How many of `left` tiles from p on follow each other evenly: whole tiles of one matrix. */
+/* How many of `left` tiles from p on follow each other evenly: whole tiles of one matrix, of the same k. */
 static inline int64_t frame_alike(const frame *f, const tile_place *p, int64_t left) {
-    if (left == 1 || p->height < f->c->tile_rows) return 1;
+    if (left == 1 || p->height < f->c->tile_rows || f->c->banded) return 1;
     return minimum(left, (f->c->m - p->i) / f->c->tile_rows);
 }
 
@@ -97,6 +97,27 @@ static inline int64_t frame_row(const contract *c, int64_t row) {
 void contract_widen(frame *f, int64_t outer, int64_t tile, int64_t tiles, const k_piece *k);
 /* How many elements the thread's memory must hold for that. */
 int64_t contract_widened(const contract *c);
+
+/* Is no column of a tile's part of a panel wanted? */
+static inline bool frame_unwanted(const contract *c, const tile_place *p, int64_t column) {
+    return c->banded && (column > p->i + p->height - 1 + c->c_high || column + c->width - 1 < p->i + c->c_low);
+}
+
+/* The columns of A, at least one, between which a tile's rows are other than zero. */
+static inline void frame_band(const contract *c, const tile_place *p, int64_t *first, int64_t *last) {
+    *first = p->i + c->a_low;
+    if (*first > c->k - 1) *first = c->k - 1;
+    if (*first < 0) *first = 0;
+    *last = p->i + p->height + c->a_high;
+    if (*last > c->k) *last = c->k;
+    if (*last <= *first) *last = *first + 1;
+}
+
+/* Instead of sums that nobody wants: what is multiplied by zero must be a number. */
+static inline void frame_clear(const frame *f, const tile_place *p, int64_t vectors, char *into, int64_t c_row) {
+    for (int64_t i = 0; i < p->height; i++)
+        memset(into + i * c_row * f->size, 0, (size_t)(vectors * f->real->lanes * f->size));
+}
 
 /* contract_clip.c: the rows of one matrix, of which parts of k are padding. */
 void contract_clipped(const frame *f, const tile_place *p, const char *b, char *into, int64_t c_row, int64_t vectors);
@@ -133,9 +154,13 @@ static inline void frame_first(frame *f, cpu_tile_fn *kernel, cpu_tiles t, const
 }
 
 /* The sums of tiles that are alike over all of k; b is the panel's first row. */
-static inline void frame_multiply(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t vectors,
-                                  char *into, int64_t c_row) {
+static inline void frame_multiply(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t column,
+                                  int64_t vectors, char *into, int64_t c_row) {
     const contract *c = f->c;
+    if (frame_unwanted(c, p, column)) {
+        if (!calls_refused(f->runner)) frame_clear(f, p, vectors, into, c_row);
+        return;
+    }
     if (c->n_clips) {
         if (!calls_refused(f->runner)) contract_clipped(f, p, b, into, c_row, vectors);
         return;
@@ -144,6 +169,13 @@ static inline void frame_multiply(const frame *f, const tile_place *p, int64_t t
     const char *a = f->a + p->a * f->size;
     const k_piece whole = frame_piece(c, 0);
     cpu_tiles t = frame_tiles(f, &whole, c_row, false);
+    if (c->banded) {
+        int64_t first, last;
+        frame_band(c, p, &first, &last);
+        t.k = last - first;
+        a += first * c->a_col * f->size;
+        b += first * c->b_row * f->size;
+    }
     call_tile(f->runner, kernel, &t, tiles, a, b, into);
     for (int64_t i = 1; i < c->pieces; i++) {
         const k_piece k = frame_piece(c, i);

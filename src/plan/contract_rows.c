@@ -38,7 +38,7 @@ void contract_run_whole_rows(frame *f) {
             rows = 0;
             for (int64_t left = tiles;;) {
                 const int64_t alike = frame_alike(f, &p, left);
-                frame_multiply(f, &p, alike, b, frame_vectors(c, i),
+                frame_multiply(f, &p, alike, b, i * c->width, frame_vectors(c, i),
                                f->accumulators + (rows * c->c_row + i * c->width) * f->size, c->c_row);
                 rows += alike * p.height;
                 left -= alike;

@@ -577,6 +577,29 @@ static void set_epilogue(contract *c, const cpu_real *real) {
     set_whole_rows(c, real);
 }
 
+/* What need not be multiplied, and what need not be computed; kernels round to whole tiles. */
+static void set_bands(const build *b, const group *g, contract *c) {
+    const soma_tensor *t = g->root, *a = t->inputs[0];
+    const bool simple = c->segments == 1 && !c->slab_rank && !c->n_clips && !c->row_by_row;
+    if (!simple || c->m != t->shape[t->rank - 2]) return;
+    const band zeros = band_of_zeros(b, a), wanted = band_wanted(b, g, t);
+    c->a_low = zeros.low;
+    c->a_high = zeros.high;
+    c->c_low = wanted.low;
+    c->c_high = wanted.high;
+    c->banded = zeros.high < c->k - 1 || zeros.low > 1 - c->m || wanted.high < c->n - 1 || wanted.low > 1 - c->m;
+}
+
+/* The share of the elements of a matrix that lie in a band. */
+static double band_share(int64_t rows, int64_t columns, int64_t low, int64_t high) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t first = i + low > 0 ? i + low : 0, last = minimum(i + high, columns - 1);
+        n += last >= first ? last - first + 1 : 0;
+    }
+    return (double)n / (double)(rows * columns);
+}
+
 static soma_status add_partial(build *b, contract *c) {
     c->partial = -1;
     if (!c->parts_apart && !c->winograd.on) return SOMA_OK;
@@ -607,13 +630,15 @@ soma_status lower_contract(build *b, int index) {
     set_tiles(&c, real);
     TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c.epilogue));
     set_epilogue(&c, real);
+    set_bands(b, &b->groups[index], &c);
     c.copy_b = c.pack_b && may_copy(&c.right) && !c.whole_rows && (c.blocked || c.pieces == 1) && !c.n_clips &&
-               c.vectors == real->vectors;
+               !c.banded && c.vectors == real->vectors;
     TRY(add_partial(b, &c));
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;
     s->as.contract = c;
     s->flops = 2.0 * (double)(c.batch * c.m * c.n) * (double)c.k;
+    if (c.banded) s->flops *= band_share(c.m, c.k, c.a_low, c.a_high) * band_share(c.m, c.n, c.c_low, c.c_high);
     s->bytes = (double)b->plan->storages[c.a].bytes + (double)b->plan->storages[c.b].bytes;
     step_count(b, s, &c.epilogue);
     step_set_parallel(s);

@@ -214,6 +214,17 @@ int64_t winograd_partial(const contract *c);
 /* Finds the pads that need not be there; before fusing. */
 void plan_clip(build *b);
 
+/* ---- bands.c ---- */
+/* Elements (i, j) of matrices with low <= j - i <= high. */
+typedef struct band {
+    int64_t low, high;
+} band;
+#define BAND_ALL (INT64_C(1) << 48)
+/* Where t may be other than zero. */
+band band_of_zeros(const build *b, const soma_tensor *t);
+/* Which elements of t, computed by the group, anybody wants. */
+band band_wanted(const build *b, const group *g, const soma_tensor *t);
+
 /* ---- groups.c ---- */
 /* A group of no members yet, over the node's shape; NULL when out of memory. Groups move when one is made. */
 group *group_new(build *b, group_kind kind, const soma_tensor *t, soma_dtype dtype);

@@ -197,7 +197,7 @@ static void run_unit(frame *f, const unit *u, const char *b) {
         if (f->lying)
             multiply_first(f, &p, vectors, into, c_row);
         else
-            frame_multiply(f, &p, alike, b, vectors, into, c_row);
+            frame_multiply(f, &p, alike, b, column, vectors, into, c_row);
         rows += alike * p.height;
         left -= alike;
         if (left == 0) break;

@@ -190,6 +190,9 @@ typedef struct contract {
     bool pack_b; /* by each thread, panel by panel, from b as `right` says; */
     bool copy_b; /* a whole panel by its first tile, on its way */
     pack_step right;
+    bool banded; /* leaves out what bands.c found: A's row i is zero but for columns i + a_low .. i + a_high, and of C's
+                    only columns i + c_low .. i + c_high are wanted */
+    int64_t a_low, a_high, c_low, c_high;
     bool row_by_row;                            /* a row or two of C, B as it lies or in panels: no tiles; */
     int64_t b_pair;                             /* then two vectors of B's columns begin so far from the next two */
     int64_t width, vectors, last_vectors;       /* of a panel of B and C; vectors of the last one */
