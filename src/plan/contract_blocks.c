@@ -30,10 +30,11 @@ static void pack_block(const frame *f, const block *b, const k_piece *k) {
         pack_tile(f, &p, k, f->packed + t * f->c->tile_rows * k->segments * k->run * f->size);
 }
 
-/* Where the sums of a block's panel are gathered: in C itself, among the parts, or in the thread's memory. */
+/* Where the sums of a block's panel are gathered: in C itself (but for a last panel that is not whole), among the
+ * parts, or in the thread's memory. */
 static char *sums(const frame *f, const block *b, int64_t panel, int64_t *c_row) {
     const contract *c = f->c;
-    const int64_t own = (panel - b->panel) * b->rows * c->width * f->size;
+    const int64_t own = c->direct < 0 ? (panel - b->panel) * b->rows * c->width * f->size : 0;
     *c_row = c->width;
     if (c->parts_apart) {
         int64_t at = ((b->part * c->panels + panel) * c->batch * c->m + b->row) * c->width;

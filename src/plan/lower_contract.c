@@ -73,6 +73,7 @@ enum {
     STACK_ROWS = 56 /* that share an epilogue: enough to pay for its start, few enough for L1 */,
     DEPTH_PACKED = 1024,
     DEPTH_LEAST = 256,
+    COPIED_BYTES = 2400000 /* of A, in a block that copies B */,
     PIECE_ELEMENTS = 65536 /* of a piece of a product that is deeper than DEPTH_MAX, of A and B */,
     DEPTH_MAX = 2048,
     DEPTH_PART = 1024 /* at least, of a part of k */,
@@ -181,7 +182,8 @@ enum {
     INSIDE_PANEL = 32768 /* elements, that stay in L2 */,
     INSIDE_SMALL = 8192,
     LARGE = 200000,
-    LARGE_COPIED = 300000
+    LARGE_COPIED = 300000,
+    COPIED_ROWS = 256 /* of a large product, that are worth a copy of B by each block */
 };
 
 static bool is_large(const contract *c, int64_t rows, int64_t most, const cpu_real *real) {
@@ -197,9 +199,8 @@ static bool may_copy(const pack_step *p) {
 /* Each thread packs what it reads, just before: where nobody else reads it, and few others pack the same panel. */
 static bool pack_inside(const operands *o, const contract *c, const pack_step *p, const cpu_real *real) {
     int64_t rows = o->shared ? c->m * c->batch : c->m, panels = (c->n + c->width - 1) / c->width;
-    if ((o->b->uses[o->node->inputs[1]->id] != 1 && !p->bfloat) ||
-        is_large(c, rows, may_copy(p) ? LARGE_COPIED : LARGE, real))
-        return false;
+    if (o->b->uses[o->node->inputs[1]->id] != 1 && !p->bfloat) return false;
+    if (is_large(c, rows, may_copy(p) ? LARGE_COPIED : LARGE, real)) return may_copy(p) && rows >= COPIED_ROWS;
     if (c->k > DEPTH_MAX) return p->segments == 1 && !p->source_width;
     if (!o->shared) panels *= c->batch;
     return c->k * c->width <= (panels >= INSIDE_PANELS ? INSIDE_PANEL : INSIDE_SMALL);
@@ -461,11 +462,14 @@ static bool rows_collide(const contract *c, int64_t rows) {
            c->k >= DEPTH_LEAST / 2 && c->n > 4 * c->width;
 }
 
-/* Products that outgrow the caches pack A by blocks of rows. */
+/* Products that outgrow the caches pack A by blocks of rows: few of them where each copies B, so that a tile of many
+ * does, and A comes from the third cache. */
 static void set_packed_blocks(contract *c) {
     c->blocked = c->pack_a = true;
     set_pieces(c, DEPTH_PACKED);
-    c->block_tiles = c->pack_b ? even_parts(c->tiles, (c->tiles + 1) / 2) : even_parts(c->tiles, 8);
+    const int64_t tile = c->tile_rows * c->piece_segments * c->piece_run * (c->dtype == SOMA_F64 ? 8 : 4);
+    const int64_t most = c->pack_b ? minimum(COPIED_BYTES / tile, (c->tiles + 1) / 2) : 8;
+    c->block_tiles = even_parts(c->tiles, most < 1 ? 1 : most);
     c->block_panels = c->pieces == 1 ? 1 : minimum(c->panels, 512 / c->width);
 }
 
@@ -507,7 +511,7 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->stack = even_parts(c->tiles, c->stack);
     c->panels_inside = c->panels > 1 && !c->pack_b && c->k * c->n <= INSIDE_ELEMENTS && rows * c->k > INSIDE_ELEMENTS;
     set_pieces(c, INT64_MAX);
-    if ((!c->pack_b && is_large(c, rows, LARGE, real)) || rows_collide(c, rows))
+    if (is_large(c, rows, c->pack_b ? LARGE_COPIED : LARGE, real) || rows_collide(c, rows))
         set_packed_blocks(c);
     else if (c->k > DEPTH_MAX)
         set_deep_blocks(c);
@@ -570,6 +574,7 @@ static void set_epilogue(contract *c, const cpu_real *real) {
         bool even = last <= 0 || (!c->blocked && p->space.row_shape[last] % c->m == 0);
         if (even && !a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
     }
+    if (c->direct >= 0 && c->pack_a) c->block_panels = c->panels; /* the sums are in C: A is packed once */
     c->narrow =
         !c->row_by_row && c->direct < 0 && !c->blocked && c->pieces == 1 && c->panels == 1 && 2 * c->n <= c->width;
     for (int i = 0; i < p->n_accesses; i++)

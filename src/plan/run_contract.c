@@ -11,7 +11,8 @@ static size_t align_up(size_t bytes) {
 static size_t accumulator_bytes(const contract *c) {
     if (c->whole_rows)
         return align_up((size_t)(c->stack * c->tile_rows * c->c_row) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
-    int64_t tiles = c->row_by_row ? 1 : c->blocked && !c->parts_apart ? c->block_tiles * c->block_panels : c->stack;
+    int64_t tiles = c->row_by_row ? 1 : c->stack;
+    if (c->blocked && !c->parts_apart) tiles = c->block_tiles * (c->direct < 0 ? c->block_panels : 1);
     if (c->parts > 1 && !c->parts_apart) tiles *= 2; /* the sums so far, and a part's */
     return align_up((size_t)(tiles * c->tile_rows * c->width) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
 }
