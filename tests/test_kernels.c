@@ -483,7 +483,7 @@ static void test_map_variants(void **state) {
 static void check_reduce(const cpu_kernels *k, int bits, int rows, int columns, int kind) {
     const int stride = columns + 3;
     char *x = buffer((size_t)(rows * stride + 1));
-    void *out = buffer((size_t)rows);
+    char *out = buffer((size_t)rows);
     x += bits / 8; /* alignment of one element only */
     for (int i = 0; i < rows * stride; i++) {
         double v = random_between(-2, 2);
@@ -511,6 +511,9 @@ static void check_reduce(const cpu_kernels *k, int bits, int rows, int columns, 
             const wide bound[] = {
                 size * epsilon(bits) * (columns / 8 + 4), fabsl(product) * epsilon(bits) * columns, 0, 0, 0, 0};
             const wide got = get(bits, out, r), w = want[op];
+            char alone[8]; /* has the bits it has among others */
+            real_of(k, bits)->reduce[op](alone, x + r * stride * (bits / 8), stride, 1, columns);
+            assert_true(isnan(got) || memcmp(alone, out + r * (bits / 8), (size_t)bits / 8) == 0);
             if (isnan(w)   ? !isnan(got)
                 : isinf(w) ? got != w
                            : !(fabsl(got - w) <= bound[op] + (op == CPU_REDUCE_PROD ? 1e-30L : 0)))
@@ -526,7 +529,7 @@ static void test_reductions(void **state) {
     EACH_LEVEL(k, bits)
     for (int kind = 0; kind < 5; kind++) {
         for (int columns = 0; columns <= 70; columns++)
-            check_reduce(k, bits, 3, columns, kind);
+            check_reduce(k, bits, columns % 2 ? 3 : 37, columns, kind);
         check_reduce(k, bits, 2, 1000, kind);
     }
 }
@@ -788,6 +791,27 @@ static void test_repeat(void **state) {
     }
 }
 
+/* Past the caches, wherever an array begins; what lies around it stays. */
+static void test_store_past(void **state) {
+    (void)state;
+    EACH_LEVEL(k, bits) {
+        const int64_t lanes = real_of(k, bits)->lanes, size = bits / 8;
+        void *src = buffer((size_t)(6 * lanes)), *dst = buffer((size_t)(6 * lanes));
+        for (int64_t i = 0; i < 6 * lanes; i++)
+            put(bits, src, i, (double)(3 * i + 1));
+        for (int64_t first = 0; first <= 2 * lanes; first++)
+            for (int64_t n = 0; n <= 3 * lanes + 1; n++) {
+                for (int64_t i = 0; i < 6 * lanes; i++)
+                    put(bits, dst, i, -1);
+                real_of(k, bits)->store_past((char *)dst + first * size, (char *)src + n % 3 * size, n);
+                for (int64_t i = 0; i < 6 * lanes; i++)
+                    assert_true(get(bits, dst, i) ==
+                                (i < first || i >= first + n ? -1 : (double)(3 * (i - first + n % 3) + 1)));
+            }
+        free(src), free(dst);
+    }
+}
+
 static void test_packs(void **state) {
     (void)state;
     const int64_t sizes[] = {1, 2, 3, 7, 8, 14, 15, 16, 17, 31, 33, 50};
@@ -898,8 +922,8 @@ int main(void) {
         cmocka_unit_test(test_levels),     cmocka_unit_test(test_tiles),        cmocka_unit_test(test_map_specials),
         cmocka_unit_test(test_map_zeros),  cmocka_unit_test(test_map_values),   cmocka_unit_test(test_map_variants),
         cmocka_unit_test(test_reductions), cmocka_unit_test(test_sixteen_bits), cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_add_rows),   cmocka_unit_test(test_repeat),       cmocka_unit_test(test_packs),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_add_rows),   cmocka_unit_test(test_repeat),       cmocka_unit_test(test_store_past),
+        cmocka_unit_test(test_packs),      cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -203,6 +203,14 @@ static void build_counting(scene *s, const int64_t *n) {
     target(s, soma_slice(soma_arange(s->graph, SOMA_I64, 5, 50, 3), "::-2"));
 }
 
+/* Rows of an array that outgrows the caches, each with its own number, beside what all rows read. */
+static void build_far(scene *s, const int64_t *n) {
+    soma_tensor *x = input(s, SOMA_DIMS(n[0], n[1])), *top = soma_max(x, SOMA_AXES(1), true);
+    soma_tensor *places = soma_arange(s->graph, s->dtype, 0, (double)n[1], 1);
+    target(s, soma_add(soma_mul(soma_sub(x, top), input(s, SOMA_DIMS(n[1]))), places));
+    target(s, soma_sum(soma_sub(top, x), SOMA_AXES(1), false));
+}
+
 static const test_case cases[] = {
     {"product in blocks of k", build_product, {60, 2100, 150, 0}},
     {"product in blocks", build_product, {301, 1030, 131, 0}},
@@ -238,6 +246,9 @@ static const test_case cases[] = {
     {"many columns", build_sums, {2, 1001, 300, 0}},
     {"wide columns in chunks", build_sums, {1, 2001, 257, 0}},
     {"outer and inner", build_sums, {2, 70001, 2, 0}},
+    {"short rows beyond the caches", build_far, {470001, 9, 0, 0}},
+    {"rows beyond the caches", build_far, {42001, 101, 0, 0}},
+    {"long rows beyond the caches", build_far, {43, 98765, 0, 0}},
     {"everything", build_all, {700, 301, 0, 0}},
     {"recurrent in panels", build_recurrent, {32, 64, 40, 0}},
     {"recurrent of odd sizes", build_recurrent, {37, 45, 7, 0}},

@@ -142,6 +142,8 @@ typedef struct cpu_real {
     void (*add_rows)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);
     cpu_load_fn *load[SOMA_DTYPE_COUNT];
     cpu_store_fn *store[SOMA_DTYPE_COUNT];
+    /* dst[i] = src[i], i < n, past the caches; seen by other threads behind a sequentially consistent fence. */
+    void (*store_past)(void *dst, const void *src, int64_t n);
     /* dst[(c / width) * panel + r * width + c % width] = src[r*src_row + c] for rows x columns, dst in panels of width
      * columns, panel elements apart; columns beyond the last are written as zeros up to width. */
     void (*pack)(void *dst, int64_t panel, int64_t width, const void *src, int64_t src_row, int64_t rows,

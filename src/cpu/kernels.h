@@ -10,6 +10,7 @@
 #include "cpu/kernels_convert.h"
 #include "cpu/kernels_map.h"
 #include "cpu/kernels_pack.h"
+#include "cpu/kernels_past.h"
 #include "cpu/kernels_random.h"
 #include "cpu/kernels_reduce.h"
 #include "cpu/kernels_tile.h"

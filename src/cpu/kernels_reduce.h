@@ -1,6 +1,7 @@
 /* Rows to one number each: sum, product, maximum, minimum and where the last two are.
  * Rests on vec.h. Four vectors of partial results, folded in halves: an order that depends on the length alone.
- * The tail is a vector filled up with the op's neutral element, so no length is special. */
+ * As many rows as a vector has lanes are folded together, which short rows want. The tail is a vector filled up with
+ * the op's neutral element, so no length is special. */
 
 #define REDUCE_ADD(a, b) ((a) + (b))
 #define REDUCE_MUL(a, b) ((a) * (b))
@@ -15,13 +16,16 @@
     if (LANES > 2) x = OP(x, SHUFFLE(x, x, LANE_DOWN, 2));                                                             \
     x = OP(x, SHUFFLE(x, x, LANE_DOWN, 1));
 
+/* The same for LANES rows at once: lane r of x[0] gets what row r's vector folds to, by the same sums. */
+#define REDUCE_MEET(w, OP)                                                                                             \
+    if (LANES > (w)) UNROLL for (int i = 0; i < LANES; i++) if ((i & ((w)-1)) == i) {                                  \
+            const vec a = x[i], b = x[(i + (w)) % LANES];                                                              \
+            x[i] = OP(SHUFFLE(a, b, LANE_SWAP_LOW, (w) % LANES), SHUFFLE(a, b, LANE_SWAP_HIGH, (w) % LANES));          \
+        }
+
 #define REDUCE_KERNEL(NAME, OP, neutral)                                                                               \
-    static real V(reduce_row_##NAME)(const real *p, int64_t n) {                                                       \
-        if (n <= LANES) {                                                                                              \
-            vec y = OP(V(splat)(neutral), n < LANES ? V(load_part)(p, n, neutral) : V(load_loose)(p));                 \
-            REDUCE_FOLD(y, OP)                                                                                         \
-            return y[0];                                                                                               \
-        }                                                                                                              \
+    INLINE vec V(reduce_part_##NAME)(const real *p, int64_t n) { /* a row's partial results */                         \
+        if (n <= LANES) return OP(V(splat)(neutral), n < LANES ? V(load_part)(p, n, neutral) : V(load_loose)(p));      \
         vec x[4] = {V(splat)(neutral), V(splat)(neutral), V(splat)(neutral), V(splat)(neutral)};                       \
         int64_t i = 0;                                                                                                 \
         for (; i + 4 * LANES <= n; i += 4 * LANES)                                                                     \
@@ -30,13 +34,27 @@
             x[0] = OP(x[0], V(load_loose)(p + i));                                                                     \
         if (i < n) x[1] = OP(x[1], V(load_part)(p + i, n - i, neutral));                                               \
         x[0] = OP(x[0], x[2]), x[1] = OP(x[1], x[3]);                                                                  \
-        x[0] = OP(x[0], x[1]);                                                                                         \
-        REDUCE_FOLD(x[0], OP)                                                                                          \
-        return x[0][0];                                                                                                \
+        return OP(x[0], x[1]);                                                                                         \
     }                                                                                                                  \
     static void V(reduce_##NAME)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns) {         \
-        for (int64_t r = 0; r < rows; r++)                                                                             \
-            ((real *)dst)[r] = V(reduce_row_##NAME)((const real *)src + r * src_row, columns);                         \
+        const real *p = src;                                                                                           \
+        real *out = dst;                                                                                               \
+        int64_t r = 0;                                                                                                 \
+        for (; r + LANES <= rows; r += LANES) {                                                                        \
+            vec x[LANES];                                                                                              \
+            for (int i = 0; i < LANES; i++, p += src_row)                                                              \
+                x[i] = V(reduce_part_##NAME)(p, columns);                                                              \
+            REDUCE_MEET(8, OP)                                                                                         \
+            REDUCE_MEET(4, OP)                                                                                         \
+            REDUCE_MEET(2, OP)                                                                                         \
+            REDUCE_MEET(1, OP)                                                                                         \
+            V(store_loose)(out + r, x[0]);                                                                             \
+        }                                                                                                              \
+        for (; r < rows; r++, p += src_row) {                                                                          \
+            vec x = V(reduce_part_##NAME)(p, columns);                                                                 \
+            REDUCE_FOLD(x, OP)                                                                                         \
+            out[r] = x[0];                                                                                             \
+        }                                                                                                              \
     }
 
 REDUCE_KERNEL(SUM, REDUCE_ADD, 0)

@@ -20,6 +20,7 @@
     .row = V(row),
     .repeat = V(repeat),
     .add_rows = V(add_rows),
+    .store_past = V(store_past),
     .uniform = V(uniform),
     .normal = V(normal),
     .winograd_x = V(winograd_x),

@@ -453,7 +453,8 @@ static bool holds(const emitter *e, const tile_instruction *in) {
 }
 
 /* Slots for registers, reused after the last use; rows may spill over a slot's rows, so their arguments stay apart.
- * Numbers stay to the end, in places of their own: a plain program knows them all before its first map. */
+ * Numbers stay to the end, in places of their own: a plain program knows them all before its first map. So does what
+ * all rows read, from one block to the next. */
 static bool allocate(emitter *e, tile_program *p) {
     int last[PROGRAM_MAX_REGISTERS], free_slots[PROGRAM_MAX_REGISTERS], n_free = 0;
     memset(last, -1, sizeof last);
@@ -575,7 +576,7 @@ static bool finish(emitter *e, tile_program *p) {
     memcpy(p->instructions, e->instructions, (size_t)e->n_instructions * sizeof *p->instructions);
     for (int i = 0; i < e->n_instructions; i++)
         if (e->instructions[i].kind == INSTRUCTION_STORE) p->stores[p->n_stores++] = i;
-    p->block = p->n_slots > 6 ? 512 : 1024;
+    p->block = p->n_slots > 6 && !p->whole_rows ? 512 : 1024;
     if (p->whole_rows && p->space.columns > p->block) p->block = vector_pad(p->space.columns);
     return true;
 }

@@ -65,13 +65,13 @@ static soma_status find_targets(build *b) {
     return SOMA_OK;
 }
 
-static void prepare(plan_step *s) {
-    if (s->kind == STEP_MAP) program_prepare(&s->as.map);
+static void prepare(const soma_plan *plan, plan_step *s) {
+    if (s->kind == STEP_MAP) program_prepare(&s->as.map, plan->storages);
     if (s->kind == STEP_CONTRACT) contract_prepare(&s->as.contract);
     if (s->kind != STEP_REDUCE) return;
-    program_prepare(&s->as.reduction.pre);
+    program_prepare(&s->as.reduction.pre, NULL);
     s->as.reduction.pre.plain = false; /* its result is wanted whole */
-    program_prepare(&s->as.reduction.post);
+    program_prepare(&s->as.reduction.post, NULL);
 }
 
 /* The arena, then a scratch for each thread, then the copies of all but the first. */
@@ -79,7 +79,7 @@ static void measure(soma_plan *plan) {
     plan->scratch_bytes = 0;
     for (int i = 0; i < plan->n_steps; i++) {
         plan_step *s = &plan->steps[i];
-        prepare(s);
+        prepare(plan, s);
         size_t bytes = s->kind == STEP_MAP        ? program_scratch(&s->as.map)
                        : s->kind == STEP_CONTRACT ? s->as.contract.scratch_bytes
                        : s->kind == STEP_REDUCE   ? reduction_scratch(&s->as.reduction)

@@ -31,7 +31,7 @@ static size_t panel_bytes(const contract *c) {
 }
 
 void contract_prepare(contract *c) {
-    program_prepare(&c->epilogue);
+    program_prepare(&c->epilogue, NULL);
     if (c->winograd.on) {
         winograd_prepare(c);
         return;

@@ -65,10 +65,12 @@ static void *in_place(const block *b, const tile_access *access, bool write) {
     int64_t by_rows = n - b->ld + ((b->ld + lanes - 1) & -lanes), valid = access->width ? n : n - b->ld + b->columns;
     if (touched < by_rows) touched = by_rows;
     if (touched > valid) {
-        /* Whole vectors reach beyond a row or the block: only at the end of memory that is ours. */
+        /* Whole vectors reach beyond a row or the block: to read, within the array, to write at the end of memory that
+         * is ours. */
         const plan_storage *storage = &b->runner->plan->storages[access->storage];
         bool owned = storage->kind == STORAGE_ARENA || storage->kind == STORAGE_VARIABLE;
-        if (!owned || touched - valid > STORAGE_SLACK || (write && offset + valid < storage->elements)) return NULL;
+        if (offset + touched > storage->elements + (owned ? STORAGE_SLACK : 0)) return NULL;
+        if (write && (!owned || offset + valid < storage->elements)) return NULL;
     }
     return base + offset * b->size;
 }
@@ -132,7 +134,7 @@ static void copy_short(char *dst, const char *src, int64_t n) {
         memcpy(dst, src, 4);
 }
 
-enum { SHORT = 32, CHUNK_BYTES = 2048, FAR_ELEMENTS = 1 << 18 };
+enum { SHORT = 32, CHUNK_BYTES = 2048, FAR_ELEMENTS = 1 << 18, PAST_BYTES = 1 << 24 };
 
 /* Row after row of an access that is not in panels: its offset, without dividing for each row. */
 typedef struct row_walk {
@@ -191,6 +193,20 @@ static void load_rows(const block *b, const tile_access *access, char *dst) {
         else
             call_load(b->runner, get, dst, row, access->column_stride, b->columns);
     }
+}
+
+/* Past the caches, of the registers' own type and without gaps within a row. */
+static void store_rows_past(const block *b, const tile_access *access, const char *src) {
+    char *base = (char *)b->runner->plan->bases[access->storage] + b->column * b->size;
+    void (*put)(void *, const void *, int64_t) = b->program->real->store_past;
+    row_walk w;
+    walk_from(&w, access, &b->program->space, b->row);
+    if (one_run(b, access)) {
+        put(base + w.offset * b->size, src, b->rows * b->columns);
+        return;
+    }
+    for (int64_t r = 0; r < b->rows; r++, walk_on(&w), src += b->ld * b->size)
+        put(base + w.offset * b->size, src, b->columns);
 }
 
 static void store_rows(const block *b, const tile_access *access, const char *src) {
@@ -285,6 +301,10 @@ static void store(const block *b, const tile_instruction *in) {
     cpu_store_fn *put = b->program->real->store[access->dtype];
     if (access->kind == ACCESS_FULL) {
         if (in->in_place && b->in_place[in->arguments[0]] == access->storage) return;
+        if (in->past) {
+            store_rows_past(b, access, src);
+            return;
+        }
         if (move_single(b, access, b->registers[in->arguments[0]], true)) return;
         if (!access->width) {
             store_rows(b, access, src);
@@ -302,6 +322,11 @@ static void store(const block *b, const tile_instruction *in) {
         }
     } else {
         int64_t n = access->kind == ACCESS_ROW ? b->rows : 1;
+        if (b->program->space.row_rank <= 1) {
+            call_store(b->runner, put, base + (access->offset + b->row * access->row_strides[0]) * size,
+                       access->row_strides[0], src, n);
+            return;
+        }
         for (int64_t r = 0; r < n; r++)
             call_store(b->runner, put,
                        base + (access->offset + access_row_offset(access, &b->program->space, b->row + r)) * size, 1,
@@ -431,8 +456,16 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
                  int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t ld) {
     int bound[PROGRAM_MAX_REGISTERS];
     void **registers = in_turn->at;
-    block b = {program, runner, registers, row,   rows, column, columns, ld, program->dtype == SOMA_F64 ? 8 : 4,
-               bound,   false,  0,         {NULL}};
+    block b = {.program = program,
+               .runner = runner,
+               .registers = registers,
+               .row = row,
+               .rows = rows,
+               .column = column,
+               .columns = columns,
+               .ld = ld,
+               .size = program->dtype == SOMA_F64 ? 8 : 4,
+               .in_place = bound};
     b.held = hold(in_turn, &b);
     const int64_t whole = rows * ld;
     place_registers(&b, scratch);
@@ -480,7 +513,18 @@ static bool is_single(const tile_program *program, const tile_instruction *load)
     return true;
 }
 
-void program_prepare(tile_program *program) {
+/* Would a store push from the caches what is worth more than what it stores? The user may read results soon, of the
+ * plan nobody does. */
+static bool goes_past(const tile_program *program, const tile_instruction *in, const plan_storage *storages) {
+    if (in->kind != INSTRUCTION_STORE || !storages) return false;
+    const tile_access *access = &program->accesses[in->access];
+    const plan_storage *storage = &storages[access->storage];
+    return storage->kind == STORAGE_ARENA && storage->output && storage->bytes >= PAST_BYTES &&
+           access->kind == ACCESS_FULL && !access->width && access->dtype == program->dtype &&
+           access->column_stride == 1;
+}
+
+void program_prepare(tile_program *program, const plan_storage *storages) {
     const int64_t slot_bytes = program->block * (program->dtype == SOMA_F64 ? 8 : 4) + PROGRAM_PAD;
     for (int i = 0; i < program->n_registers; i++)
         program->offsets[i] = program->slots[i] > 0    ? program->slots[i] * slot_bytes
@@ -489,12 +533,16 @@ void program_prepare(tile_program *program) {
     program->chunk = minimum(program->block, CHUNK_BYTES / (program->dtype == SOMA_F64 ? 8 : 4));
     program->plain = true;
     program->far = program->space.rows * program->space.columns > FAR_ELEMENTS;
+    program->past = false;
     program->n_maps = 0;
     program->width = 0;
     for (int i = 0; i < program->n_accesses && !program->whole_rows; i++)
         if (program->accesses[i].width) program->width = program->accesses[i].width;
     for (int i = 0; i < program->n_instructions; i++) {
         tile_instruction *in = &program->instructions[i];
+        in->past = goes_past(program, in, storages);
+        in->in_place = in->in_place && !in->past;
+        program->past = program->past || in->past;
         in->single = in->kind == INSTRUCTION_LOAD && is_single(program, in);
         bool map = in->kind == INSTRUCTION_MAP && !in->by_rows, number = in->result == ACCESS_UNIFORM;
         bool load = in->kind == INSTRUCTION_LOAD && program->accesses[in->access].kind != ACCESS_COLUMN;
@@ -537,15 +585,22 @@ static int64_t run_range(const tile_program *program, const plan_runner *runner,
                          int64_t last) {
     int bound[PROGRAM_MAX_REGISTERS];
     const int64_t column = first * program->block, n = (last - 1 - first) * program->block;
-    const int64_t size = program->dtype == SOMA_F64 ? 8 : 4;
-    block b = {program, runner, registers, 0, 1, column, n, n, size, bound, false, 0, {NULL}};
+    block b = {.program = program,
+               .runner = runner,
+               .registers = registers,
+               .rows = 1,
+               .column = column,
+               .columns = n,
+               .ld = n,
+               .size = program->dtype == SOMA_F64 ? 8 : 4,
+               .in_place = bound};
     if (n <= 0) return 0;
     place_registers(&b, runner->scratch);
     return run_plain(&b) ? last - 1 - first : 0;
 }
 
 /* Units: whole blocks of rows when a row is short or must be whole, else pieces of rows. */
-void map_run(const tile_program *program, const plan_runner *runner) {
+static void run_units(const tile_program *program, const plan_runner *runner) {
     program_registers registers;
     registers.program = NULL;
     registers.at[0] = runner->scratch; /* not read */
@@ -575,4 +630,9 @@ void map_run(const tile_program *program, const plan_runner *runner) {
         int64_t n = space->columns - column < program->block ? space->columns - column : program->block;
         program_run(program, runner, runner->scratch, &registers, row, 1, column, n, n);
     }
+}
+
+void map_run(const tile_program *program, const plan_runner *runner) {
+    run_units(program, runner);
+    if (program->past) atomic_thread_fence(memory_order_seq_cst); /* before another thread reads */
 }

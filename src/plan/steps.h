@@ -78,6 +78,7 @@ typedef struct tile_instruction {
     access_class result;          /* class of dst: uniform, row or full */
     bool by_rows;                 /* map with full result and a row argument */
     bool in_place;                /* store: the value may be computed where it is stored */
+    bool past;                    /* store: past the caches */
     bool single;                  /* load of a number that is read as one everywhere: used where it lies */
     uint8_t variant, row_variant; /* scalar bits of uniform arguments; the row arguments' bits */
     int n_arguments;
@@ -110,12 +111,13 @@ typedef struct tile_program {
     bool plain;      /* nothing but such maps, of numbers and arrays that may be used where they lie */
     int64_t chunk;   /* elements that a plain program takes through all its maps at a time */
     bool far;        /* its arrays are larger than caches: the next block's are asked for ahead */
+    bool past;       /* has stores past the caches */
     int64_t block;   /* elements of a slot */
     int64_t width;   /* of the panels that some arrays lie in, 0: none do, or rows must be whole */
     bool whole_rows; /* has reductions: a block holds whole rows */
 } tile_program;
 
-enum { PROGRAM_MAX_REGISTERS = 96, PROGRAM_MAX_ROWS = 64, PROGRAM_PAD = 64 };
+enum { PROGRAM_MAX_REGISTERS = 96, PROGRAM_MAX_ROWS = 256, PROGRAM_PAD = 64 };
 /* Elements behind an array that whole vectors may touch: they may start anywhere and so end up to one behind. */
 enum { STORAGE_SLACK = 15 };
 
@@ -334,8 +336,9 @@ typedef struct program_registers {
  * registers. registers->at[0] must be set when the program reads it. */
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, program_registers *registers,
                  int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t ld);
-/* Works out what a run needs often; once the size of blocks is settled. */
-void program_prepare(tile_program *program);
+/* Works out what a run needs often; once the size of blocks is settled. Large arrays that nobody reads in the plan are
+ * stored past the caches; storages: NULL if none is. */
+void program_prepare(tile_program *program, const plan_storage *storages);
 /* Scratch a program needs. */
 size_t program_scratch(const tile_program *program);
 /* Element offset of row `row` for an access that is not in panels. */
