@@ -791,6 +791,27 @@ static void test_repeat(void **state) {
     }
 }
 
+/* Rows that lie apart, or over each other, to rows without gaps. */
+static void test_copy_rows(void **state) {
+    (void)state;
+    EACH_LEVEL(k, bits) {
+        const int64_t lanes = real_of(k, bits)->lanes;
+        for (int64_t rows = 1; rows < 6; rows++)
+            for (int64_t columns = 1; columns < 2 * lanes + 2; columns++)
+                for (int64_t from = 0; from < 2 * columns; from++) {
+                    void *src = buffer((size_t)(rows * from + columns)),
+                         *dst = buffer((size_t)(rows * columns + lanes));
+                    for (int64_t i = 0; i < rows * from + columns; i++)
+                        put(bits, src, i, (double)(5 * i + 2));
+                    real_of(k, bits)->copy_rows(dst, columns, src, from, rows, columns);
+                    for (int64_t r = 0; r < rows; r++)
+                        for (int64_t i = 0; i < columns; i++)
+                            assert_true(get(bits, dst, r * columns + i) == (double)(5 * (r * from + i) + 2));
+                    free(src), free(dst);
+                }
+    }
+}
+
 /* Past the caches, wherever an array begins; what lies around it stays. */
 static void test_store_past(void **state) {
     (void)state;
@@ -922,8 +943,8 @@ int main(void) {
         cmocka_unit_test(test_levels),     cmocka_unit_test(test_tiles),        cmocka_unit_test(test_map_specials),
         cmocka_unit_test(test_map_zeros),  cmocka_unit_test(test_map_values),   cmocka_unit_test(test_map_variants),
         cmocka_unit_test(test_reductions), cmocka_unit_test(test_sixteen_bits), cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_add_rows),   cmocka_unit_test(test_repeat),       cmocka_unit_test(test_store_past),
-        cmocka_unit_test(test_packs),      cmocka_unit_test(test_random),
+        cmocka_unit_test(test_add_rows),   cmocka_unit_test(test_repeat),       cmocka_unit_test(test_copy_rows),
+        cmocka_unit_test(test_store_past), cmocka_unit_test(test_packs),        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

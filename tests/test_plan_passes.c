@@ -1,5 +1,6 @@
 /* The compiler's passes on graphs alone: what simplify leaves, what fuses, where weights lie, what memory is shared.
  * Rests on the inside of plans. Nothing here runs a kernel; that the results are right is shown by other tests. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -233,6 +234,26 @@ static void averages_are_one_instruction(void **state) {
         const char *made = soma_plan_get_step(plan, 0).text;
         assert_memory_equal(made, expected[i], strlen(expected[i]));
         assert_int_equal(made[strlen(expected[i])], ' ');
+        soma_plan_destroy(plan);
+    }
+}
+
+/* A relu is one instruction where its slope is not asked for; NaN stays and zeros have no sign. */
+static void choices_are_one_instruction(void **state) {
+    world *w = *state;
+    const float values[6] = {-1, 2, NAN, -0.0f, -INFINITY, INFINITY};
+    soma_tensor *x = soma_input(w->graph, SOMA_F32, SOMA_DIMS(6), "x"), *zero = scalar(w, 0);
+    soma_tensor *y = soma_where(soma_less_equal(x, zero), zero, x), *targets[2] = {y, NULL};
+    assert_int_equal(soma_grad(soma_sum(y, SOMA_ALL_AXES, false), &x, 1, &targets[1]), SOMA_OK);
+    for (int n = 1; n <= 2; n++) {
+        soma_plan *plan = soma_plan_create(targets, n, NULL);
+        assert_non_null(plan);
+        assert_true((strstr(soma_plan_get_step(plan, 0).text, "maximum ") != NULL) == (n == 1));
+        assert_int_equal(soma_plan_bind(plan, x, values), SOMA_OK);
+        assert_int_equal(soma_plan_run(plan), SOMA_OK);
+        const float *out = soma_plan_output(plan, 0), expected[6] = {0, 2, NAN, 0, 0, INFINITY};
+        for (int i = 0; i < 6; i++)
+            assert_true(isnan(expected[i]) ? isnan(out[i]) : memcmp(&out[i], &expected[i], sizeof *out) == 0);
         soma_plan_destroy(plan);
     }
 }
@@ -515,6 +536,7 @@ int main(void) {
         TEST(reductions_are_cut),
         TEST(maps_melt),
         TEST(averages_are_one_instruction),
+        TEST(choices_are_one_instruction),
         TEST(losses_are_one_row_step),
         TEST(norms_are_one_row_step),
         TEST(layers_are_one_contract_step),

@@ -137,6 +137,8 @@ typedef struct cpu_real {
     cpu_map_fn *map[CPU_MAP_COUNT][8]; /* bit 0, 1, 2 of the variant: a, b, c is one number */
     /* dst[r*dst_row + i] = src[r], i < columns; rows are written in order, each to a whole vector. */
     void (*repeat)(void *dst, int64_t dst_row, const void *src, int64_t rows, int64_t columns);
+    /* dst[r*dst_row + i] = src[r*src_row + i], i < columns, read exactly; written as repeat does. */
+    void (*copy_rows)(void *dst, int64_t dst_row, const void *src, int64_t src_row, int64_t rows, int64_t columns);
     cpu_reduce_fn *reduce[CPU_REDUCE_COUNT];
     /* dst[c] += src[r*src_row + c], row after row; columns is rounded up to whole vectors, in dst and in each row. */
     void (*add_rows)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);

@@ -139,6 +139,17 @@ static void V(repeat)(void *dst, int64_t dst_row, const void *src, int64_t rows,
     }
 }
 
+static void V(copy_rows)(void *dst, int64_t dst_row, const void *src, int64_t src_row, int64_t rows, int64_t columns) {
+    const int64_t whole = columns & -(int64_t)LANES, rest = columns - whole;
+    const real *from = src;
+    real *to = dst;
+    for (int64_t r = 0; r < rows; r++, to += dst_row, from += src_row) {
+        for (int64_t i = 0; i < whole; i += LANES)
+            V(store_loose)(to + i, V(load_loose)(from + i));
+        if (rest) V(store_loose)(to + whole, V(load_part)(from + whole, rest, 0));
+    }
+}
+
 /* The table's rows; bits of a variant beyond the op's inputs don't matter. */
 #define MAP_ENTRY_1(name)                                                                                              \
     {                                                                                                                  \

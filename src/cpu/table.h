@@ -20,6 +20,7 @@
     .row = V(row),
     .repeat = V(repeat),
     .add_rows = V(add_rows),
+    .copy_rows = V(copy_rows),
     .store_past = V(store_past),
     .uniform = V(uniform),
     .normal = V(normal),

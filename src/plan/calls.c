@@ -53,6 +53,9 @@ void calls_run(const kernel_call *calls, int n, void *const *bases) {
         case CALL_REPEAT:
             c->by.real->repeat(to, k[0], x, k[1], k[2]);
             break;
+        case CALL_ROWS:
+            c->by.real->copy_rows(to, k[0], x, k[1], k[2], k[3]);
+            break;
         case CALL_TILE:
             c->by.tile(&c->tiles, c->count, x, array(c, 2, bases), to, NULL);
             break;

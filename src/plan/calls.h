@@ -16,6 +16,7 @@ typedef enum call_kind {
     CALL_STORE,  /* step, elements */
     CALL_REDUCE, /* row, rows, columns */
     CALL_REPEAT, /* row, rows, columns */
+    CALL_ROWS,   /* row, source's row, rows, columns */
     CALL_TILE,   /* count of them; how they lie is in tiles */
     CALL_ROW,    /* k, a_step, b_row, b_pair, columns */
     CALL_PACK,   /* panel, row, rows */
@@ -105,6 +106,15 @@ static inline void call_repeat(const plan_runner *r, const cpu_real *real, void 
                    NULL, NULL);
     else
         real->repeat(dst, dst_row, src, rows, columns);
+}
+
+static inline void call_rows(const plan_runner *r, const cpu_real *real, void *dst, int64_t dst_row, const void *src,
+                             int64_t src_row, int64_t rows, int64_t columns) {
+    if (r->writing)
+        call_write(r->writing, (kernel_call){CALL_ROWS, .n = {dst_row, src_row, rows, columns}, .by.real = real}, dst,
+                   src, NULL, NULL);
+    else
+        real->copy_rows(dst, dst_row, src, src_row, rows, columns);
 }
 
 static inline void call_tile(const plan_runner *r, cpu_tile_fn *f, const cpu_tiles *t, int64_t tiles, const void *a,

@@ -52,6 +52,27 @@ static bool join_quotient(build *b, const bool *shown, soma_tensor *t) {
     return true;
 }
 
+/* A number that is one everywhere, and not NaN. */
+static bool is_number(const soma_tensor *t) {
+    while (t->op == &op_expand || t->op == &op_reshape)
+        t = t->inputs[0];
+    if (t->op != &op_constant || shape_size(t->rank, t->shape) != 1) return false;
+    if (t->dtype == SOMA_F64) return *(const double *)t->data == *(const double *)t->data;
+    return t->dtype == SOMA_F32 && *(const float *)t->data == *(const float *)t->data;
+}
+
+/* where(x <= c, c, x), a relu that nobody differentiates, is the greater of both. NaN comes out the same, and zeros,
+ * since the number stays second. */
+static bool join_choice(build *b, const bool *shown, soma_tensor *t) {
+    const soma_tensor *less = t->inputs[0];
+    soma_tensor *x = t->inputs[2], *c = t->inputs[1];
+    if (!made_for(b, shown, less, &op_less_equal) || less->inputs[0] != x || less->inputs[1] != c || !is_number(c))
+        return true;
+    b->uses[x->id]--;
+    b->uses[c->id]--;
+    return become(b, t, &op_maximum, less, 2, (soma_tensor *[]){x, c});
+}
+
 static bool join_with_inputs(build *b, const bool *shown, soma_tensor *t) {
     soma_tensor *x = t->inputs[0], *y = t->n_inputs == 2 ? t->inputs[1] : NULL;
     for (int i = 0; i < 2 && t->op == &op_add; i++) {
@@ -67,6 +88,7 @@ static bool join_with_inputs(build *b, const bool *shown, soma_tensor *t) {
     if (t->op == &op_div && made_for(b, shown, y, &op_sqrt))
         return become(b, t, &op_divide_root, y, 2, (soma_tensor *[]){x, y->inputs[0]});
     if (t->op == &op_div && made_for(b, shown, y, &op_add)) return join_quotient(b, shown, t);
+    if (t->op == &op_where) return join_choice(b, shown, t);
     return true;
 }
 

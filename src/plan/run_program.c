@@ -134,7 +134,7 @@ static void copy_short(char *dst, const char *src, int64_t n) {
         memcpy(dst, src, 4);
 }
 
-enum { SHORT = 32, CHUNK_BYTES = 2048, FAR_ELEMENTS = 1 << 18, PAST_BYTES = 1 << 24 };
+enum { SHORT = 64, CHUNK_BYTES = 2048, FAR_ELEMENTS = 1 << 18, PAST_BYTES = 1 << 24 };
 
 /* Row after row of an access that is not in panels: its offset, without dividing for each row. */
 typedef struct row_walk {
@@ -154,10 +154,17 @@ static void walk_from(row_walk *w, const tile_access *access, const tile_space *
     }
 }
 
-static void walk_on(row_walk *w) {
-    for (int i = w->space->row_rank - 1; i >= 0; i--) {
-        w->offset += w->access->row_strides[i];
-        if (i == 0 || ++w->index[i] < w->space->row_shape[i]) return;
+/* Rows until the last axis ends, and on by so many of them. */
+static int64_t walk_left(const row_walk *w) {
+    const int last = w->space->row_rank - 1;
+    return last < 0 ? 1 : w->space->row_shape[last] - w->index[last];
+}
+
+static void walk_on(row_walk *w, int64_t n) {
+    for (int i = w->space->row_rank - 1; i >= 0; i--, n = 1) {
+        w->offset += n * w->access->row_strides[i];
+        w->index[i] += n;
+        if (i == 0 || w->index[i] < w->space->row_shape[i]) return;
         w->offset -= w->index[i] * w->access->row_strides[i];
         w->index[i] = 0;
     }
@@ -177,19 +184,23 @@ static bool one_run(const block *b, const tile_access *access) {
 
 static void load_rows(const block *b, const tile_access *access, char *dst) {
     const char *base = b->runner->plan->bases[access->storage];
+    const cpu_real *real = b->program->real;
     const int64_t size = element_size(b, access), ahead = b->column * access->column_stride;
-    cpu_load_fn *get = b->program->real->load[access->dtype];
-    const bool fits = short_rows(b, access);
+    const int last = b->program->space.row_rank - 1;
+    cpu_load_fn *get = real->load[access->dtype];
+    const bool alike =
+        access->dtype == b->program->dtype && access->column_stride == 1 && b->columns <= SHORT && last >= 0;
     row_walk w;
     walk_from(&w, access, &b->program->space, b->row);
     if (one_run(b, access)) {
         call_load(b->runner, get, dst, base + w.offset * size, 1, b->rows * b->columns);
         return;
     }
-    for (int64_t r = 0; r < b->rows; r++, walk_on(&w), dst += b->ld * b->size) {
+    for (int64_t r = 0, n; r < b->rows; r += n, walk_on(&w, n), dst += n * b->ld * b->size) {
         const char *row = base + (w.offset + ahead) * size;
-        if (fits)
-            copy_short(dst, row, b->columns);
+        n = alike ? minimum(walk_left(&w), b->rows - r) : 1;
+        if (alike)
+            call_rows(b->runner, real, dst, b->ld, row, access->row_strides[last], n, b->columns);
         else
             call_load(b->runner, get, dst, row, access->column_stride, b->columns);
     }
@@ -205,7 +216,7 @@ static void store_rows_past(const block *b, const tile_access *access, const cha
         put(base + w.offset * b->size, src, b->rows * b->columns);
         return;
     }
-    for (int64_t r = 0; r < b->rows; r++, walk_on(&w), src += b->ld * b->size)
+    for (int64_t r = 0; r < b->rows; r++, walk_on(&w, 1), src += b->ld * b->size)
         put(base + w.offset * b->size, src, b->columns);
 }
 
@@ -220,7 +231,7 @@ static void store_rows(const block *b, const tile_access *access, const char *sr
         call_store(b->runner, put, base + w.offset * size, 1, src, b->rows * b->columns);
         return;
     }
-    for (int64_t r = 0; r < b->rows; r++, walk_on(&w), src += b->ld * b->size) {
+    for (int64_t r = 0; r < b->rows; r++, walk_on(&w, 1), src += b->ld * b->size) {
         char *row = base + (w.offset + ahead) * size;
         if (fits)
             copy_short(row, src, b->columns);
@@ -617,7 +628,7 @@ static void run_units(const tile_program *program, const plan_runner *runner) {
         if (rows < 1) rows = 1;
         runner_share(runner, (space->rows + rows - 1) / rows, &first, &last);
         for (int64_t u = first; u < last; u++) {
-            int64_t row = u * rows, n = space->rows - row < rows ? space->rows - row : rows;
+            int64_t row = u * rows, n = minimum(rows, space->rows - row);
             program_run(program, runner, runner->scratch, &registers, row, n, 0, space->columns, space->columns);
         }
         return;
