@@ -39,21 +39,21 @@
     static void V(reduce_##NAME)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns) {         \
         const real *p = src;                                                                                           \
         real *out = dst;                                                                                               \
-        int64_t r = 0;                                                                                                 \
-        for (; r + LANES <= rows; r += LANES) {                                                                        \
+        for (int64_t r = 0, n; r < rows; r += n) {                                                                     \
+            n = rows - r < LANES ? 1 : LANES;                                                                          \
             vec x[LANES];                                                                                              \
-            for (int i = 0; i < LANES; i++, p += src_row)                                                              \
+            for (int i = 0; i < n; i++, p += src_row)                                                                  \
                 x[i] = V(reduce_part_##NAME)(p, columns);                                                              \
+            if (n == 1) {                                                                                              \
+                REDUCE_FOLD(x[0], OP)                                                                                  \
+                out[r] = x[0][0];                                                                                      \
+                continue;                                                                                              \
+            }                                                                                                          \
             REDUCE_MEET(8, OP)                                                                                         \
             REDUCE_MEET(4, OP)                                                                                         \
             REDUCE_MEET(2, OP)                                                                                         \
             REDUCE_MEET(1, OP)                                                                                         \
             V(store_loose)(out + r, x[0]);                                                                             \
-        }                                                                                                              \
-        for (; r < rows; r++, p += src_row) {                                                                          \
-            vec x = V(reduce_part_##NAME)(p, columns);                                                                 \
-            REDUCE_FOLD(x, OP)                                                                                         \
-            out[r] = x[0];                                                                                             \
         }                                                                                                              \
     }
 
