@@ -9,6 +9,12 @@ else()
     set(soma_cpu_processor other)
 endif()
 
+# The kernels' loops are as long as they should be: clang would unroll them once more, to a quarter more library.
+set(soma_cpu_loops "")
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+    set(soma_cpu_loops "-fno-unroll-loops")
+endif()
+
 set(SOMA_CPU_SOURCES ${CMAKE_CURRENT_LIST_DIR}/isa.c)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/kernels.def)
 file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/kernels.def soma_cpu_lines REGEX "^CPU_LEVEL\\(${soma_cpu_processor},")
@@ -18,5 +24,5 @@ foreach(line IN LISTS soma_cpu_lines)
     list(APPEND SOMA_CPU_SOURCES ${source})
     # The same optimization in every build type; what is fused to fma is written in the source, whatever the compiler.
     set_source_files_properties(${source} PROPERTIES COMPILE_FLAGS
-        "-O3 -ffp-contract=off -fno-math-errno -fno-trapping-math ${CMAKE_MATCH_2}")
+        "-O3 ${soma_cpu_loops} -ffp-contract=off -fno-math-errno -fno-trapping-math ${CMAKE_MATCH_2}")
 endforeach()

@@ -254,10 +254,9 @@ static soma_status lower_packed(operands *o, contract *c, int source, const cpu_
 static bool use_rows(const operands *o, contract *c, const plan_storage *s) {
     layout l = {.rank = 2, .offset = o->axes[1].offset, .shape = {c->k, c->n}};
     panel_place place;
-    if (o->n_batch > 0 || o->b_rows != 1 || o->b_columns != 1 || c->n != s->columns || s->width != c->width)
-        return false;
-    l.strides[0] = o->b_row->stride;
-    l.strides[1] = o->b_column->stride;
+    if (o->n_batch > 0 || o->b_rows > 1 || o->b_columns > 1 || c->n != s->columns || s->width != c->width) return false;
+    l.strides[0] = o->b_rows ? o->b_row->stride : c->n;
+    l.strides[1] = o->b_columns ? o->b_column->stride : 1;
     if (!layout_in_panels(&l, s->rows, s->columns, s->width, &place)) return false;
     if (place.rows < c->k) {
         if (c->slab_rank > 0 || (c->segments > 1 && c->run != place.rows)) return false;
@@ -272,6 +271,12 @@ static bool use_rows(const operands *o, contract *c, const plan_storage *s) {
     return true;
 }
 
+/* Is B the transpose of a matrix that lies in panels? */
+static bool is_transposed(const operands *o, const contract *c, const plan_storage *s) {
+    return s->rows == c->n && s->columns == c->k && o->axes[1].offset == 0 && o->b_rows <= 1 && o->b_columns <= 1 &&
+           (!o->b_rows || o->b_row->stride == 1) && (!o->b_columns || o->b_column->stride == s->columns);
+}
+
 static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
     int source = storage_of(o->b, o->from[1].source);
     if (source < 0) return SOMA_NO_MEMORY;
@@ -282,6 +287,7 @@ static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
         bool straight = s->rows == c->k && s->columns == c->n && (c->n == 1 || o->b_column->stride == 1);
         straight = straight && o->axes[1].offset == 0;
         if (!straight && !c->winograd.on && use_rows(o, c, s)) return SOMA_OK;
+        if (!straight && !is_transposed(o, c, s)) return block(o, o->node->inputs[1]);
         if (s->width != c->width || !straight) return lower_packed(o, c, source, real);
         set_panels(c, o, real);
         return SOMA_OK;
