@@ -167,13 +167,13 @@ typedef struct soma_random_flip_options {
 SOMA_API soma_layer *soma_random_flip_create(const soma_random_flip_options *options);
 
 /** Brightness: x + f (high - low) with f from factor, for values from low to high, at which the result is clipped.
- *  Contrast: (x - m) f + m with the mean m of each channel and f from 1 - factor.low to 1 + factor.high; {0.2} stands
+ *  Contrast: (x - m) f + m with the mean m of each channel and f from 1 - low to 1 + high; {0.2} stands
  *  for 0.2 both ways. Keras RandomBrightness, RandomContrast; their value_range is 0 to 255, so pixels that the model
  *  has scaled (soma_set_pixel_scale) want {0, 1}. */
 typedef struct soma_random_colour_options {
     SOMA_LAYER_OPTIONS
-    soma_range factor;
-    soma_range value_range;  /* {0, 255} */
+    double factor[2];        /* {low, high}; {0.2} is {-0.2, 0.2} */
+    double value_range[2];   /* {0, 255} */
     const char *data_format; /* "channels_last" */
 } soma_random_colour_options;
 #define soma_random_brightness(...) soma_random_brightness_create(&(soma_random_colour_options){.factor = __VA_ARGS__})
@@ -201,12 +201,13 @@ SOMA_API soma_layer *soma_random_crop_create(const soma_crop_options *options);
  *  same number, so that the aspect ratio stays. Keras RandomTranslation, RandomRotation, RandomZoom. */
 typedef struct soma_random_affine_options {
     SOMA_LAYER_OPTIONS
-    soma_range factor;                      /* of rotation */
-    soma_range height_factor, width_factor; /* of translation and zoom */
-    const char *fill_mode;                  /* "reflect" (dcba|abcd|dcba); "wrap", "nearest", or "constant": */
-    double fill_value;                      /* 0 */
-    const char *interpolation;              /* "bilinear"; or "nearest" */
-    const char *data_format;                /* "channels_last" */
+    double factor[2];        /* of rotation: {low, high}; {0.2} is {-0.2, 0.2} */
+    double height_factor[2]; /* of translation and zoom */
+    double width_factor[2];
+    const char *fill_mode;     /* "reflect" (dcba|abcd|dcba); "wrap", "nearest", or "constant": */
+    double fill_value;         /* 0 */
+    const char *interpolation; /* "bilinear"; or "nearest" */
+    const char *data_format;   /* "channels_last" */
 } soma_random_affine_options;
 #define soma_random_translation(...)                                                                                   \
     soma_random_translation_create(&(soma_random_affine_options){.height_factor = __VA_ARGS__})

@@ -251,14 +251,9 @@ typedef enum soma_field_kind {
     SOMA_FIELD_SCHEDULE,    /* soma_schedule */
     SOMA_FIELD_REGULARIZER, /* soma_regularizer */
     SOMA_FIELD_WORD,        /* an enum, a word in files: "mode" is "auto", "min" or "max" */
-    SOMA_FIELD_RANGE,       /* soma_range; in files a number or [low, high] */
+    SOMA_FIELD_RANGE,       /* double[2]; in files a number or [low, high] */
     SOMA_FIELD_LAYER        /* soma_layer *, taken over: its weights become this layer's */
 } soma_field_kind;
-
-/** From where to where random numbers are drawn. {0.2}, a low end above 0 alone, is -0.2 to 0.2. */
-typedef struct soma_range {
-    double low, high;
-} soma_range;
 
 /** An option: its name in files, its place in the options struct, its bounds. */
 typedef struct soma_field {

@@ -131,7 +131,7 @@ static bool is_set(const soma_field *f, const void *value) {
     case SOMA_FIELD_REGULARIZER:
         return ((const soma_regularizer *)value)->penalty != NULL;
     case SOMA_FIELD_RANGE:
-        return ((const soma_range *)value)->low != 0 || ((const soma_range *)value)->high != 0;
+        return ((const double *)value)[0] != 0 || ((const double *)value)[1] != 0;
     case SOMA_FIELD_LAYER:
         return *(soma_layer *const *)value != NULL;
     default:
@@ -146,13 +146,13 @@ static void write_shape(text *out, const int64_t *shape) {
     text_append(out, "]");
 }
 
-static void write_range(text *out, const soma_range *range) {
-    const bool both = range->high != 0 || range->low < 0;
+static void write_range(text *out, const double range[2]) {
+    const bool both = range[1] != 0 || range[0] < 0;
     if (both) text_append(out, "[");
-    json_write_number(out, range->low);
+    json_write_number(out, range[0]);
     if (!both) return;
     text_append(out, ", ");
-    json_write_number(out, range->high);
+    json_write_number(out, range[1]);
     text_append(out, "]");
 }
 
@@ -304,12 +304,12 @@ static soma_status read_list(const field_names *names, const char *who, const ch
 
 /* 0.2, which is -0.2 to 0.2, or [-0.1, 0.2]. */
 static soma_status read_range(const field_names *names, const char *who, const soma_field *f, const json_node *node,
-                              soma_range *out) {
-    *out = (soma_range){0, 0};
-    if (json_node_number(node, &out->low)) return out->low >= 0 ? SOMA_OK : wrong(names, who, f, "at least 0");
+                              double out[2]) {
+    out[0] = out[1] = 0;
+    if (json_node_number(node, &out[0])) return out[0] >= 0 ? SOMA_OK : wrong(names, who, f, "at least 0");
     if (json_node_kind(node) != JSON_IS_ARRAY || json_node_count(node) != 2 ||
-        !json_node_number(json_node_at(node, 0), &out->low) || !json_node_number(json_node_at(node, 1), &out->high) ||
-        !(out->low <= out->high))
+        !json_node_number(json_node_at(node, 0), &out[0]) || !json_node_number(json_node_at(node, 1), &out[1]) ||
+        !(out[0] <= out[1]))
         return wrong(names, who, f, "a number from 0, or two, the smaller first");
     return SOMA_OK;
 }

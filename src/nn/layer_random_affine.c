@@ -106,8 +106,8 @@ static soma_tensor *sample(soma_layer *layer, soma_tensor *images, soma_tensor *
 /* ---- where each pixel comes from ---- */
 
 /* Numbers (batch, 1, 1) from a range. */
-static soma_tensor *number(soma_tensor *x, soma_range range, soma_tensor *draws) {
-    return soma_squeeze(random_image_number(x, random_image_range(range), draws), -1);
+static soma_tensor *number(soma_tensor *x, random_range range, soma_tensor *draws) {
+    return soma_squeeze(random_image_number(x, range, draws), -1);
 }
 
 /* Rows (1, rows, 1) or columns (1, 1, columns) counted from the middle. */
@@ -125,15 +125,15 @@ static soma_tensor *from_zero(soma_tensor *place, soma_tensor *x, int axis) {
 
 static soma_tensor *translate(soma_layer *layer, soma_tensor *x, soma_tensor *draws) {
     const soma_random_affine_options *o = soma_layer_options(layer);
-    soma_tensor *down = soma_mul_scalar(number(x, o->height_factor, draws), (double)x->shape[1]);
-    soma_tensor *right = soma_mul_scalar(number(x, o->width_factor, draws), (double)x->shape[2]);
+    soma_tensor *down = soma_mul_scalar(number(x, random_image_range(o->height_factor), draws), (double)x->shape[1]);
+    soma_tensor *right = soma_mul_scalar(number(x, random_image_range(o->width_factor), draws), (double)x->shape[2]);
     return sample(layer, x, from_zero(soma_sub(from_middle(x, 1), down), x, 1),
                   from_zero(soma_sub(from_middle(x, 2), right), x, 2));
 }
 
 static soma_tensor *rotate(soma_layer *layer, soma_tensor *x, soma_tensor *draws) {
     const soma_random_affine_options *o = soma_layer_options(layer);
-    soma_tensor *angle = soma_mul_scalar(number(x, o->factor, draws), 2 * 3.14159265358979323846);
+    soma_tensor *angle = soma_mul_scalar(number(x, random_image_range(o->factor), draws), 2 * 3.14159265358979323846);
     soma_tensor *c = soma_cos(angle), *s = soma_sin(angle), *row = from_middle(x, 1), *column = from_middle(x, 2);
     soma_tensor *x_from = soma_sub(soma_mul(c, column), soma_mul(s, row));
     soma_tensor *y_from = soma_add(soma_mul(s, column), soma_mul(c, row));
@@ -142,7 +142,7 @@ static soma_tensor *rotate(soma_layer *layer, soma_tensor *x, soma_tensor *draws
 
 static soma_tensor *zoom(soma_layer *layer, soma_tensor *x, soma_tensor *draws) {
     const soma_random_affine_options *o = soma_layer_options(layer);
-    const soma_range height = random_image_range(o->height_factor), width = random_image_range(o->width_factor);
+    const random_range height = random_image_range(o->height_factor), width = random_image_range(o->width_factor);
     RETURN_NULL_IF(layer->context, height.low <= -1 || width.low <= -1, SOMA_INVALID,
                    "[RandomZoom] a factor of -1 or less would show nothing");
     soma_tensor *rows = soma_add_scalar(number(x, height, draws), 1), *columns = rows;

@@ -11,11 +11,11 @@
 
 enum { MOST_CROPPED = 1 << 24 };
 
-soma_range random_image_range(soma_range given) {
-    return given.low > 0 && given.high == 0 ? (soma_range){-given.low, given.low} : given;
+random_range random_image_range(const double given[2]) {
+    return given[0] > 0 && given[1] == 0 ? (random_range){-given[0], given[0]} : (random_range){given[0], given[1]};
 }
 
-soma_tensor *random_image_number(soma_tensor *x, soma_range range, soma_tensor *draws) {
+soma_tensor *random_image_number(soma_tensor *x, random_range range, soma_tensor *draws) {
     return soma_random_uniform(x->graph, x->dtype, SOMA_DIMS(x->shape[0], 1, 1, 1), range.low, range.high, draws);
 }
 
@@ -42,7 +42,7 @@ static const soma_field flip_fields[] = {PLACES_STRING_FIELD(soma_random_flip_op
 static soma_tensor *flip_axis(soma_tensor *x, int axis, soma_tensor *draws) {
     if (!x) return NULL;
     soma_tensor *turned = soma_slice_axis(x, axis, -1, SOMA_END, -1);
-    soma_tensor *u = random_image_number(x, (soma_range){0, 1}, draws);
+    soma_tensor *u = random_image_number(x, (random_range){0, 1}, draws);
     return soma_where(soma_less(u, soma_scalar(x->graph, x->dtype, 0.5)), turned, x);
 }
 
@@ -67,13 +67,14 @@ static const soma_field colour_fields[] = {
     PLACES_STRING_FIELD(soma_random_colour_options, data_format),
     {.name = NULL}};
 
-static soma_range values_of(const soma_random_colour_options *o) {
-    return o->value_range.low == o->value_range.high ? (soma_range){0, 255} : o->value_range;
+static random_range values_of(const soma_random_colour_options *o) {
+    const double *given = o->value_range;
+    return given[0] == given[1] ? (random_range){0, 255} : (random_range){given[0], given[1]};
 }
 
 static soma_tensor *brighten(soma_layer *layer, soma_tensor *x, soma_tensor *draws) {
     const soma_random_colour_options *o = soma_layer_options(layer);
-    const soma_range range = random_image_range(o->factor), values = values_of(o);
+    const random_range range = random_image_range(o->factor), values = values_of(o);
     RETURN_NULL_IF(layer->context, range.low < -1 || range.high > 1, SOMA_INVALID,
                    "[RandomBrightness] factor must lie between -1 and 1");
     if (!draws) return x;
@@ -83,13 +84,11 @@ static soma_tensor *brighten(soma_layer *layer, soma_tensor *x, soma_tensor *dra
 
 static soma_tensor *contrast(soma_layer *layer, soma_tensor *x, soma_tensor *draws) {
     const soma_random_colour_options *o = soma_layer_options(layer);
-    soma_range range = o->factor;
-    const soma_range values = values_of(o);
-    if (range.high == 0) range.high = range.low;
+    const random_range range = {o->factor[0], o->factor[1] == 0 ? o->factor[0] : o->factor[1]}, values = values_of(o);
     RETURN_NULL_IF(layer->context, range.low < 0 || range.high < 0 || range.low > 1, SOMA_INVALID,
                    "[RandomContrast] factor must be at least 0, and its low end at most 1");
     if (!draws) return x;
-    soma_tensor *f = random_image_number(x, (soma_range){1 - range.low, 1 + range.high}, draws);
+    soma_tensor *f = random_image_number(x, (random_range){1 - range.low, 1 + range.high}, draws);
     soma_tensor *mean = soma_mean(x, SOMA_AXES(1, 2), true);
     return soma_clip(soma_add(soma_mul(soma_sub(x, mean), f), mean), values.low, values.high);
 }
