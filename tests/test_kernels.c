@@ -201,6 +201,7 @@ static wide ref_sigmoid(wide a) {
     X(FMA, 1, a *b + c)                                                                                                \
     X(FNMA, 1, c - a * b)                                                                                              \
     X(MUL_RSQRT, 2.6, a / sqrtl(b))                                                                                    \
+    X(MUL_RSQRT_SUM, 2.6, a / sqrtl(b + c))                                                                            \
     X(BLEND, .51, a + (b - a) * c)                                                                                     \
     X(BLEND_SQUARE, .51, a + (b * b - a) * c)                                                                          \
     X(DIV_ROOT_PLUS, 2.6, a / (sqrtl(b) + c))
@@ -241,6 +242,8 @@ static double blur(cpu_map op, double a, double b, double c) {
         return fabs(a) + 2 * (fabs(a) + fabs(b)) * fabs(c);
     case CPU_BLEND_SQUARE:
         return fabs(a) + 2 * (fabs(a) + b * b + (double)FLT_MIN) * fabs(c); /* the square may be denormal */
+    case CPU_MUL_RSQRT_SUM:
+        return fabs(a) * (fabs(b) + fabs(c)) / pow(b + c, 1.5);
     case CPU_DIV_ROOT_PLUS:
         return 2 * fabs(a) * (sqrt(b) + fabs(c)) / pow(sqrt(b) + c, 2);
     default:
@@ -251,6 +254,7 @@ static double blur(cpu_map op, double a, double b, double c) {
 /* The largest inner result of a sum; a quotient by what sums left of next to nothing is infinite, too. */
 static double largest(cpu_map op, double a, double b, double c) {
     if (op == CPU_FMA || op == CPU_FNMA) return fabs(a * b);
+    if (op == CPU_MUL_RSQRT_SUM) return fabs(b + c) < 1e-6 * fabs(c) ? (double)INFINITY : fabs(b) + fabs(c);
     if (op == CPU_DIV_ROOT_PLUS) return fabs(sqrt(b) + c) < 1e-6 * fabs(c) ? (double)INFINITY : 0;
     if (op != CPU_BLEND && op != CPU_BLEND_SQUARE) return 0;
     return (fabs(a) + fmax(fabs(b), b * b)) * fmax(fabs(c), 1);

@@ -225,11 +225,14 @@ static void averages_are_one_instruction(void **state) {
     soma_tensor *apart = soma_sub(x, old), *root = soma_sqrt(soma_abs(x));
     soma_tensor *targets[] = {soma_add(old, soma_mul(soma_sub(soma_square(x), old), rate)),
                               soma_add(soma_mul(rate, soma_sub(soma_exp(x), old)), old),
-                              soma_div(x, soma_add(scalar(w, 1e-7), root)), soma_add(old, soma_mul(apart, rate)),
+                              soma_div(x, soma_add(scalar(w, 1e-7), root)),
+                              soma_mul(x, soma_rsqrt(soma_add(soma_abs(old), rate))),
+                              soma_add(old, soma_mul(apart, rate)),
                               apart};
-    const char *expected[] = {"blend_square", "exp blend", "abs divide_root_plus", "sub multiply_add"};
-    for (int i = 0; i < 4; i++) {
-        soma_plan *plan = soma_plan_create(targets + i, i < 3 ? 1 : 2, NULL);
+    const char *expected[] = {"blend_square", "exp blend", "abs divide_root_plus", "abs divide_root_of_sum",
+                              "sub multiply_add"};
+    for (int i = 0; i < 5; i++) {
+        soma_plan *plan = soma_plan_create(targets + i, i < 4 ? 1 : 2, NULL);
         assert_int_equal(soma_plan_steps(plan), 1);
         const char *made = soma_plan_get_step(plan, 0).text;
         assert_memory_equal(made, expected[i], strlen(expected[i]));

@@ -60,6 +60,7 @@
     X(FMA, 3, "a*b+c")                                                                                                 \
     X(FNMA, 3, "c-a*b")                                                                                                \
     X(MUL_RSQRT, 2, "a/sqrt b")                                                                                        \
+    X(MUL_RSQRT_SUM, 3, "a/sqrt(b+c)")                                                                                 \
     X(BLEND, 3, "a + (b-a)*c")                                                                                         \
     X(BLEND_SQUARE, 3, "a + (b*b-a)*c")                                                                                \
     X(DIV_ROOT_PLUS, 3, "a/(sqrt b + c)")

@@ -186,6 +186,10 @@ soma_tensor *optimizer_update(const soma_optimizer *optimizer, soma_update *upda
     return optimizer->kind->update(optimizer->options, update);
 }
 
+soma_tensor *optimizer_average(soma_tensor *old, soma_tensor *new_value, double decay) {
+    return soma_add(old, soma_mul_scalar(soma_sub(new_value, old), 1 - decay));
+}
+
 /* ---- JSON ---- */
 
 /* The class of a name, the user's or ours; NULL when there is none. */

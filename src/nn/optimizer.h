@@ -42,6 +42,8 @@ int optimizer_slots(const soma_optimizer *optimizer, const soma_variable *weight
 soma_status optimizer_clip(const soma_optimizer *optimizer, soma_tensor **g, int n);
 /* The weight after the step, update->slots likewise; NULL after an error. */
 soma_tensor *optimizer_update(const soma_optimizer *optimizer, soma_update *update);
+/* A running average: old + (1 - decay) (new - old). One instruction, of squares too. */
+soma_tensor *optimizer_average(soma_tensor *old, soma_tensor *new_value, double decay);
 
 /* "adam", {"adam": {...}}, {"adam": 0.01} or {"class_name": "adam", "config": {...}}. NULL after an error. */
 soma_optimizer *optimizer_from_json_node(const field_names *names, const json_node *node);

@@ -3,11 +3,6 @@
  * The squares of the steps are those before the rate is applied. */
 #include "nn/optimizer.h"
 
-/* rho old + (1 - rho) new */
-static soma_tensor *average(soma_tensor *old, soma_tensor *new_value, double rho) {
-    return soma_add(soma_mul_scalar(old, rho), soma_mul_scalar(new_value, 1 - rho));
-}
-
 static const soma_field fields[] = {OPTIMIZER_NUMBER(soma_adadelta_options, learning_rate, 0.001, 0, 1e30),
                                     OPTIMIZER_NUMBER(soma_adadelta_options, rho, 0.95, 0, 1),
                                     OPTIMIZER_NUMBER(soma_adadelta_options, epsilon, 1e-7, 0, 1e30),
@@ -24,11 +19,11 @@ static int describe(const void *options, const soma_variable *weight, soma_slot 
 
 static soma_tensor *update(const void *options, soma_update *u) {
     const soma_adadelta_options *o = options;
-    soma_tensor *squares = average(u->slots[0], soma_square(u->g), o->rho);
+    soma_tensor *squares = optimizer_average(u->slots[0], soma_square(u->g), o->rho);
     soma_tensor *root = soma_sqrt(soma_add_scalar(u->slots[1], o->epsilon));
     soma_tensor *step = soma_mul(soma_mul(u->g, root), soma_rsqrt(soma_add_scalar(squares, o->epsilon)));
     u->slots[0] = squares;
-    u->slots[1] = average(u->slots[1], soma_square(step), o->rho);
+    u->slots[1] = optimizer_average(u->slots[1], soma_square(step), o->rho);
     return soma_sub(u->w, soma_mul(step, u->learning_rate));
 }
 

@@ -22,18 +22,14 @@ soma_tensor *adam_one_minus_power(double beta, soma_tensor *t) {
     return soma_neg(soma_expm1(soma_mul_scalar(t, log(beta))));
 }
 
-soma_tensor *adam_average(soma_tensor *old, soma_tensor *new_value, double beta) {
-    return soma_add(old, soma_mul_scalar(soma_sub(new_value, old), 1 - beta));
-}
-
 soma_tensor *adam_update(const void *options, soma_update *u) {
     const soma_adam_options *o = options;
     if (!u->t) return NULL;
     soma_tensor *correction =
         soma_div(soma_sqrt(adam_one_minus_power(o->beta_2, u->t)), adam_one_minus_power(o->beta_1, u->t));
     soma_tensor *rate = soma_mul(u->learning_rate, correction);
-    soma_tensor *m = adam_average(u->slots[0], u->g, o->beta_1);
-    soma_tensor *v = adam_average(u->slots[1], soma_square(u->g), o->beta_2);
+    soma_tensor *m = optimizer_average(u->slots[0], u->g, o->beta_1);
+    soma_tensor *v = optimizer_average(u->slots[1], soma_square(u->g), o->beta_2);
     u->slots[0] = m;
     u->slots[1] = v;
     if (o->amsgrad) {

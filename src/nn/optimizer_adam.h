@@ -37,9 +37,8 @@
     }
 
 int adam_slots(const void *options, const soma_variable *weight, soma_slot slots[SOMA_MAX_SLOTS]);
-/* 1 - beta^t, exact for small t; old + (1 - beta) (new - old). */
+/* 1 - beta^t, exact for small t. */
 soma_tensor *adam_one_minus_power(double beta, soma_tensor *t);
-soma_tensor *adam_average(soma_tensor *old, soma_tensor *new_value, double beta);
 soma_tensor *adam_update(const void *options, soma_update *u);
 
 #endif

@@ -20,7 +20,7 @@ static int describe(const void *options, const soma_variable *weight, soma_slot 
 
 static soma_tensor *update(const void *options, soma_update *u) {
     const soma_adamax_options *o = options;
-    soma_tensor *m = adam_average(u->slots[0], u->g, o->beta_1);
+    soma_tensor *m = optimizer_average(u->slots[0], u->g, o->beta_1);
     soma_tensor *largest = soma_maximum(soma_mul_scalar(u->slots[1], o->beta_2), soma_abs(u->g));
     u->slots[0] = m;
     u->slots[1] = largest;

@@ -33,8 +33,8 @@ static int describe(const void *options, const soma_variable *weight, soma_slot 
 
 static soma_tensor *update(const void *options, soma_update *u) {
     const soma_lamb_options *o = options;
-    soma_tensor *m = adam_average(u->slots[0], u->g, o->beta_1);
-    soma_tensor *v = adam_average(u->slots[1], soma_square(u->g), o->beta_2);
+    soma_tensor *m = optimizer_average(u->slots[0], u->g, o->beta_1);
+    soma_tensor *v = optimizer_average(u->slots[1], soma_square(u->g), o->beta_2);
     u->slots[0] = m;
     u->slots[1] = v;
     soma_tensor *root = soma_sqrt(soma_div(v, adam_one_minus_power(o->beta_2, u->t)));

@@ -34,8 +34,8 @@ static soma_tensor *update(const void *options, soma_update *u) {
     const soma_nadam_options *o = options;
     soma_tensor *now = strength(o->beta_1, u->t), *next = strength(o->beta_1, soma_add_scalar(u->t, 1));
     soma_tensor *product = soma_mul(u->slots[2], now);
-    soma_tensor *m = adam_average(u->slots[0], u->g, o->beta_1);
-    soma_tensor *v = adam_average(u->slots[1], soma_square(u->g), o->beta_2);
+    soma_tensor *m = optimizer_average(u->slots[0], u->g, o->beta_1);
+    soma_tensor *v = optimizer_average(u->slots[1], soma_square(u->g), o->beta_2);
     u->slots[0] = m;
     u->slots[1] = v;
     u->slots[2] = product;

@@ -29,18 +29,13 @@ static int describe(const void *options, const soma_variable *weight, soma_slot 
     return n;
 }
 
-/* rho old + (1 - rho) new */
-static soma_tensor *average(soma_tensor *old, soma_tensor *new_value, double rho) {
-    return soma_add(soma_mul_scalar(old, rho), soma_mul_scalar(new_value, 1 - rho));
-}
-
 static soma_tensor *update(const void *options, soma_update *u) {
     const soma_rmsprop_options *o = options;
     int slot = 0;
-    soma_tensor *square = average(u->slots[slot], soma_square(u->g), o->rho);
+    soma_tensor *square = optimizer_average(u->slots[slot], soma_square(u->g), o->rho);
     u->slots[slot++] = square;
     if (o->centered) {
-        soma_tensor *mean = average(u->slots[slot], u->g, o->rho);
+        soma_tensor *mean = optimizer_average(u->slots[slot], u->g, o->rho);
         u->slots[slot++] = mean;
         square = soma_sub(square, soma_square(mean));
     }

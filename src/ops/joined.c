@@ -23,6 +23,13 @@ static void vjp_divide_root(soma_tensor *y, soma_tensor *dy, const bool *needed,
     if (needed[1]) dx[1] = soma_mul_scalar(soma_mul(dy, soma_div(y, b)), -0.5);
 }
 
+static void vjp_divide_root_of_sum(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
+    soma_tensor *sum = soma_add(y->inputs[1], y->inputs[2]);
+    if (needed[0]) dx[0] = soma_mul(dy, soma_rsqrt(sum));
+    if (needed[1]) dx[1] = soma_mul_scalar(soma_mul(dy, soma_div(y, sum)), -0.5);
+    if (needed[2]) dx[2] = soma_mul_scalar(soma_mul(dy, soma_div(y, sum)), -0.5);
+}
+
 /* Of b, or of its square: what the step towards it changes. */
 static void vjp_towards(soma_tensor *y, soma_tensor *dy, soma_tensor *target, const bool *needed, soma_tensor **dx) {
     soma_tensor *a = y->inputs[0], *c = y->inputs[2];
@@ -81,6 +88,7 @@ static void vjp_divide_root_plus(soma_tensor *y, soma_tensor *dy, const bool *ne
 JOINED(multiply_add, CPU_FMA, 3, "y = a*b + c", -2, 2)
 JOINED(subtract_product, CPU_FNMA, 3, "y = c - a*b", -2, 2)
 JOINED(divide_root, CPU_MUL_RSQRT, 2, "y = a / sqrt b", 0.5, 3)
+JOINED(divide_root_of_sum, CPU_MUL_RSQRT_SUM, 3, "y = a / sqrt(b + c)", 2.5, 5)
 JOINED(blend, CPU_BLEND, 3, "y = a + (b - a)*c", -2, 2)
 JOINED(blend_square, CPU_BLEND_SQUARE, 3, "y = a + (b*b - a)*c", -2, 2)
 JOINED(divide_root_plus, CPU_DIV_ROOT_PLUS, 3, "y = a / (sqrt b + c)", 5, 9)

@@ -39,6 +39,14 @@ static bool join_average(build *b, const bool *shown, soma_tensor *t) {
     return true;
 }
 
+/* x / sqrt y, where y may be a sum. */
+static bool join_root(build *b, const bool *shown, soma_tensor *t, const soma_tensor *root) {
+    if (!become(b, t, &op_divide_root, root, 2, (soma_tensor *[]){t->inputs[0], root->inputs[0]})) return false;
+    const soma_tensor *y = t->inputs[1];
+    if (!made_for(b, shown, y, &op_add)) return true;
+    return become(b, t, &op_divide_root_of_sum, y, 3, (soma_tensor *[]){t->inputs[0], y->inputs[0], y->inputs[1]});
+}
+
 /* x / (sqrt y + z) */
 static bool join_quotient(build *b, const bool *shown, soma_tensor *t) {
     const soma_tensor *sum = t->inputs[1];
@@ -83,10 +91,8 @@ static bool join_with_inputs(build *b, const bool *shown, soma_tensor *t) {
     }
     if (t->op == &op_sub && made_for(b, shown, y, &op_mul))
         return become(b, t, &op_subtract_product, y, 3, (soma_tensor *[]){y->inputs[0], y->inputs[1], x});
-    if (t->op == &op_mul && made_for(b, shown, y, &op_rsqrt))
-        return become(b, t, &op_divide_root, y, 2, (soma_tensor *[]){x, y->inputs[0]});
-    if (t->op == &op_div && made_for(b, shown, y, &op_sqrt))
-        return become(b, t, &op_divide_root, y, 2, (soma_tensor *[]){x, y->inputs[0]});
+    if (t->op == &op_mul && made_for(b, shown, y, &op_rsqrt)) return join_root(b, shown, t, y);
+    if (t->op == &op_div && made_for(b, shown, y, &op_sqrt)) return join_root(b, shown, t, y);
     if (t->op == &op_div && made_for(b, shown, y, &op_add)) return join_quotient(b, shown, t);
     if (t->op == &op_where) return join_choice(b, shown, t);
     return true;

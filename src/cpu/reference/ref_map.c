@@ -79,6 +79,7 @@ static double float_map(cpu_map code, double a, double b, double c) {
         CASE(FMA, a * b + c)
         CASE(FNMA, c - a * b)
         CASE(MUL_RSQRT, a / sqrt(b))
+        CASE(MUL_RSQRT_SUM, a / sqrt(b + c))
         CASE(BLEND, a + (b - a) * c)
         CASE(BLEND_SQUARE, a + (b * b - a) * c)
         CASE(DIV_ROOT_PLUS, a / (sqrt(b) + c))
