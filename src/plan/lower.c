@@ -94,9 +94,19 @@ static soma_status operand(build *b, const soma_tensor *t, chain *c, layout *l) 
 enum {
     REDUCE_CHUNK_ELEMENTS = 65536,
     REDUCE_UNITS = 64,
+    REDUCE_UNIT_ELEMENTS = 16384, /* worth a unit */
+    REDUCE_UNIT_COLUMNS = 128,    /* the least of a unit, a multiple of every panel's width */
     REDUCE_PIECE = 1024 /* of a long row: the order of its sum */,
     REDUCE_BLOCK = 1024 /* columns: whole rows lie without gaps */
 };
+
+/* Sums of columns that need no chunks: columns are shared out, so that a thread sums those that it has made itself. */
+static void share_columns(reduction *r) {
+    const int64_t units = minimum(r->outer * r->reduced * r->inner / REDUCE_UNIT_ELEMENTS, REDUCE_UNITS);
+    if (units <= r->outer || r->inner <= REDUCE_UNIT_COLUMNS) return;
+    const int64_t each = (r->inner * r->outer + units - 1) / units;
+    r->block = minimum(r->block, (each + REDUCE_UNIT_COLUMNS - 1) / REDUCE_UNIT_COLUMNS * REDUCE_UNIT_COLUMNS);
+}
 
 static soma_status lower_reduction(build *b, int index) {
     const group *g = &b->groups[index];
@@ -129,6 +139,8 @@ static soma_status lower_reduction(build *b, int index) {
         plan_storage partial = {.kind = STORAGE_ARENA, .dtype = g->dtype, .elements = r.chunks * r.outer * r.inner};
         r.partial = storage_add(b, &partial);
         if (r.partial < 0) return SOMA_NO_MEMORY;
+    } else {
+        share_columns(&r);
     }
     plan_step *s = step_add(b, STEP_REDUCE);
     if (!s) return SOMA_NO_MEMORY;
