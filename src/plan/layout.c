@@ -157,6 +157,7 @@ static void wish_input(build *b, wish *wishes, int reader, const soma_tensor *t,
         return;
     }
     if (t->op == &op_concat) {
+        w->refused = w->refused || w->part; /* it lies in one of them; the other copies rows */
         w->part = true;
         return;
     }

@@ -69,12 +69,13 @@ static bool may_store(const build *b, group *g, const soma_tensor *t, const layo
     layout l = *where;
     int64_t stride, shape[SOMA_MAX_RANK];
     const node_info *info = &b->infos[t->id];
+    if (info->per_row) return false;
     if (g->kind == GROUP_CONTRACT) cut_rows(g, where);
     for (int i = 0; i < g->rank; i++) {
         bool reduced = g->kind == GROUP_REDUCE && g->root->attributes.axes >> i & 1;
-        shape[i] = reduced || (info->per_row && i >= g->split) ? 1 : g->shape[i];
+        shape[i] = reduced ? 1 : g->shape[i];
     }
-    if (info->per_row || !layout_reshape(&l, g->rank, shape)) return false;
+    if (!layout_reshape(&l, g->rank, shape)) return false;
     const int64_t width = b->infos[whole->id].width, *of = whole->shape + whole->rank - 2;
     panel_place place;
     if (width) return walks_panels(g) && layout_in_panels(&l, of[0], of[1], width, &place);
