@@ -28,6 +28,7 @@ typedef struct cli {
     char *const *words; /* the command line as it was given, NULL-ended */
     pool_block *pool;
     soma_context *context; /* by cli_context */
+    int no_context;        /* an exit code: why there is none */
     bool utf8;             /* what stdout may be given */
     bool error_colour;
     /* options that every verb has */
@@ -55,7 +56,8 @@ void cli_hint(const char *format, ...) SOMA_PRINTF(1, 2);
 /* "soma train: ..." on stderr unless --quiet. */
 void cli_note(const cli *c, const char *format, ...) SOMA_PRINTF(2, 3);
 
-/* Made when first asked for, with the number of threads wanted. NULL after a message. */
+/* Made when first asked for, with the number of threads wanted. NULL after a message, and no_context says how to end.
+ */
 soma_context *cli_context(cli *c);
 
 /* Of the NULL-ended names the one nearest to word, if near enough to be meant; else NULL. */

@@ -124,9 +124,12 @@ int cli_fail_status(cli *c, int code) {
 soma_context *cli_context(cli *c) {
     if (c->context) return c->context;
     c->context = soma_context_create(&(soma_context_options){.threads = (int)c->threads, .memory = c->memory});
-    if (c->context) return c->context;
-    const char *text = soma_last_error(NULL);
-    (void)cli_fail(c, EXIT_FAILED, "the library cannot start: %s", *text ? text : "out of memory");
+    if (c->context) (void)soma_isa(c->context); /* which may be one that this machine lacks */
+    const soma_status status = soma_last_status(c->context);
+    if (c->context && status == SOMA_OK) return c->context;
+    const char *text = soma_last_error(c->context);
+    c->no_context = status == SOMA_INVALID ? EXIT_USAGE : EXIT_FAILED;
+    (void)cli_fail(c, c->no_context, "the library cannot start: %s", *text ? text : "out of memory");
     return NULL;
 }
 

@@ -77,6 +77,7 @@ int main(int argc, char **argv) {
     cli c;
     cli_init(&c);
     int code = run(&c, argc, argv);
+    if (c.no_context) code = c.no_context;
     errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
         code = cli_fail(&c, EXIT_FAILED, "cannot write to standard output: %s", strerror(errno ? errno : EIO));

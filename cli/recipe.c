@@ -197,7 +197,11 @@ const char *recipe_name(cli *c, const recipe *r) {
 static void drop_rivals(const option_table *flags, recipe *r) {
     if (option_given(flags, "hidden") && !option_given(flags, "layers")) r->layers = NULL;
     if (option_given(flags, "layers") && !option_given(flags, "hidden")) r->hidden = NULL;
-    if (option_given(flags, "dataset") && !option_given(flags, "x")) r->x = r->y = r->test_x = r->test_y = NULL;
+    if (option_given(flags, "dataset") && !option_given(flags, "x")) {
+        r->x = r->y = NULL;
+        if (!option_given(flags, "test-x")) r->test_x = NULL;
+        if (!option_given(flags, "test-y")) r->test_y = NULL;
+    }
     if (option_given(flags, "x") && !option_given(flags, "dataset")) r->dataset = NULL;
     if (!option_given(flags, "dataset") && !option_given(flags, "x")) return;
     if (!option_given(flags, "sample-weight")) r->sample_weight = NULL; /* of other samples */
@@ -259,7 +263,7 @@ int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *t
     *train = (data_source){.data = NULL};
     *test = (data_source){.data = NULL};
     int code = r->dataset ? source_open(c, r->dataset, "train", true, train) : source_open_arrays(c, r->x, r->y, train);
-    if (code == EXIT_DONE && r->dataset) code = source_open(c, r->dataset, "test", false, test);
+    if (code == EXIT_DONE && r->dataset && !r->test_x) code = source_open(c, r->dataset, "test", false, test);
     if (code == EXIT_DONE && r->test_x) code = source_open_arrays(c, r->test_x, r->test_y, test);
     if (code == EXIT_DONE && r->test_x) code = check_names(c, r, train, test);
     if (code == EXIT_DONE) code = source_limit(c, train, r->samples);
@@ -412,6 +416,30 @@ static int check_labels(cli *c, const recipe *r, const data_source *source, cons
     return source_check_labels(c, source, shape[rank - 1]);
 }
 
+/* One array of the samples to test with, beside the same one of those to train on. */
+static int check_alike(cli *c, const data_source *test, const char *name, soma_array_data a, soma_array_data b) {
+    if (array_sample_size(a) == array_sample_size(b)) return EXIT_DONE;
+    return cli_fail(c, EXIT_INPUT, "%s: to test with, %s is %s for each sample, but %s to train on", test->name, name,
+                    text_shape(c, a.rank - 1, a.shape + 1), text_shape(c, b.rank - 1, b.shape + 1));
+}
+
+int recipe_check_test(cli *c, const recipe *r, const data_source *train, const data_source *test,
+                      const soma_model *model) {
+    if (!test->data) return EXIT_DONE;
+    const int inputs = soma_dataset_inputs(train->data), outputs = soma_dataset_outputs(train->data);
+    if (soma_dataset_inputs(test->data) != inputs || soma_dataset_outputs(test->data) != outputs)
+        return cli_fail(c, EXIT_INPUT, "%s: there are %d and %d arrays to test with, but %d and %d to train on",
+                        test->name, soma_dataset_inputs(test->data), soma_dataset_outputs(test->data), inputs, outputs);
+    int code = EXIT_DONE;
+    for (int i = 0; i < inputs && code == EXIT_DONE; i++)
+        code = check_alike(c, test, train->inputs ? train->inputs[i] : "x", soma_dataset_input(test->data, i),
+                           soma_dataset_input(train->data, i));
+    for (int i = 0; i < outputs && code == EXIT_DONE; i++)
+        code = check_alike(c, test, train->outputs ? train->outputs[i] : "y", soma_dataset_output(test->data, i),
+                           soma_dataset_output(train->data, i));
+    return code == EXIT_DONE ? check_labels(c, r, test, model) : code;
+}
+
 /* ---- what fit takes ---- */
 
 static int number_from_zero(const config_node *node, double *out) {
@@ -446,6 +474,9 @@ static int read_class_weight(cli *c, const recipe *r, const data_source *train, 
         weights[(int64_t)number] = weight;
     }
     if (node->kind == CONFIG_WORD) return cli_fail(c, wrong, "%s must be a list or a map of numbers", where);
+    if (node->kind == CONFIG_LIST && k < classes)
+        return cli_fail(c, wrong, "%s: %lld weights for %lld classes: give all, or some by {3: 2.5}", where,
+                        (long long)k, (long long)classes);
     out->class_weight = weights;
     out->n_class_weight = (int)classes;
     return EXIT_DONE;
@@ -512,7 +543,9 @@ int recipe_build(cli *c, const recipe *r, const data_source *train, soma_model *
     if (!isnan(r->pixel_scale) && soma_set_pixel_scale(model, r->pixel_scale, 0) != SOMA_OK)
         return cli_fail_status(c, EXIT_FAILED);
     const soma_array_data x = soma_dataset_x(train->data);
-    if (soma_model_build(model, x.rank - 1, x.shape + 1) != SOMA_OK) return refuse_build(c, r, train);
+    const int64_t one = 1; /* element of a sample that is a number */
+    if (soma_model_build(model, x.rank > 1 ? x.rank - 1 : 1, x.rank > 1 ? x.shape + 1 : &one) != SOMA_OK)
+        return refuse_build(c, r, train);
     code = check_samples(c, r, train, model);
     if (code == EXIT_DONE) code = compile(c, r, train, model);
     return code == EXIT_DONE ? check_labels(c, r, train, model) : code;

@@ -45,6 +45,10 @@ const char *recipe_name(cli *c, const recipe *r);
 int recipe_open_data(cli *c, const recipe *r, data_source *train, data_source *test);
 /* What fit takes beside the data: callbacks and the weights of samples and classes; the callbacks are freed by fit. */
 int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_fit_options *out);
+/* Whether the samples to test with are like those to train on, with labels that the model knows: before the training,
+ * not after it. */
+int recipe_check_test(cli *c, const recipe *r, const data_source *train, const data_source *test,
+                      const soma_model *model);
 /* The weights of the samples to test with; NULL when there are none. */
 int recipe_test_weights(cli *c, const recipe *r, const data_source *test, const double **out);
 /* The library's last error as a message with the place in node that it is about. Returns the exit code. */

@@ -78,8 +78,12 @@ int recipe_refuse_fit(cli *c, const recipe *r) {
     if (r->loss && !(fits && r->y)) at = r->loss->at;
     for (int i = 0; i < 4; i++)
         if (nodes[i] && place_of_error(c, nodes[i], i < 2 ? text : speaker, false, &at)) break;
+    const bool index = strcmp(speaker, "gather") == 0; /* a layer's, of the samples: no one else has met them yet */
+    if (index && r->layers) at = r->layers->at;
     if (!at.file) return cli_fail_status(c, EXIT_INPUT);
-    return cli_fail(c, config_fault(at), "%s: %s", config_where(c, at), text);
+    const int code = cli_fail(c, config_fault(at), "%s: %s", config_where(c, at), text);
+    if (index) cli_hint("An embedding's input_dim must be more than the largest index among the samples.");
+    return code;
 }
 
 /* ---- what callbacks watch ---- */

@@ -59,13 +59,14 @@ int recipe_build_hidden(cli *c, const recipe *r, const data_source *train, soma_
     int n = 0;
     const char **units = config_words(c, r->hidden ? r->hidden : config_word(c, "128"), &n);
     if (!units || n == 0) return cli_fail(c, EXIT_USAGE, "hidden must be one number or several with commas: 512,256");
+    const double most = 1e9;
     buffer b = {.c = c};
     buffer_print(&b, "{\"layers\": [");
     const char *shape = cli_text(c, "\"input_shape\": [%lld]", (long long)inputs);
     for (int i = 0; i < n; i++) {
         double number;
-        if (!config_number(config_word(c, units[i]), &number) || number < 1 || number != trunc(number) || number > 1e9)
-            return cli_fail(c, EXIT_USAGE, "hidden: '%s' must be a whole number from 1", units[i]);
+        if (!config_number(config_word(c, units[i]), &number) || number < 1 || number != trunc(number) || number > most)
+            return cli_fail(c, EXIT_USAGE, "hidden: '%s' must be a whole number from 1 to %.0f", units[i], most);
         buffer_print(&b, "{\"dense\": {\"units\": %.0f, \"activation\": %s%s%s}}, ", number,
                      config_to_json(c, config_word(c, r->activation)), i ? "" : ", ", i ? "" : shape);
         if (r->dropout > 0) buffer_print(&b, "{\"dropout\": %.17g}, ", r->dropout);

@@ -354,12 +354,23 @@ int source_limit(cli *c, data_source *source, int64_t n) {
 
 /* ---- labels ---- */
 
+/* IEEE 754's 16 bits: sign, 5 of exponent, 10 of fraction. */
+static double half_number(uint16_t bits) {
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const double size = exponent == 0    ? ldexp(fraction, -24)
+                        : exponent == 31 ? (fraction ? NAN : INFINITY)
+                                         : ldexp(1024 + fraction, exponent - 25);
+    return bits >> 15 ? -size : size;
+}
+
 double array_item(soma_array_data array, int64_t i) {
     switch (array.dtype) {
     case SOMA_F32:
         return ((const float *)array.data)[i];
     case SOMA_F64:
         return ((const double *)array.data)[i];
+    case SOMA_F16:
+        return half_number(((const uint16_t *)array.data)[i]);
     case SOMA_I8:
         return ((const int8_t *)array.data)[i];
     case SOMA_I16:
@@ -415,6 +426,25 @@ int64_t source_label(const soma_dataset *data, int64_t i) {
         if (array_item(y, i * n + k) > array_item(y, i * n + best)) best = k;
     }
     return best;
+}
+
+const char *source_not_finite(cli *c, const data_source *source) {
+    const int inputs = soma_dataset_inputs(source->data), outputs = soma_dataset_outputs(source->data);
+    for (int i = 0; i < inputs + outputs; i++) {
+        const bool input = i < inputs;
+        const int k = input ? i : i - inputs;
+        const soma_array_data a = input ? soma_dataset_input(source->data, k) : soma_dataset_output(source->data, k);
+        const char *const *names = input ? source->inputs : source->outputs;
+        const int64_t size = array_sample_size(a);
+        const char *name = input ? "x" : "y";
+        for (int64_t e = 0; !is_integer(a.dtype) && e < a.shape[0] * size; e++) {
+            const double item = array_item(a, e);
+            if (isfinite(item)) continue;
+            return cli_text(c, "Sample %lld of %s holds %s.", (long long)(e / size), names ? names[k] : name,
+                            isnan(item) ? "a NaN" : "an infinite number");
+        }
+    }
+    return NULL;
 }
 
 int source_check_labels(cli *c, const data_source *source, int64_t classes) {

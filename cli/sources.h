@@ -52,6 +52,8 @@ int64_t array_classes(soma_array_data labels);
 int64_t source_label(const soma_dataset *data, int64_t i);
 /* EXIT_DONE if every label is below classes, else a message with file and byte. */
 int source_check_labels(cli *c, const data_source *source, int64_t classes);
+/* Which sample holds a number that is infinite or none, in words; NULL when all are finite. */
+const char *source_not_finite(cli *c, const data_source *source);
 /* Element of an array as a number. */
 double array_item(soma_array_data array, int64_t index);
 /* Elements of one sample. */

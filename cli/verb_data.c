@@ -132,8 +132,9 @@ static void describe_text(cli *c, const description *d) {
         range(x, &low, &high, &mean);
         count_classes(data, classes, counts[part]);
         printf("  %s: %s samples\n", part_names[part], text_thousands(c, soma_dataset_samples(data)));
-        printf("    x %s %s, from %.6g to %.6g, mean %.4f\n", text_shape(c, x.rank, x.shape), soma_dtype_name(x.dtype),
-               low, high, mean);
+        printf("    x %s %s", text_shape(c, x.rank, x.shape), soma_dtype_name(x.dtype));
+        if (low <= high) printf(", from %.6g to %.6g, mean %.4f", low, high, mean);
+        printf("\n");
         printf("    y %s %s\n", text_shape(c, y.rank, y.shape), soma_dtype_name(y.dtype));
     }
     if (!classes) return;

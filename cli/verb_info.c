@@ -178,7 +178,7 @@ static int show_array(cli *c, const char *path, const char *format) {
         printf("%s: %s, %s of shape %s, %s\n", path, format, soma_dtype_name(x.dtype), text_shape(c, x.rank, x.shape),
                text_bytes(c, (double)n * (double)soma_dtype_size(x.dtype)));
         if (n > missing) printf("  from %.6g to %.6g, mean %.6g\n", low, high, sum / (double)(n - missing));
-        if (missing) printf("  %s elements are NaN\n", text_thousands(c, missing));
+        if (missing) printf("  %s %s NaN\n", text_thousands(c, missing), missing == 1 ? "element is" : "elements are");
     }
     soma_dataset_destroy(data);
     return EXIT_DONE;

@@ -217,7 +217,10 @@ static int fit(training *t) {
     interrupt_guard(NULL); /* only now: what is trained is not lost */
     if (status == SOMA_INTERRUPTED || status == SOMA_OK) return code;
     code = recipe_refuse_fit(t->c, t->r);
-    if (status == SOMA_DIVERGED) cli_hint("Nothing was saved.");
+    if (status != SOMA_DIVERGED) return code;
+    const char *sample = source_not_finite(t->c, &t->train);
+    if (sample) cli_hint("%s", sample);
+    cli_hint("Nothing was saved.");
     return code;
 }
 
@@ -271,6 +274,7 @@ static int run_recipe(training *t) {
     soma_set_random_seed(context, (uint64_t)t->r->seed);
     int code = recipe_open_data(c, t->r, &t->train, &t->test);
     if (code == EXIT_DONE) code = open_model(t);
+    if (code == EXIT_DONE) code = recipe_check_test(c, t->r, &t->train, &t->test, t->model);
     if (code == EXIT_DONE) code = prepare_outputs(t);
     if (code != EXIT_DONE) return code;
     if (t->r->dry_run) return show_plan(t);

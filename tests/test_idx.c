@@ -214,6 +214,10 @@ static void opens_two_files_or_one(void **state) {
     expect_error(SOMA_SHAPE, "images: byte 4: 3 samples", "labels: byte 4: 2 labels");
     assert_null(soma_idx_open(NULL, images, "/no/such"));
     expect_error(SOMA_IO, "/no/such", "No such file");
+    assert_null(soma_idx(NULL));
+    expect_error(SOMA_INVALID, "idx", "no prefix");
+    assert_null(soma_idx_open(NULL, NULL, NULL));
+    expect_error(SOMA_INVALID, "idx", "no path");
     assert_null(soma_idx_open(NULL, "/no/such", labels));
     expect_error(SOMA_IO, "/no/such", "No such file");
 }

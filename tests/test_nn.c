@@ -432,7 +432,7 @@ static void shapes_change(void **state) {
     expect_near("rescaling", soma_item(y, 23), 12.5, 0);
     soma_model_destroy(net);
     assert_null(apply(&net, soma_reshape_layer({5}), x, false));
-    expect_error(SOMA_SHAPE, "reshape");
+    expect_error(SOMA_SHAPE, "Reshape");
     soma_model_destroy(net);
 }
 

@@ -285,6 +285,10 @@ static void tensors_go_out_and_in(void **state) {
     expect_error(SOMA_FORMAT, "in.npy", "never unpickled");
     assert_int_not_equal(soma_npy_save(NULL, out), SOMA_OK);
     soma_clear_error(NULL);
+    assert_null(soma_npy_load(graph, NULL));
+    expect_error(SOMA_INVALID, "npy_load", "no path");
+    assert_int_equal(soma_npy_save(x, NULL), SOMA_INVALID);
+    expect_error(SOMA_INVALID, "npy_save", "no path");
     soma_graph_destroy(graph);
 }
 

@@ -50,6 +50,8 @@ typedef struct file_writer file_writer;
 /* A new file beside path, which takes its place at commit. Devices and pipes are written directly. NULL after an error.
  */
 file_writer *file_writer_open(soma_context *context, const char *path);
+/* The folders that a file's path names. What goes wrong shows when the file is opened. */
+void file_make_folders(char *path);
 SOMA_MUST_CHECK soma_status file_writer_write(file_writer *writer, const void *data, size_t n);
 /* Syncs, renames, frees the writer; after an error path is as it was and nothing is left over. */
 SOMA_MUST_CHECK soma_status file_writer_commit(file_writer *writer);

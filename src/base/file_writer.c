@@ -58,6 +58,15 @@ static soma_status open_temporary(file_writer *w, mode_t mode) {
     return SOMA_OK;
 }
 
+void file_make_folders(char *path) {
+    for (char *at = path; *at; at++) {
+        if (*at != '/' || at == path) continue;
+        *at = 0;
+        (void)mkdir(path, 0777);
+        *at = '/';
+    }
+}
+
 file_writer *file_writer_open(soma_context *context, const char *path) {
     file_writer *w = mem_zalloc(context, sizeof *w);
     if (!w) return NULL;

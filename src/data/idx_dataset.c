@@ -19,6 +19,7 @@ static soma_status read_file(soma_context *context, const char *path, elements *
 }
 
 soma_dataset *soma_idx_open(soma_context *context, const char *images_path, const char *labels_path) {
+    RETURN_NULL_IF(context, !images_path, SOMA_INVALID, "[idx] no path given");
     elements x, y = {.context = context};
     if (read_file(context, images_path, &x) != SOMA_OK) return NULL;
     if (labels_path && read_file(context, labels_path, &y) != SOMA_OK) {
@@ -48,6 +49,7 @@ static bool find(text *path, text *tried, const char *prefix, const char *kind, 
 }
 
 soma_dataset *soma_idx_find(soma_context *context, const char *prefix) {
+    RETURN_NULL_IF(context, !prefix, SOMA_INVALID, "[idx] no prefix given");
     text images, labels, tried;
     text_init(&images, context);
     text_init(&labels, context);

@@ -43,6 +43,13 @@ static soma_tensor *reshape(soma_layer *layer, soma_trace *trace, soma_tensor *c
         rank++;
     }
     RETURN_NULL_IF(layer->context, rank == 1, SOMA_SHAPE, "[Reshape] no target_shape given");
+    const int64_t given = shape_size(inputs[0]->rank - 1, inputs[0]->shape + 1);
+    const int64_t wanted = shape_size(rank - 1, shape + 1); /* negative with a -1: soma_reshape judges it */
+    char sample[SHAPE_TEXT], target[SHAPE_TEXT];
+    RETURN_NULL_IF(layer->context, wanted >= 0 && wanted != given, SOMA_SHAPE,
+                   "[Reshape] a sample %s has %lld elements, target_shape %s has %lld",
+                   shape_text(sample, inputs[0]->rank - 1, inputs[0]->shape + 1), (long long)given,
+                   shape_text(target, rank - 1, shape + 1), (long long)wanted);
     return soma_reshape(inputs[0], rank, shape);
 }
 

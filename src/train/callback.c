@@ -63,8 +63,8 @@ soma_status monitor_init(monitor *m, soma_context *context, const char *who, con
     if (!name) name = "val_loss";
     m->up = mode == SOMA_MODE_MAX || (mode == SOMA_MODE_AUTO && has(name, ups));
     RETURN_IF(context, mode == SOMA_MODE_AUTO && !m->up && !has(name, downs), SOMA_INVALID,
-              "[%s] whether more or less %s is better can't be told from its name: give .mode = SOMA_MODE_MIN or "
-              "SOMA_MODE_MAX",
+              "[%s] whether more or less %s is better can't be told from its name: give its mode, min or max "
+              "(SOMA_MODE_MIN, SOMA_MODE_MAX)",
               who, name);
     m->name = callback_strdup(context, name);
     return m->name ? SOMA_OK : SOMA_NO_MEMORY;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/context_internal.h"
+#include "base/file.h"
 #include "train/callback.h"
 
 enum { BEST, BATCHES, NUMBERS };
@@ -120,7 +121,10 @@ static soma_status epoch_end(void *user, soma_model *model, const soma_logs *log
     text path;
     text_init(&path, c->context);
     soma_status status = make_path(c, logs, &path);
-    if (status == SOMA_OK && wanted(c, logs, text_string(&path))) status = save(c, model, text_string(&path));
+    if (status == SOMA_OK && wanted(c, logs, text_string(&path))) {
+        file_make_folders(path.data);
+        status = save(c, model, text_string(&path));
+    }
     text_deinit(&path);
     return status;
 }

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/context_internal.h"
+#include "base/file.h"
 #include "base/file_error.h"
 #include "formats/event_file.h"
 #include "train/callback.h"
@@ -32,16 +32,6 @@ static double wall_time(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Makes all folders of a path. */
-static void make_folders(char *path) {
-    for (char *at = path + 1; *at; at++) {
-        if (*at != '/') continue;
-        *at = 0;
-        (void)mkdir(path, 0777); /* what is wrong shows when the file is opened */
-        *at = '/';
-    }
-}
-
 static soma_status put(const board *b, int which, text *records) {
     soma_status status = records->failed ? SOMA_NO_MEMORY : SOMA_OK;
     if (status == SOMA_OK && (fwrite(text_string(records), 1, records->length, b->files[which]) != records->length ||
@@ -60,7 +50,7 @@ static soma_status open_file(board *b, int which) {
     text_init(&path, b->context);
     text_printf(&path, "%s/%s/events.out.tfevents.%010lld.%s.%lld.%d", b->log_dir, folders[which],
                 (long long)time(NULL), host, (long long)getpid(), which);
-    if (!path.failed) make_folders(path.data);
+    if (!path.failed) file_make_folders(path.data);
     b->files[which] = path.failed ? NULL : fopen(path.data, "ab");
     soma_status status = path.failed ? SOMA_NO_MEMORY : SOMA_OK;
     if (status == SOMA_OK && !b->files[which])

@@ -35,8 +35,9 @@ typedef struct fitting {
 
 static soma_status check_options(const soma_model *model, const soma_fit_options *o) {
     soma_context *c = model->context;
-    RETURN_IF(c, o->epochs < 0 || o->initial_epoch < 0, SOMA_INVALID, "[fit] epochs %lld from %lld",
-              (long long)o->epochs, (long long)o->initial_epoch);
+    RETURN_IF(c, o->epochs < 0 || o->initial_epoch < 0, SOMA_INVALID,
+              "[fit] epochs %lld, initial_epoch %lld: neither may be negative", (long long)o->epochs,
+              (long long)o->initial_epoch);
     RETURN_IF(c, !(o->validation_split >= 0 && o->validation_split < 1), SOMA_INVALID,
               "[fit] validation_split is %g: it must be at least 0 and less than 1", o->validation_split);
     RETURN_IF(c, o->batch_size < 0 || o->steps_per_epoch < 0 || o->validation_batch_size < 0 || o->validation_freq < 0,

@@ -21,3 +21,24 @@ run soma train $flags --callbacks '{csv_logger: tiny}' --output m.soma
 run soma train $flags --callbacks '{csv_logger: /dev/full}' --output m.soma
 run soma train $flags --callbacks '{tensorboard: {log_dir: old.soma}}' --output m.soma 2>&1 | sed 's/events[^:]*/EVENTS/'
 run soma train --quiet --x '[[1e38], [-1e38]]' --y '[[1e38], [3]]' --output m.soma
+
+# samples to test with that are not like those to train on: found before the training, so that no model is written
+rm -f m.soma
+tiny one 12 6
+bytes <<<"0 0 8 1 0 0 0 6 0 1 2 0 1 7" >one/t10k-labels-idx1-ubyte
+run soma train --quiet --dataset one --hidden 4 --output m.soma
+run soma train $flags --test-x one/t10k-labels-idx1-ubyte --test-y one/t10k-labels-idx1-ubyte --output m.soma
+run soma train --quiet --x '[[1],[2],[3]]' --test-x '[[1],[2]]' --output m.soma --y '[[1],[2],[3]]' --test-y '[[1,2],[3,4]]'
+ls m.soma 2>/dev/null || echo "no model was written"
+
+# numbers that are none, and which sample has them; indices, shapes and weights that do not fit
+printf '\x93NUMPY\x01\x00\x46\x00%-69s\n\x00\x3c\x00\x7e\x00\x40' "{'descr': '<f2', 'fortran_order': False, 'shape': (3,), }" >half.npy
+run soma info half.npy
+run soma train --quiet --x half.npy --y '[1, 2, 3]' --output m.soma
+run soma train --quiet --x '[1, 2, 3]' --y '[0, 2, 5]' --layers '[{embedding: {input_dim: 3, output_dim: 2}}, flatten, {dense: 1}]' --output m.soma
+run soma train --quiet --x '[[1, 2], [3, 4]]' --y '[1, 2]' --layers '[{reshape: [3]}]' --output m.soma
+run soma train $flags --class-weight '[1, 2]' --output m.soma
+
+# a checkpoint's folder is made
+run soma train $flags --hidden 4 --callbacks '{model_checkpoint: "new/{epoch:02d}/c.soma"}' --output m.soma
+ls new/*/c.soma

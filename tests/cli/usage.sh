@@ -27,3 +27,6 @@ run soma data fetch mnits
 run soma data fech mnist
 run soma version now
 ls
+SOMA_THREADS=few run soma version
+SOMA_ISA=$([ "$(uname -m)" = x86_64 ] && echo neon || echo avx2) run soma version 2>&1 | sed -E "s/'.*'.*/NAME/"
+run soma train --dataset tiny --hidden 8,99999999999
