@@ -68,6 +68,7 @@ fuzz:
 
 install: all
 	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix $(PREFIX)
+	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true # so that programs find the library, where root installs it
 
 # docs/reference/: a page a public header, layer, loss, metric, ..., from the comments of the headers.
 docs reference:

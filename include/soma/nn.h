@@ -88,7 +88,7 @@ SOMA_API soma_layer *soma_dropout_create(const soma_dropout_options *options);
 /** x scale + offset, in float whatever x is: soma_rescaling(1.0 / 255). */
 typedef struct soma_rescaling_options {
     SOMA_LAYER_OPTIONS
-    double scale;
+    double scale;  /* 1 */
     double offset; /* 0 */
 } soma_rescaling_options;
 #define soma_rescaling(...) soma_rescaling_create(&(soma_rescaling_options){.scale = __VA_ARGS__})

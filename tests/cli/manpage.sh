@@ -3,6 +3,7 @@ source "$SOMA_SOURCE/tests/cli/tiny.bash"
 page=$(sed 's/\\-/-/g' "$SOMA_SOURCE/docs/soma.1")
 count=0
 for verb in $(soma --help | awk '/^Verbs:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }'); do
+    grep -q "^\.SS soma $verb\b" <<<"$page" || echo "soma $verb is not in docs/soma.1"
     section=$(awk -v verb="$verb" '/^\.S[SH]/ { on = $1 == ".SS" && $3 == verb || /OPTIONS OF EVERY/ } on' <<<"$page")
     for option in $(soma "$verb" --help | awk '/^Options:/ { on = 1; next } /^$/ { on = 0 } on' | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -e '--[a-z-]+'); do
         grep -qe "$option\b" <<<"$section" || echo "soma $verb: $option is not in docs/soma.1"
