@@ -158,6 +158,46 @@ static void rates_follow_a_function_of_the_epoch(void **state) {
     soma_model_destroy(net);
 }
 
+/* Where the rate may change, and only there, it is a column: in the history, in logs, in the file. */
+static void rates_are_in_the_history(void **state) {
+    (void)state;
+    float numbers[] = {1, 2};
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(2, 1), numbers},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(2, 1), numbers}, true);
+    soma_model *net = one_weight();
+    assert_int_equal(soma_fit(net, data, .epochs = 2), SOMA_OK);
+    assert_string_equal(soma_history_name(net, 0), "loss");
+    assert_null(soma_history_name(net, 1));
+    soma_callback *log = soma_csv_logger(scratch_path("rates.csv"));
+    soma_callback *halves = soma_learning_rate_scheduler(halve, NULL);
+    assert_int_equal(soma_fit(net, data, .initial_epoch = 2, .epochs = 4, .callbacks = {halves, log}), SOMA_OK);
+    assert_string_equal(soma_history_name(net, 0), "learning_rate");
+    assert_true(isnan(soma_history_get(net, "learning_rate", 1)));
+    assert_int_equal(soma_save(net, scratch_path("rates.soma")), SOMA_OK);
+    soma_model_destroy(net);
+    net = soma_load(NULL, scratch_path("rates.soma"));
+    if (!net) fail_msg("%s", soma_last_error(NULL));
+    assert_true(soma_history_get(net, "learning_rate", 2) == (double)0.005f);
+    assert_true(soma_history_get(net, "learning_rate", 3) == (double)0.0025f);
+    char line[64];
+    FILE *file = fopen(scratch_path("rates.csv"), "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_string_equal(line, "epoch,learning_rate,loss\n");
+    (void)fclose(file);
+    soma_model_destroy(net);
+    /* a schedule of steps: what the rate is when the epoch is over */
+    net = soma_sequential(soma_dense(1, .input_shape = {1}));
+    assert_int_equal(soma_compile(net, .loss = soma_mean_squared_error,
+                                  .optimizer = soma_sgd(.schedule = soma_exponential_decay(0.1, 1, 0.5))),
+                     SOMA_OK);
+    assert_int_equal(soma_fit(net, data, .epochs = 3, .batch_size = 1), SOMA_OK);
+    for (int epoch = 0; epoch < 3; epoch++)
+        assert_true(fabs(soma_history_get(net, "learning_rate", epoch) - 0.1 * pow(0.25, epoch + 1)) < 1e-12);
+    soma_dataset_destroy(data);
+    soma_model_destroy(net);
+}
+
 static void checkpoints_are_saved(void **state) {
     (void)state;
     NEEDS(JANSSON);
@@ -588,6 +628,7 @@ int main(void) {
         TEST(direction_must_be_clear),
         TEST(plateaus_lower_the_rate),
         TEST(rates_follow_a_function_of_the_epoch),
+        TEST(rates_are_in_the_history),
         TEST(checkpoints_are_saved),
         TEST(no_number_ends_it),
         TEST(records_are_tensorboards),

@@ -109,6 +109,7 @@ typedef struct soma_callback {
     soma_hook *on_predict_begin, *on_predict_end;
     soma_hook *on_predict_batch_begin, *on_predict_batch_end;
     void (*destroy)(struct soma_callback *callback); /* when set, called once the training is over */
+    bool changes_learning_rate;                      /* logs and history then have "learning_rate" */
     /* What a backup has to keep for a resumed training to go on alike: numbers, and bytes. */
     double *state;
     int n_state;
@@ -207,7 +208,9 @@ SOMA_API SOMA_MUST_CHECK soma_status soma_set_trainable(soma_model *model, soma_
 
 /** Epochs in the history of the last fit. */
 SOMA_API int64_t soma_history_epochs(const soma_model *model);
-/** Names, in order: "accuracy", "loss", "val_accuracy", "val_loss"; NULL beyond the last. */
+/** Names, in order: "accuracy", "loss", "val_accuracy", "val_loss"; NULL beyond the last. Where the learning rate may
+ *  change, by a schedule or a callback, "learning_rate" is what it is at the end of the
+ *  epoch, before the callbacks. */
 SOMA_API const char *soma_history_name(const soma_model *model, int i);
 /** The value of a name after an epoch (0, 1, ..., or -1 for the last); NaN where none was measured. */
 SOMA_API double soma_history_get(const soma_model *model, const char *name, int64_t epoch);

@@ -173,6 +173,7 @@ static soma_callback *learning_rate_scheduler(const any_options *o) {
     if (!s) return callback_failed();
     s->context = context;
     s->schedule = *schedule;
+    s->base.changes_learning_rate = true;
     s->base.on_epoch_begin = epoch_begin;
     s->base.destroy = scheduled_destroy;
     return &s->base;

@@ -75,6 +75,7 @@ soma_callback *soma_reduce_lr_on_plateau_create(const soma_reduce_lr_on_plateau_
     if (!p) return callback_failed();
     p->o = *options;
     p->context = context_of(options->context);
+    p->base.changes_learning_rate = true;
     p->base.on_train_begin = begin;
     p->base.on_epoch_end = epoch_end;
     p->base.destroy = destroy;
@@ -108,6 +109,7 @@ soma_callback *soma_learning_rate_scheduler(soma_epoch_schedule_fn *schedule, vo
     if (!s) return callback_failed();
     s->schedule = schedule;
     s->user = user;
+    s->base.changes_learning_rate = true;
     s->base.on_epoch_begin = epoch_begin;
     s->base.destroy = scheduler_destroy;
     return &s->base;

@@ -73,6 +73,7 @@ static soma_status write_values(board *b, int which, const char *prefix, int64_t
     for (int i = 0; i < logs->n; i++) {
         bool validation = strncmp(logs->names[i], "val_", 4) == 0;
         if (validation != (which == VALIDATION)) continue;
+        if (strcmp(logs->names[i], "learning_rate") == 0) continue; /* which always is there, below */
         text_truncate(&tag, 0);
         text_printf(&tag, "%s_%s", prefix, logs->names[i] + (validation ? 4 : 0));
         event_scalar(&records, now, at, text_string(&tag), (float)logs->values[i]);

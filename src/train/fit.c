@@ -156,13 +156,21 @@ static soma_status check_place(const fitting *f) {
     return SOMA_OK;
 }
 
+/* The rate of each epoch is shown where somebody may change it. */
+static bool rate_changes(const fitting *f) {
+    bool changes = f->t->minimizer.optimizer->options->schedule.rate != NULL;
+    for (int i = 0; i < SOMA_MAX_CALLBACKS && f->o->callbacks[i]; i++)
+        changes = changes || f->o->callbacks[i]->changes_learning_rate;
+    return changes;
+}
+
 static soma_status prepare(fitting *f) {
     const soma_fit_options *o = f->o;
     f->epochs = o->epochs ? o->epochs : 1;
     TRY(prepare_data(f));
     TRY(find_place(f));
     int64_t first = f->t->start_epoch, more = f->epochs > first ? f->epochs - first : 0;
-    TRY(history_begin(f->model, first > 0, more, f->validation != NULL));
+    TRY(history_begin(f->model, first > 0, more, (const bool[]){true, f->validation != NULL, rate_changes(f)}));
     f->logs = (soma_logs){.epochs = f->epochs, .batches = f->n_batches, .names = f->names, .values = f->values};
     f->logs.write = f->progress.write;
     f->logs.write_user = f->progress.user;
@@ -194,14 +202,18 @@ static void release(fitting *f) {
 
 /* ---- an epoch ---- */
 
-/* names and values of what is known: the training's, and the validation's once it has been measured. */
-static void collect(fitting *f, bool validated) {
+/* names and values of what is known: the training's, at the end of an epoch the rate, and the validation's once it has
+ * been measured. */
+static void collect(fitting *f, bool ended, bool validated) {
+    const bool known[KEY_KINDS] = {true, validated, ended && f->t->history.used[KEY_RATE]};
     int n = 0;
     for (int i = 0; i < f->t->n_keys; i++) {
         const training_key *key = &f->t->keys[i];
         f->row[i] = (double)NAN;
-        if (key->validation && !validated) continue;
-        f->row[i] = averages_get(key->validation ? &f->measured : &f->averages, key->value);
+        if (!known[key->kind]) continue;
+        f->row[i] = key->kind == KEY_RATE
+                        ? soma_learning_rate(f->model)
+                        : averages_get(key->kind == KEY_VALIDATION ? &f->measured : &f->averages, key->value);
         f->names[n] = key->name;
         f->values[n++] = f->row[i];
     }
@@ -216,7 +228,7 @@ static double seconds(const fitting *f) {
 /* What only runs when somebody looks at every batch. */
 static soma_status after_batch(fitting *f) {
     double now = run_seconds();
-    collect(f, false);
+    collect(f, false, false);
     f->logs.seconds = now - f->epoch_start;
     progress_step(&f->progress, f->logs.batch + 1, now, f->names, f->values, f->logs.n);
     TRY(keep_place(f, f->logs.batch + 1));
@@ -294,7 +306,7 @@ static soma_status run_epoch(fitting *f, int64_t epoch) {
     int64_t done = f->logs.batch < f->n_batches ? f->logs.batch + 1 : f->n_batches;
     progress_step(&f->progress, done, seconds(f), f->names, f->values, f->logs.n);
     if (validates) TRY(validate(f, done));
-    collect(f, validates);
+    collect(f, true, validates);
     double now = seconds(f);
     f->logs.seconds = now - f->epoch_start;
     progress_end(&f->progress, epoch, now, f->names, f->values, f->logs.n);

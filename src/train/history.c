@@ -6,14 +6,12 @@
 
 #include "train/training.h"
 
-soma_status history_begin(soma_model *model, bool keep, int64_t epochs, bool validation) {
+soma_status history_begin(soma_model *model, bool keep, int64_t epochs, const bool used[KEY_KINDS]) {
     training *t = model->training;
     history *h = &t->history;
-    if (!keep) {
-        h->epochs = 0;
-        h->validation = false;
-    }
-    h->validation = h->validation || validation;
+    if (!keep) h->epochs = 0;
+    for (int i = 0; i < KEY_KINDS; i++)
+        h->used[i] = used[i] || (keep && h->used[i]);
     size_t row = (size_t)t->n_keys * sizeof *h->rows, bytes;
     RETURN_IF(model->context, !size_mul((size_t)(h->epochs + epochs), row, &bytes), SOMA_NO_MEMORY,
               "[fit] %lld epochs are too many", (long long)epochs);
@@ -46,7 +44,7 @@ const char *soma_history_name(const soma_model *model, int i) {
     const training *t = model ? model->training : NULL;
     if (!t || i < 0) return NULL;
     for (int k = 0; k < t->n_keys; k++) {
-        if (t->keys[k].validation && !t->history.validation) continue;
+        if (!t->history.used[t->keys[k].kind]) continue;
         if (i-- == 0) return t->keys[k].name;
     }
     return NULL;

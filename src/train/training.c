@@ -89,10 +89,13 @@ static soma_status add_metric(soma_model *model, training *t, soma_metric metric
 /* Columns of the history, in order of their names. */
 static soma_status make_keys(soma_model *model, training *t) {
     t->n_keys = 0;
-    for (int i = 0; i < 2 * (1 + t->n_metrics); i++) {
-        training_key key = {.value = i / 2, .validation = i % 2};
-        const char *name = key.value == 0 ? "loss" : t->metric_names[key.value - 1];
-        key.name = arena_printf(&model->arena, "%s%s", key.validation ? "val_" : "", name);
+    const int measured = 2 * (1 + t->n_metrics);
+    for (int i = 0; i <= measured; i++) {
+        training_key key = {.value = i / 2, .kind = i == measured ? KEY_RATE : i % 2 ? KEY_VALIDATION : KEY_TRAINING};
+        const char *name = key.kind == KEY_RATE ? "learning_rate"
+                           : key.value == 0     ? "loss"
+                                                : t->metric_names[key.value - 1];
+        key.name = arena_printf(&model->arena, "%s%s", key.kind == KEY_VALIDATION ? "val_" : "", name);
         if (!key.name) return SOMA_NO_MEMORY;
         int at = t->n_keys++;
         for (; at > 0 && strcmp(t->keys[at - 1].name, key.name) > 0; at--)

@@ -10,19 +10,22 @@
 #include "train/minimizer.h"
 #include "train/place.h"
 
-enum { TRAINING_VALUES = 1 + SOMA_MAX_METRICS, TRAINING_KEYS = 2 * TRAINING_VALUES };
+enum { TRAINING_VALUES = 1 + SOMA_MAX_METRICS, TRAINING_KEYS = 2 * TRAINING_VALUES + 1 };
+
+/* Who measures what a column has: the training, the validation; or it is the learning rate. */
+typedef enum key_kind { KEY_TRAINING, KEY_VALIDATION, KEY_RATE, KEY_KINDS } key_kind;
 
 /* A column of the history: where its numbers come from. */
 typedef struct training_key {
     const char *name; /* "val_accuracy" */
     int value;        /* 0 the loss, 1... the metrics */
-    bool validation;
+    key_kind kind;
 } training_key;
 
 typedef struct history {
     int64_t epochs, capacity;
-    bool validation; /* whether the columns of a validation are in use */
-    double *rows;    /* [epoch][key], NaN where nothing was measured */
+    bool used[KEY_KINDS]; /* whether there are such columns */
+    double *rows;         /* [epoch][key], NaN where nothing was measured */
 } history;
 
 typedef struct step step;
@@ -82,8 +85,8 @@ soma_status training_failure(const soma_model *model);
 
 /* ---- history.c ---- */
 
-/* Makes room for epochs more rows; forgets the old ones unless keep. */
-soma_status history_begin(soma_model *model, bool keep, int64_t epochs, bool validation);
+/* Makes room for epochs more rows, with these columns too; forgets the old ones unless keep. */
+soma_status history_begin(soma_model *model, bool keep, int64_t epochs, const bool used[KEY_KINDS]);
 /* Adds a row of n_keys numbers; there is room for it. */
 void history_add(soma_model *model, const double *row);
 void history_deinit(soma_model *model, history *h);

@@ -277,7 +277,7 @@ soma_status history_write_json(text *out, const soma_model *model) {
     bool first = true;
     text_append(out, "{");
     for (int k = 0; k < t->n_keys; k++) {
-        if (t->keys[k].validation && !t->history.validation) continue;
+        if (!t->history.used[t->keys[k].kind]) continue;
         if (!first) text_append(out, ", ");
         first = false;
         json_write_string(out, t->keys[k].name);
@@ -295,17 +295,17 @@ soma_status history_write_json(text *out, const soma_model *model) {
 soma_status history_read_json(const field_names *names, soma_model *model, const json_node *node) {
     const training *t = model->training;
     int64_t epochs = 0;
-    bool validation = false;
+    bool used[KEY_KINDS] = {false};
     for (int k = 0; k < t->n_keys; k++) {
         const json_node *column = json_node_find(node, t->keys[k].name);
         if (!column) continue;
-        validation = validation || t->keys[k].validation;
+        used[t->keys[k].kind] = true;
         int64_t n = json_node_kind(column) == JSON_IS_ARRAY ? json_node_count(column) : -1;
         RETURN_IF(names->context, n < 0 || (epochs > 0 && n != epochs), SOMA_FORMAT,
                   "[load] the history's column '%s' is not a list as long as the others", t->keys[k].name);
         epochs = n;
     }
-    TRY(history_begin(model, false, epochs, validation));
+    TRY(history_begin(model, false, epochs, used));
     for (int64_t epoch = 0; epoch < epochs; epoch++) {
         double row[TRAINING_KEYS];
         for (int k = 0; k < t->n_keys; k++) {
