@@ -280,11 +280,17 @@ static void sequences_are_pytorchs(void **state) {
     check_file_of("tests/golden/sequences.txt", 30);
 }
 
+static void preparing_is_pytorchs(void **state) {
+    (void)state;
+    check_file_of("tests/golden/preprocessing.txt", 7);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_are_pytorchs),
         cmocka_unit_test(windows_are_pytorchs),
         cmocka_unit_test(sequences_are_pytorchs),
+        cmocka_unit_test(preparing_is_pytorchs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

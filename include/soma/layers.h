@@ -96,6 +96,21 @@ typedef struct soma_batch_normalization_options {
     soma_batch_normalization_create(&(soma_batch_normalization_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_batch_normalization_create(const soma_batch_normalization_options *options);
 
+/* ---- learnt of data before the training: see soma_adapt ---- */
+
+/** (x - mean) / sqrt(variance), with a mean and a variance for each place along some axes, over all others and the
+ * samples: x (batch, ...) -> same. soma_adapt learns them into the weights mean, variance and count; fit does so by
+ * itself while count is 0. Given numbers are used as they are: soma_normalization(.mean = {2, (double[]){1, 3}}, ...),
+ * one for all or one for each. Keras Normalization. */
+typedef struct soma_normalization_options {
+    SOMA_LAYER_OPTIONS
+    int64_t axis[SOMA_MAX_RANK]; /* {-1}; {1, 2} for the places of images, {SOMA_NO_AXES}: one mean of everything */
+    soma_numbers mean, variance; /* learnt */
+    bool invert;                 /* mean + x sqrt(variance) instead */
+} soma_normalization_options;
+#define soma_normalization(...) soma_normalization_create(&(soma_normalization_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_normalization_create(const soma_normalization_options *options);
+
 /* ---- embedding and masks ---- */
 
 /** A row of a table for each index: x (batch, ...) integers in 0..input_dim-1 -> (batch, ..., output_dim).

@@ -28,6 +28,13 @@ typedef struct soma_trace soma_trace;
     soma_context *context;                 /* allocates the layer; NULL: the default one */                            \
     char nothing;                          /* makes soma_flatten() without options valid C */
 
+/** A list of any length, which layers copy. */
+typedef struct soma_numbers {
+    int64_t n;
+    const double *values;
+} soma_numbers;
+enum { SOMA_NO_AXES = -99 }; /**< in a list of axes: none of them, where the default is another */
+
 /** Says the shape of a sample; does nothing. Keras Input. */
 typedef struct soma_input_layer_options {
     SOMA_LAYER_OPTIONS
@@ -252,6 +259,9 @@ typedef enum soma_field_kind {
     SOMA_FIELD_REGULARIZER, /* soma_regularizer */
     SOMA_FIELD_WORD,        /* an enum, a word in files: "mode" is "auto", "min" or "max" */
     SOMA_FIELD_RANGE,       /* double[2]; in files a number or [low, high] */
+    SOMA_FIELD_NUMBERS,     /* soma_numbers; in files a number or a list; the layer keeps a copy. Layers only */
+    SOMA_FIELD_AXES,        /* int64_t[SOMA_MAX_RANK], ends with 0; standard: what none at all stands for; low
+                               SOMA_NO_AXES: null in files is that */
     SOMA_FIELD_LAYER        /* soma_layer *, taken over: its weights become this layer's */
 } soma_field_kind;
 
@@ -264,6 +274,15 @@ typedef struct soma_field {
     double low, high; /* ints and numbers: smallest and largest value, both 0: any */
 } soma_field;
 
+/** What a layer is called on, for the whole of some data: after each next n samples of rank and shape. */
+typedef struct soma_samples {
+    int rank;
+    int64_t shape[SOMA_MAX_RANK];
+    int64_t n; /* 0: there are no more */
+    const double *values;
+    soma_status (*next)(struct soma_samples *samples);
+} soma_samples;
+
 typedef struct soma_layer_class {
     const char *name;         /* "Dense": in summaries and files; its snake_case form names the layers */
     size_t size;              /* of the options struct, which begins with SOMA_LAYER_OPTIONS */
@@ -272,6 +291,9 @@ typedef struct soma_layer_class {
     /** Makes the weights, with soma_layer_add_weight, for inputs like these (extents after the batch axis count).
      *  NULL: none. */
     soma_status (*build)(soma_layer *layer, soma_tensor *const *inputs, int n);
+    /** What the layer learns of data before the training, such as a mean, into its weights; NULL: nothing. Of those a
+     *  "count" of rank 0 must be one, which becomes the number of samples. See soma_adapt. */
+    soma_status (*adapt)(soma_layer *layer, soma_samples *samples);
     /** The layer's function, as tensors; inputs and result have the batch as first axis. */
     soma_tensor *(*call)(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n);
     bool passes_mask; /* the result has a step for each of the first input's, and the same ones count */

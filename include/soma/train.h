@@ -159,6 +159,12 @@ typedef struct soma_fit_options {
 #define soma_fit(model, ...) soma_model_fit(model, &(soma_fit_options){.data = __VA_ARGS__})
 SOMA_API soma_status soma_model_fit(soma_model *model, const soma_fit_options *options);
 
+/** Before fit: the layers that learn of data, such as Normalization, learn of the inputs of data, in the order in which
+ * they run, each of what the layers before it make of them. Anew where they have done so already. Not needed for layers
+ * that have learnt nothing yet: fit then does it with what it trains on, without the held out share. Keras'
+ * layer.adapt(data). */
+SOMA_API SOMA_MUST_CHECK soma_status soma_adapt(soma_model *model, soma_dataset *data);
+
 /** From a callback: no further batch. fit then returns SOMA_OK. */
 SOMA_API void soma_model_stop_training(soma_model *model);
 /** From a signal handler or another thread: fit finishes its batch and returns SOMA_INTERRUPTED. The model then knows

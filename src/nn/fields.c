@@ -9,7 +9,6 @@
 #include <soma/layers.h>
 
 #include "base/number.h"
-#include "nn/constraints.h"
 #include "nn/schedules.h"
 
 static void *at(void *options, const soma_field *f) {
@@ -47,6 +46,9 @@ soma_status fields_complete(soma_context *context, const char *who, const soma_f
                       who, f->name);
         } else if (f->kind == SOMA_FIELD_SCHEDULE) {
             TRY(schedule_check(context, who, at(options, f)));
+        } else if (f->kind == SOMA_FIELD_AXES) {
+            int64_t *axes = at(options, f);
+            if (axes[0] == 0) axes[0] = (int64_t)f->standard;
         } else if (f->kind == SOMA_FIELD_SHAPE) {
             const int64_t *shape = at_const(options, f);
             for (int i = 0; i < SOMA_MAX_RANK && shape[i] != 0; i++) {
@@ -58,38 +60,30 @@ soma_status fields_complete(soma_context *context, const char *who, const soma_f
     return SOMA_OK;
 }
 
+void fields_forget_numbers(soma_context *context, const soma_field *fields, void *options) {
+    for (const soma_field *f = fields; f && f->name; f++) {
+        if (f->kind != SOMA_FIELD_NUMBERS) continue;
+        soma_numbers *numbers = at(options, f);
+        mem_free(context, (double *)(uintptr_t)numbers->values, (size_t)numbers->n * sizeof *numbers->values);
+        *numbers = (soma_numbers){.n = 0};
+    }
+}
+
+soma_status fields_own_numbers(soma_context *context, const soma_field *fields, void *options) {
+    soma_status status = SOMA_OK;
+    for (const soma_field *f = fields; f && f->name; f++) {
+        if (f->kind != SOMA_FIELD_NUMBERS) continue;
+        soma_numbers *numbers = at(options, f);
+        const size_t bytes = (size_t)numbers->n * sizeof *numbers->values;
+        double *copy = numbers->n > 0 && status == SOMA_OK ? mem_alloc(context, bytes) : NULL;
+        if (copy) memcpy(copy, numbers->values, bytes);
+        if (numbers->n > 0 && !copy) status = SOMA_NO_MEMORY;
+        *numbers = (soma_numbers){.n = copy ? numbers->n : 0, .values = copy};
+    }
+    return status;
+}
+
 /* ---- writing ---- */
-
-/* The axis of a constraint, or the list of its axes. */
-static void write_axes(text *out, double axis) {
-    int axes[CONSTRAINT_AXES], n = constraint_axes(axis, axes);
-    if (n == 1) {
-        json_write_number(out, axes[0]);
-        return;
-    }
-    for (int i = 0; i < n; i++)
-        text_printf(out, "%s%d", i ? ", " : "[", axes[i]);
-    text_append(out, n ? "]" : "[]");
-}
-
-void fields_write_numbers(text *out, const name_entry *entry, const double *numbers) {
-    for (int i = 0; i < entry->n; i++) {
-        text_printf(out, "%s\"%s\": ", i ? ", " : "", entry->parameters[i]);
-        if (strcmp(entry->parameters[i], "axis") == 0) {
-            write_axes(out, numbers[i]);
-            continue;
-        }
-        if (!entry->list || i + 1 < entry->n) {
-            json_write_number(out, numbers[i]);
-            continue;
-        }
-        for (int k = 1; k <= (int)numbers[i]; k++) {
-            text_append(out, k == 1 ? "[" : ", ");
-            json_write_number(out, numbers[i + k]);
-        }
-        text_append(out, numbers[i] > 0 ? "]" : "[]");
-    }
-}
 
 /* A function by its name, "zeros", or with its numbers, {"constant": {"value": 2}}. */
 static soma_status write_function(text *out, const field_names *names, const char *who, const char *option,
@@ -117,6 +111,7 @@ static bool is_set(const soma_field *f, const void *value) {
     case SOMA_FIELD_STRING:
         return *(const char *const *)value != NULL;
     case SOMA_FIELD_SHAPE:
+    case SOMA_FIELD_AXES:
         return *(const int64_t *)value != 0;
     case SOMA_FIELD_ACTIVATION:
         return *(soma_activation_fn *const *)value != NULL;
@@ -134,6 +129,8 @@ static bool is_set(const soma_field *f, const void *value) {
         return ((const double *)value)[0] != 0 || ((const double *)value)[1] != 0;
     case SOMA_FIELD_LAYER:
         return *(soma_layer *const *)value != NULL;
+    case SOMA_FIELD_NUMBERS:
+        return ((const soma_numbers *)value)->n > 0;
     default:
         return true;
     }
@@ -153,6 +150,25 @@ static void write_range(text *out, const double range[2]) {
     if (!both) return;
     text_append(out, ", ");
     json_write_number(out, range[1]);
+    text_append(out, "]");
+}
+
+/* Keras' way: one axis is a number, several a list, none null. */
+static void write_axes(text *out, const int64_t *axes) {
+    if (axes[0] == SOMA_NO_AXES) {
+        text_append(out, "null");
+    } else if (axes[1] == 0) {
+        text_printf(out, "%lld", (long long)axes[0]);
+    } else {
+        write_shape(out, axes);
+    }
+}
+
+static void write_numbers(text *out, const soma_numbers *numbers) {
+    for (int64_t i = 0; i < numbers->n; i++) {
+        text_append(out, i ? ", " : "[");
+        json_write_number(out, numbers->values[i]);
+    }
     text_append(out, "]");
 }
 
@@ -179,6 +195,9 @@ static soma_status write_value(text *out, const field_names *names, const char *
         return SOMA_OK;
     case SOMA_FIELD_SHAPE:
         write_shape(out, value);
+        return SOMA_OK;
+    case SOMA_FIELD_AXES:
+        write_axes(out, value);
         return SOMA_OK;
     case SOMA_FIELD_DTYPE:
         json_write_string(out, soma_dtype_name(*(const soma_dtype *)value));
@@ -211,6 +230,9 @@ static soma_status write_value(text *out, const field_names *names, const char *
     case SOMA_FIELD_RANGE:
         write_range(out, value);
         return SOMA_OK;
+    case SOMA_FIELD_NUMBERS:
+        write_numbers(out, value);
+        return SOMA_OK;
     case SOMA_FIELD_LAYER:
         return layer_write_json(out, names, *(soma_layer *const *)value);
     }
@@ -235,73 +257,6 @@ static soma_status wrong(const field_names *names, const char *who, const soma_f
     return error_set(names->context, SOMA_INVALID, "[%s] %s must be %s", who, f->name, expected);
 }
 
-/* Numbers that have names in files: those of variance scaling, the orthogonal regularizer, metrics and callbacks. */
-static const struct {
-    const char *key, *word;
-    double value;
-    const char *owner; /* where several have such a key: which function's it is, "" an option's; for errors */
-} words[] = {{"mode", "fan_in", SOMA_FAN_IN, "variance_scaling"},
-             {"mode", "fan_out", SOMA_FAN_OUT, "variance_scaling"},
-             {"mode", "fan_avg", SOMA_FAN_AVG, "variance_scaling"},
-             {"mode", "auto", 0, ""},
-             {"mode", "min", 1, ""},
-             {"mode", "max", 2, ""},
-             {"save_freq", "epoch", 0, NULL},
-             {"update_freq", "epoch", 0, NULL},
-             {"update_freq", "batch", 1, NULL},
-             {"mode", "rows", 0, "orthogonal_regularizer"},
-             {"mode", "columns", 1, "orthogonal_regularizer"},
-             {"distribution", "truncated_normal", SOMA_TRUNCATED_NORMAL, NULL},
-             {"distribution", "untruncated_normal", SOMA_UNTRUNCATED_NORMAL, NULL},
-             {"distribution", "uniform", SOMA_UNIFORM, NULL},
-             {"curve", "roc", SOMA_ROC, NULL},
-             {"curve", "pr", SOMA_PR, NULL},
-             {"summation_method", "interpolation", SOMA_INTERPOLATION, NULL},
-             {"summation_method", "minoring", SOMA_MINORING, NULL},
-             {"summation_method", "majoring", SOMA_MAJORING, NULL},
-             {"average", "macro", SOMA_MACRO, NULL},
-             {"average", "none", SOMA_MACRO, NULL},
-             {"average", "micro", SOMA_MICRO, NULL},
-             {"average", "weighted", SOMA_WEIGHTED, NULL},
-             {"class_aggregation", "uniform_average", SOMA_UNIFORM_AVERAGE, NULL},
-             {"class_aggregation", "variance_weighted_average", SOMA_VARIANCE_WEIGHTED, NULL}};
-enum { WORDS = sizeof words / sizeof *words };
-
-static bool read_word(const char *key, const char *word, double *out) {
-    for (int i = 0; i < WORDS; i++) {
-        if (strcmp(words[i].key, key) != 0 || !name_matches(words[i].word, word)) continue;
-        *out = words[i].value;
-        return true;
-    }
-    return false;
-}
-
-/* A number was expected, or for some options a word: which ones. */
-static soma_status no_number(const field_names *names, const char *who, const char *of, const char *key) {
-    text known;
-    text_init(&known, names->context);
-    for (int i = 0; i < WORDS; i++)
-        if (strcmp(words[i].key, key) == 0 && (!words[i].owner || strcmp(words[i].owner, of) == 0))
-            text_printf(&known, "%s%s", known.length ? ", " : " one of ", words[i].word);
-    soma_status status = error_set(names->context, SOMA_INVALID, "[%s] %s%s%s must be%s", who, of, *of ? ": " : "", key,
-                                   known.length ? text_string(&known) : " a number");
-    text_deinit(&known);
-    return status;
-}
-
-/* [1, 2] as how many, then they themselves. */
-static soma_status read_list(const field_names *names, const char *who, const char *key, const json_node *list,
-                             double *numbers, int most) {
-    int64_t n = json_node_count(list);
-    RETURN_IF(names->context, n >= most, SOMA_INVALID, "[%s] %s has %lld numbers: %d are possible", who, key,
-              (long long)n, most - 1);
-    numbers[0] = (double)n;
-    for (int i = 0; i < (int)n; i++)
-        RETURN_IF(names->context, !json_node_number(json_node_at(list, i), &numbers[i + 1]), SOMA_INVALID,
-                  "[%s] %s must be a list of numbers", who, key);
-    return SOMA_OK;
-}
-
 /* 0.2, which is -0.2 to 0.2, or [-0.1, 0.2]. */
 static soma_status read_range(const field_names *names, const char *who, const soma_field *f, const json_node *node,
                               double out[2]) {
@@ -311,67 +266,6 @@ static soma_status read_range(const field_names *names, const char *who, const s
         !json_node_number(json_node_at(node, 0), &out[0]) || !json_node_number(json_node_at(node, 1), &out[1]) ||
         !(out[0] <= out[1]))
         return wrong(names, who, f, "a number from 0, or two, the smaller first");
-    return SOMA_OK;
-}
-
-/* [0, 1, 2] as one number. */
-static soma_status read_axes(const field_names *names, const char *who, const json_node *list, double *out) {
-    int axes[CONSTRAINT_AXES];
-    int64_t n = json_node_count(list), axis;
-    bool right = n <= CONSTRAINT_AXES;
-    for (int64_t i = 0; right && i < n; i++) {
-        right = json_node_integer(json_node_at(list, i), &axis) && axis >= -SOMA_MAX_RANK && axis < SOMA_MAX_RANK;
-        axes[i] = right ? (int)axis : 0;
-    }
-    RETURN_IF(names->context, !right, SOMA_INVALID, "[%s] axis must be a list of axes, -8 to 7", who);
-    *out = soma_axis_set((int)n, axes);
-    return SOMA_OK;
-}
-
-/* A number, true or false, or one of the words that stand for numbers. */
-static soma_status read_one(const field_names *names, const char *who, const name_entry *entry, const char *key,
-                            const json_node *value, double *out) {
-    bool flag;
-    if (json_node_kind(value) == JSON_IS_NULL) return SOMA_OK;                                    /* the default */
-    if (json_node_kind(value) == JSON_IS_ARRAY && strcmp(key, "thresholds") == 0) return SOMA_OK; /* metric_read_json */
-    if (json_node_bool(value, &flag)) {
-        *out = flag;
-        return SOMA_OK;
-    }
-    if (json_node_kind(value) == JSON_IS_ARRAY && strcmp(key, "axis") == 0) return read_axes(names, who, value, out);
-    if (json_node_string(value) && read_word(key, json_node_string(value), out)) return SOMA_OK;
-    return json_node_number(value, out) ? SOMA_OK : no_number(names, who, entry->name, key);
-}
-
-soma_status fields_read_numbers(const field_names *names, const char *who, const name_entry *entry,
-                                const json_node *node, double *parameters, int most) {
-    if (entry->n > 0) memcpy(parameters, entry->standard, (size_t)entry->n * sizeof *parameters);
-    if (!node || json_node_kind(node) == JSON_IS_NULL) return SOMA_OK;
-    if (entry->n > 0 && json_node_number(node, &parameters[0])) return SOMA_OK;
-    RETURN_IF(names->context, json_node_kind(node) != JSON_IS_OBJECT, SOMA_INVALID,
-              "[%s] %s: it must be a number%s%s, or numbers by their names", who, entry->name, entry->n ? ", the " : "",
-              entry->n ? entry->parameters[0] : "");
-    void *cursor = NULL;
-    const char *key;
-    const json_node *value;
-    while (json_node_next(node, &cursor, &key, &value)) {
-        int i = 0;
-        while (i < entry->n && strcmp(entry->parameters[i], key) != 0)
-            i++;
-        const bool of_loss = strcmp(key, "reduction") == 0 || strcmp(key, "axis") == 0; /* training_json.c reads them */
-        if (i == entry->n && (strcmp(key, "seed") == 0 || strcmp(key, "name") == 0)) continue; /* not numbers */
-        if (i == entry->n && of_loss && strcmp(who, "compile") == 0) continue;
-        if (i == entry->n) {
-            const char *nearest = text_nearest(key, entry->parameters, entry->n);
-            return error_set(names->context, SOMA_INVALID, "[%s] %s has no number '%s'%s%s%s", who, entry->name, key,
-                             nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-        }
-        if (entry->list && i + 1 == entry->n && json_node_kind(value) == JSON_IS_ARRAY) {
-            TRY(read_list(names, who, key, value, &parameters[i], most - i));
-        } else {
-            TRY(read_one(names, who, entry, key, value, &parameters[i]));
-        }
-    }
     return SOMA_OK;
 }
 
@@ -473,6 +367,23 @@ static soma_layer *stacked_cells(const field_names *names, const json_node *list
     return soma_stacked_rnn_cells_create(&o);
 }
 
+/* A list of any length, or one number; freed by fields_forget_numbers. */
+static soma_status read_numbers(const field_names *names, const char *who, const soma_field *f, const json_node *node,
+                                soma_numbers *out) {
+    const bool list = json_node_kind(node) == JSON_IS_ARRAY;
+    const int64_t n = list ? json_node_count(node) : 1;
+    mem_free(names->context, (double *)(uintptr_t)out->values, (size_t)out->n * sizeof *out->values); /* given twice */
+    *out = (soma_numbers){.n = 0};
+    double *values = mem_alloc(names->context, (size_t)n * sizeof *values);
+    if (!values) return SOMA_NO_MEMORY;
+    *out = (soma_numbers){.n = n, .values = values};
+    for (int64_t i = 0; i < n; i++) {
+        if (!json_node_number(list ? json_node_at(node, i) : node, &values[i]))
+            return wrong(names, who, f, "a number, or a list of numbers");
+    }
+    return SOMA_OK;
+}
+
 soma_status fields_read_value(const field_names *names, const char *who, const soma_field *f, const json_node *node,
                               void *options) {
     void *value = at(options, f);
@@ -489,7 +400,7 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
         *(bool *)value = f->kind == SOMA_FIELD_BOOL ? flag : !flag;
         return SOMA_OK;
     case SOMA_FIELD_INT:
-        if (json_node_string(node) && read_word(f->name, json_node_string(node), &number)) {
+        if (json_node_string(node) && field_word(f->name, json_node_string(node), &number)) {
             *(int64_t *)value = (int64_t)number;
             return SOMA_OK;
         }
@@ -499,8 +410,8 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
                   "[%s] %s must not be 0", who, f->name);
         return SOMA_OK;
     case SOMA_FIELD_WORD:
-        if (!json_node_string(node) || !read_word(f->name, json_node_string(node), &number))
-            return no_number(names, who, "", f->name);
+        if (!json_node_string(node) || !field_word(f->name, json_node_string(node), &number))
+            return field_no_number(names, who, "", f->name);
         *(int *)value = (int)number;
         return SOMA_OK;
     case SOMA_FIELD_NUMBER:
@@ -508,6 +419,7 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
     case SOMA_FIELD_STRING:
         *(const char **)value = json_node_string(node);
         return *(const char **)value ? SOMA_OK : wrong(names, who, f, "a string");
+    case SOMA_FIELD_AXES:
     case SOMA_FIELD_SHAPE:
         return read_shape(names, who, f, node, value);
     case SOMA_FIELD_DTYPE:
@@ -550,6 +462,8 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
     }
     case SOMA_FIELD_RANGE:
         return read_range(names, who, f, node, value);
+    case SOMA_FIELD_NUMBERS:
+        return read_numbers(names, who, f, node, value);
     case SOMA_FIELD_LAYER: {
         soma_layer **layer = value;
         soma_layer_destroy(*layer); /* named twice */
@@ -628,7 +542,11 @@ soma_status fields_read(const field_names *names, const char *who, const soma_fi
         const soma_field *found = find(tables, our_name(who, key), value);
         if (!found && says_nothing(key, value)) continue;
         if (!found) return unknown_option(names, who, tables, key);
-        if (json_node_kind(value) == JSON_IS_NULL) continue;
+        if (json_node_kind(value) == JSON_IS_NULL) {
+            if (found->kind == SOMA_FIELD_AXES && found->low == SOMA_NO_AXES)
+                *(int64_t *)at(options, found) = SOMA_NO_AXES;
+            continue;
+        }
         TRY(fields_read_value(names, who, found, value, options));
     }
     return SOMA_OK;

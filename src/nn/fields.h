@@ -23,6 +23,11 @@ soma_status fields_complete(soma_context *context, const char *who, const soma_f
 soma_status fields_write(text *out, const field_names *names, const char *who, const soma_field *fields,
                          const void *options, bool *first);
 
+/* Lists of numbers become copies of the options' own, all or none; and are freed, also those that reading made. fields
+ * may be NULL. */
+soma_status fields_own_numbers(soma_context *context, const soma_field *fields, void *options);
+void fields_forget_numbers(soma_context *context, const soma_field *fields, void *options);
+
 /* Reads an object's members into options, each by the table that has its name; NULL tables are skipped. Strings are
  * borrowed from the document. */
 soma_status fields_read(const field_names *names, const char *who, const soma_field *const tables[FIELD_TABLES],
@@ -33,6 +38,10 @@ soma_status fields_read_numbers(const field_names *names, const char *who, const
                                 const json_node *node, double *numbers, int most);
 /* "delta": 0.5, ... */
 void fields_write_numbers(text *out, const name_entry *entry, const double *numbers);
+/* The number that a word stands for under a key; false when there is none. */
+bool field_word(const char *key, const char *word, double *out);
+/* A number was expected, or for some keys a word: the error says which. of: the function, "" an option. */
+soma_status field_no_number(const field_names *names, const char *who, const char *of, const char *key);
 /* One value, for the short form {"dense": 10}. */
 soma_status fields_read_value(const field_names *names, const char *who, const soma_field *field,
                               const json_node *value, void *options);

@@ -174,6 +174,7 @@ static void free_options(soma_layer *layer) {
             free_string(layer->context, *(char **)(void *)((char *)layer->options + f->offset));
         if (own_inner(layer, f)) layer_release(own_inner(layer, f));
     }
+    fields_forget_numbers(layer->context, layer->kind->fields, layer->options);
     mem_free(layer->context, layer->options, layer->kind->size);
 }
 
@@ -191,7 +192,8 @@ soma_layer *soma_layer_create(const soma_layer_class *kind, const void *options)
     layer->context = context;
     layer->kind = kind;
     if (options) memcpy(layer->options, options, kind->size);
-    soma_status status = own_strings(layer);
+    soma_status status = own_strings(layer), numbers = fields_own_numbers(context, kind->fields, layer->options);
+    if (status == SOMA_OK) status = numbers;
     if (status == SOMA_OK) status = own_layers(layer);
     if (status == SOMA_OK) status = fields_complete(context, kind->name, layer_common_fields, layer->options);
     if (status == SOMA_OK) status = fields_complete(context, kind->name, kind->fields, layer->options);
@@ -276,6 +278,20 @@ int soma_layer_weights(const soma_layer *layer) {
 
 soma_variable *soma_layer_get_weight(const soma_layer *layer, int i) {
     return layer && i >= 0 && i < layer->n_weights ? layer->weights[i].variable : NULL;
+}
+
+soma_status layer_set_weight(soma_layer *layer, int i, const double *values) {
+    soma_variable *v = soma_layer_get_weight(layer, i);
+    RETURN_IF(layer->context, !v, SOMA_INVALID, "[%s] its weights are made when it is in a model", layer->kind->name);
+    const size_t n = (size_t)v->size;
+    if (v->dtype == SOMA_F64) return soma_variable_set(v, values, n * sizeof *values);
+    float *singles = mem_alloc(layer->context, n * sizeof *singles);
+    if (!singles) return SOMA_NO_MEMORY;
+    for (size_t k = 0; k < n; k++)
+        singles[k] = (float)values[k];
+    soma_status status = soma_variable_set(v, singles, n * sizeof *singles);
+    mem_free(layer->context, singles, n * sizeof *singles);
+    return status;
 }
 
 /* The weights of a layer that is an option are its owner's, one after the other. */

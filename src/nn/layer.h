@@ -83,6 +83,9 @@ soma_tensor *layer_cast(const soma_layer *layer, soma_tensor *x);
 /* x, integers made float in the layer's dtype. */
 soma_tensor *layer_float(const soma_layer *layer, soma_tensor *x);
 
+/* The numbers of weight i, in its dtype. */
+soma_status layer_set_weight(soma_layer *layer, int i, const double *values);
+
 /* x with a share of its elements zero while training, as Dropout does it. */
 soma_tensor *layer_drop(soma_trace *trace, soma_tensor *x, double rate);
 
@@ -119,6 +122,8 @@ struct soma_trace {
     int n_reads, n_updates;
     trace_mask *masks;
     int n_masks;
+    const soma_layer *watched; /* what it is called on first is to be seen; NULL: of none */
+    soma_tensor *seen;
     soma_tensor *losses;         /* sum of the penalties; NULL: none */
     struct trace_memory *memory; /* a step at a time; NULL: whole sequences */
     const soma_layer *more_of;   /* whose results beside the first are in more; NULL: nobody's */

@@ -60,6 +60,7 @@ soma_layer *layer_from_json_node(const field_names *names, const json_node *node
     }
     soma_layer *layer = status == SOMA_OK ? soma_layer_create(kind, options) : NULL;
     if (status != SOMA_OK) layer_options_abandon(kind, options);
+    fields_forget_numbers(names->context, kind->fields, options);
     mem_free(names->context, options, kind->size);
     return layer;
 }

@@ -235,6 +235,7 @@ soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const
         if (layer->kind->build && layer->kind->build(layer, inputs, n) != SOMA_OK) return NULL;
         layer->built = true;
     }
+    if (trace->watched == layer && !trace->seen) trace->seen = inputs[0];
     trace->more_of = NULL;
     soma_tensor *y = layer->kind->call(layer, trace, inputs, n);
     if (!y && soma_last_status(context) == SOMA_OK) /* a function of the user's */

@@ -70,6 +70,7 @@ static soma_status prepare_data(fitting *f) {
     if (o->validation_data) TRY(training_check_data(f->model, "fit: validation_data", o->validation_data, true));
     TRY(training_adopt_labels(f->model, o->data));
     TRY(split(f));
+    TRY(training_adapt(f->model, f->train, false));
     f->batch_size = o->batch_size ? o->batch_size : 32;
     TRY(step_pair_get(f->model, STEP_TRAIN, f->train, f->batch_size, o->class_weight || o->sample_weight,
                       &f->train_steps));

@@ -80,6 +80,7 @@ static soma_scores scores_of(const averages *a) {
 
 static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, averages *result) {
     TRY(training_check_data(model, "evaluate", o->data, true));
+    TRY(training_check_adapted(model, "evaluate"));
     step_pair steps;
     TRY(step_pair_fit(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH,
                       o->sample_weight != NULL, &steps));
@@ -123,6 +124,7 @@ static soma_status batch_data(soma_model *model, const char *what, soma_tensor *
 static soma_status on_dataset(soma_model *model, const char *what, step_kind kind, soma_dataset *data,
                               soma_scores *scores) {
     TRY(training_check_data(model, what, data, true));
+    TRY(training_check_adapted(model, what));
     step_shape shape = step_shape_of(data, soma_dataset_samples(data), true);
     step *s = step_get(model, kind, &shape);
     if (!s) return training_failure(model);

@@ -55,6 +55,7 @@ static soma_tensor *result_tensor(const soma_model *model, const step *s, int i,
 
 static soma_status predict(soma_model *model, const soma_predict_options *o, soma_tensor **outputs) {
     TRY(training_check_data(model, "predict", o->data, false));
+    TRY(training_check_adapted(model, "predict"));
     soma_graph *graph = graph_or_default(o->graph);
     if (!graph) return SOMA_NO_MEMORY;
     step_pair steps;
@@ -95,6 +96,7 @@ soma_status soma_predict_on_batch(soma_model *model, int64_t n, soma_dtype dtype
     RETURN_IF(model->context, model->n_inputs != 1 || model->n_outputs != 1, SOMA_UNSUPPORTED,
               "[predict_on_batch] %d inputs and %d outputs: it is for one of each; soma_model_apply takes any number",
               model->n_inputs, model->n_outputs);
+    TRY(training_check_adapted(model, "predict_on_batch"));
     step_shape shape = {.batch = n, .n_x = 1, .x_dtypes = {dtype}};
     step *s = step_get(model, STEP_PREDICT, &shape);
     if (!s) return training_failure(model);

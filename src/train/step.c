@@ -236,15 +236,18 @@ static soma_status trace_values(soma_model *model, step *s, soma_trace *trace, t
     return put_updates(model, trace, targets);
 }
 
+/* What result i of a prediction is like. */
+static void keep_shape(step *s, int i, const soma_tensor *y) {
+    s->dtypes[i] = y->dtype;
+    s->ranks[i] = y->rank;
+    memcpy(s->shapes[i], y->shape, sizeof s->shapes[i]);
+}
+
 static soma_status trace_prediction(soma_model *model, step *s, soma_trace *trace, target_list *targets) {
     TRY(forward(model, s, trace, targets->items));
     targets->n = model->n_outputs;
-    for (int i = 0; i < targets->n; i++) {
-        const soma_tensor *y = targets->items[i];
-        s->dtypes[i] = y->dtype;
-        s->ranks[i] = y->rank;
-        memcpy(s->shapes[i], y->shape, sizeof s->shapes[i]);
-    }
+    for (int i = 0; i < targets->n; i++)
+        keep_shape(s, i, targets->items[i]);
     if (!reserve(trace, model->training, targets)) return SOMA_NO_MEMORY;
     return put_updates(model, trace, targets);
 }
@@ -311,6 +314,28 @@ step *step_get(soma_model *model, step_kind kind, const step_shape *shape) {
     s->next = t->steps;
     t->steps = s;
     return s;
+}
+
+static soma_status watch(soma_model *model, step *s, const soma_layer *layer) {
+    soma_trace trace = {.graph = s->graph, .watched = layer};
+    soma_tensor *outputs[SOMA_MAX_ARRAYS];
+    TRY(forward(model, s, &trace, outputs));
+    soma_tensor *seen = soma_cast(trace.seen, SOMA_F64);
+    if (!seen) return training_failure(model);
+    keep_shape(s, 0, seen);
+    s->plan = soma_plan_create(&seen, 1, NULL);
+    return s->plan ? SOMA_OK : training_failure(model);
+}
+
+step *step_watch(soma_model *model, const soma_layer *layer, const step_shape *shape) {
+    step *s = mem_zalloc(model->context, sizeof *s);
+    if (!s) return NULL;
+    s->kind = STEP_PREDICT;
+    s->shape = *shape;
+    s->graph = soma_graph_create(model->context);
+    if (s->graph && watch(model, s, layer) == SOMA_OK) return s;
+    destroy(model, s);
+    return NULL;
 }
 
 static soma_status run(step *s) {

@@ -39,6 +39,8 @@ struct step {
 step_shape step_shape_of(const soma_dataset *data, int64_t batch, bool labels);
 /* The step, made if need be; NULL after an error. The model is built. */
 step *step_get(soma_model *model, step_kind kind, const step_shape *shape);
+/* A step of its own, to be destroyed: gives what a layer is called on, float64. */
+step *step_watch(soma_model *model, const soma_layer *layer, const step_shape *shape);
 /* On arrays in the order of fed. */
 soma_status step_run(step *s, const void *const *arrays);
 /* Binds a batch, for which the first call may allocate memory. */

@@ -80,6 +80,10 @@ static inline bool training_loss_given(const training_loss *loss) {
     return loss->plain || loss->with.build;
 }
 soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true, soma_tensor *y_pred);
+/* Layers that learn of data and have not yet do so; all: the others too, again. */
+soma_status training_adapt(soma_model *model, soma_dataset *data, bool all);
+/* An error where there still is such a layer. what: "predict". */
+soma_status training_check_adapted(const soma_model *model, const char *what);
 /* Status of the error that made something NULL. */
 soma_status training_failure(const soma_model *model);
 
