@@ -102,9 +102,13 @@ def categorical_focal(y, p, gamma=2.0, alpha=0.25, s=0.0):
     return -(alpha * (1 - p) ** gamma * y * torch.log(p)).sum(-1)
 
 
-def tversky(y, p, a=0.5, b=0.5):
-    both = (y * p).sum(-1) + eps
-    return 1 - both / (both + a * ((1 - y) * p).sum(-1) + b * (y * (1 - p)).sum(-1))
+def dice(y, p, axis):
+    return 1 - 2 * (y * p).sum(axis) / (y.sum(axis) + p.sum(axis) + eps)
+
+
+def tversky(y, p, axis, a=0.5, b=0.5):
+    both = (y * p).sum(axis)
+    return 1 - both / (both + a * ((1 - y) * p).sum(axis) + b * (y * (1 - p)).sum(axis) + eps)
 
 
 zero = torch.zeros(())
@@ -130,7 +134,8 @@ case("categorical_focal", soft, probabilities, categorical_focal)
 case("categorical_focal_with", soft, probabilities, lambda y, p: categorical_focal(y, p, 3.0, 0.5, 0.1))
 case("smooth_cce", onehot, logits, lambda y, x: F.cross_entropy(x, y.argmax(-1), reduction="none", label_smoothing=0.1))
 case("smooth_bce", onehot, probabilities, lambda y, p: mean(bce(y * 0.8 + 0.1, p)))
-case("dice", onehot, probabilities, lambda y, p: 1 - (2 * (y * p).sum(-1) + eps) / (y.sum(-1) + p.sum(-1) + eps))
-case("tversky", onehot, probabilities, tversky)
-case("tversky_with", onehot, probabilities, lambda y, p: tversky(y, p, 0.3, 0.7))
+case("dice_all", onehot, probabilities, lambda y, p: dice(y, p, (0, 1)).expand(3))
+case("dice_along", onehot, probabilities, lambda y, p: dice(y, p, -1))
+case("tversky_all", onehot, probabilities, lambda y, p: tversky(y, p, (0, 1)).expand(3))
+case("tversky_with", onehot, probabilities, lambda y, p: tversky(y, p, -1, 0.3, 0.7))
 print("\n#endif")

@@ -243,6 +243,21 @@ static double loss_of(const char *compile, bool masked, const double *weights) {
     return s.loss;
 }
 
+/* One value a batch, or one along axes; saved and loaded as it was given. x and y as above, sums written out. */
+static void overlaps_have_axes(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    const double all = 1 - 2 * (2. - 1 + 16 + 12) / (1 + 3 + 2 - 1 + 8 + 5 + 5 + 1 + 1 + 4 + 3 + 1e-7);
+    const double first = 1 - 0. / (4 + 10), second = 1 - 2 * 29. / (9 + 9);
+    expect_near("dice", loss_of("{\"loss\": \"dice\"}", false, NULL), all, 1e-6);
+    expect_near("dice, null", loss_of("{\"loss\": {\"dice\": {\"axis\": null}}}", false, NULL), all, 1e-6);
+    expect_near("dice of samples", loss_of("{\"loss\": {\"Dice\": {\"axis\": [1, 2]}}}", false, NULL),
+                (first + second) / 2, 1e-6);
+    static const double weights[] = {1, 3};
+    expect_near("weighted", loss_of("{\"loss\": {\"Dice\": {\"axis\": [1, 2]}}}", false, weights),
+                (first + 3 * second) / 2, 1e-6);
+}
+
 static void losses_are_summed_when_asked(void **state) {
     (void)state;
     NEEDS(JANSSON);
@@ -256,12 +271,18 @@ static void losses_are_summed_when_asked(void **state) {
     expect_near("sum", loss_of(sum, false, NULL), 5 + 25 + 2.5 + 0.5, 1e-6);
     expect_near("huber", loss_of(huber, false, NULL), 33 / 2., 1e-6);
     expect_near("weighted", loss_of(sum, false, weights), 5 + 25 + 3 * (2.5 + 0.5), 1e-6);
+    static const char by_weights[] = "{\"loss\": {\"mse\": {\"reduction\": \"mean_with_sample_weight\"}}}";
+    expect_near("by weights", loss_of(by_weights, false, weights), (5 + 25 + 3 * (2.5 + 0.5)) / 8, 1e-6);
+    expect_near("by no weights", loss_of(by_weights, false, NULL), (5 + 25 + 2.5 + 0.5) / 4, 1e-6);
+    expect_near("masked by weights", loss_of(by_weights, true, weights), (5 + 3 * (2.5 + 0.5)) / 7, 1e-6);
     expect_near("masked mean", loss_of(mean, true, NULL), (5 + 2.5 + 0.5) / 3, 1e-6);
     expect_near("masked sum", loss_of(sum, true, NULL), 5 + 2.5 + 0.5, 1e-6);
     static const char *const wrong[][2] = {
-        {"{\"loss\": {\"mse\": {\"reduction\": \"none\"}}}", "reduction must be one of sum_over_batch_size, mean, sum"},
+        {"{\"loss\": {\"mse\": {\"reduction\": \"none\"}}}",
+         "reduction must be one of sum_over_batch_size, mean, sum, mean_with_sample_weight"},
         {"{\"loss\": {\"mse\": {\"axis\": 1}}}", "the axis of mse is the last one, -1"},
-        {"{\"loss\": {\"dice\": {\"axis\": -1}}}", "dice sums over all axes of a sample"},
+        {"{\"loss\": {\"dice\": {\"axis\": \"all\"}}}", "dice: axis must be a number"},
+        {"{\"loss\": {\"dice\": {\"axis\": [0, 9]}}}", "axis must be a list of axes, -8 to 7"},
         {"{\"loss\": {\"mse\": {\"delta\": 1}}}", "the loss 'mse' takes no numbers"},
         {"{\"loss\": {\"huber\": {\"delta\": 1, \"axes\": 1}}}", "huber has no number 'axes'"},
     };
@@ -279,6 +300,7 @@ int main(void) {
         TEST(embeddings_are_compared), TEST(distances_are_contrasted), TEST(lonely_samples_are_no_nan),
         TEST(classes_are_ignored),     TEST(wrong_labels_are_borne),   TEST(fit_knows_the_ignored),
         TEST(masks_weigh_the_loss),    TEST(smoothing_is_keras),       TEST(losses_are_summed_when_asked),
+        TEST(overlaps_have_axes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

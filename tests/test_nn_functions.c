@@ -63,6 +63,7 @@ static soma_tensor *array(const double *data) {
 
 static void check_values(const char *name, soma_tensor *loss, soma_tensor *x, const double *values, const double *dx) {
     soma_tensor *c = soma_array(NULL, SOMA_F64, SOMA_DIMS(3), (double[]){1, -0.5, 2}), *gradient = NULL;
+    if (loss && soma_ndim(loss) == 0) loss = soma_mul(loss, soma_ones(NULL, SOMA_F64, SOMA_DIMS(3)));
     expect_all(name, loss, values, 3, 1e-10);
     if (soma_grad(soma_sum(soma_mul(loss, c), SOMA_ALL_AXES, false), &x, 1, &gradient) != SOMA_OK)
         fail_msg("%s: %s", name, soma_last_error(NULL));
@@ -95,8 +96,8 @@ static void losses_are_pytorchs(void **state) {
     check_loss("binary_focal_crossentropy", onehot, probabilities, binary_focal_values, binary_focal_gradient);
     check_loss("categorical_focal_crossentropy", soft, probabilities, categorical_focal_values,
                categorical_focal_gradient);
-    check_loss("dice", onehot, probabilities, dice_values, dice_gradient);
-    check_loss("tversky", onehot, probabilities, tversky_values, tversky_gradient);
+    check_loss("dice", onehot, probabilities, dice_all_values, dice_all_gradient);
+    check_loss("tversky", onehot, probabilities, tversky_all_values, tversky_all_gradient);
     soma_tensor *x = array(logits), *classes = soma_array(NULL, SOMA_U8, SOMA_DIMS(3, 1), (uint8_t[]){2, 0, 3});
     check_values("multiclass hinge", soma_multiclass_hinge(classes, x), x, multiclass_hinge_values,
                  multiclass_hinge_gradient);
@@ -117,8 +118,9 @@ static void losses_with_numbers(void **state) {
                categorical_focal_with_values, categorical_focal_with_gradient);
     check_with("smooth bce", soma_binary_crossentropy_loss(0.2), onehot, probabilities, smooth_bce_values,
                smooth_bce_gradient);
-    check_with("tversky", soma_tversky_loss(0.3, 0.7), onehot, probabilities, tversky_with_values,
-               tversky_with_gradient);
+    check_with("dice", soma_dice_loss(-1), onehot, probabilities, dice_along_values, dice_along_gradient);
+    check_with("tversky", soma_tversky_loss(0.3, 0.7, soma_axis_set(SOMA_AXES(1))), onehot, probabilities,
+               tversky_with_values, tversky_with_gradient);
     /* through the softmax, whose input stands for it */
     soma_loss smooth = soma_categorical_crossentropy_loss(0.1);
     soma_tensor *x = array(logits);

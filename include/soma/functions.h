@@ -13,6 +13,9 @@ extern "C" {
 /** A true zero where zero means the default: soma_adam(.beta_1 = SOMA_ZERO). */
 #define SOMA_ZERO (-0.0)
 
+/** Where axes are asked for: none of them, Keras' None. In files null. */
+enum { SOMA_NO_AXES = -99 };
+
 /* ---- activations: same shape in and out. soma_sigmoid, soma_tanh, soma_softplus and soma_exp are in ops.h ---- */
 
 typedef soma_tensor *soma_activation_fn(soma_tensor *x);
@@ -107,7 +110,7 @@ typedef struct soma_constraint {
     soma_constraint_fn *apply; /* NULL: none */
     double parameters[4];
 } soma_constraint;
-/** Several axes, -8 to 7, as one number that constraints take for an axis; in files they are a list. */
+/** Several axes, -8 to 7, as one number that constraints and losses take for an axis; in files they are a list. */
 SOMA_API int soma_axis_set(int n_axes, const int *axes);
 SOMA_API soma_constraint soma_max_norm(double max_value, int axis); /**< norms at most this; Keras: 2, 0 */
 SOMA_API soma_constraint soma_non_neg(void);                        /**< negative elements become 0 */
@@ -157,10 +160,10 @@ SOMA_API soma_tensor *soma_multiclass_hinge(soma_tensor *y_true, soma_tensor *y_
  */
 SOMA_API soma_tensor *soma_binary_focal_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_categorical_focal_crossentropy(soma_tensor *y_true, soma_tensor *y_pred);
-/** 1 - 2 |y_true y_pred| / (|y_true| + |y_pred|), |x| the sum over a sample. Keras: one value for the whole batch. */
+/** 1 - 2 |y_true y_pred| / (|y_true| + |y_pred| + 1e-7), |x| the sum over the whole batch: one value, rank 0, that no
+ *  sample can be weighted in. */
 SOMA_API soma_tensor *soma_dice(soma_tensor *y_true, soma_tensor *y_pred);
-/** 1 - i / (i + (a + b) / 2): i the overlap of a sample, a what is wrongly in, b what is wrongly out. Keras: one value
- * for the whole batch. */
+/** 1 - i / (i + (a + b) / 2 + 1e-7): i the overlap in the whole batch, a what is wrongly in, b what is wrongly out. */
 SOMA_API soma_tensor *soma_tversky(soma_tensor *y_true, soma_tensor *y_pred);
 /** (1 - p^q) / q, p what the right class was given, q 0.5: between cross-entropy and absolute error; labels may be
  *  wrong here and there. y_true are indices. */
@@ -196,7 +199,10 @@ SOMA_API soma_loss soma_categorical_crossentropy_loss(double label_smoothing);
 /** Keras: gamma 2, alpha 0.25. balance: ones count alpha, zeros 1 - alpha. */
 SOMA_API soma_loss soma_binary_focal_loss(double gamma, double alpha, bool balance, double label_smoothing);
 SOMA_API soma_loss soma_categorical_focal_loss(double gamma, double alpha, double label_smoothing);
-SOMA_API soma_loss soma_tversky_loss(double alpha, double beta); /**< Keras: 0.5, 0.5 */
+/** Sums along one axis, or several (soma_axis_set); SOMA_NO_AXES: along all. A value a sample for pictures:
+ *  soma_dice_loss(soma_axis_set(SOMA_AXES(1, 2, 3))). */
+SOMA_API soma_loss soma_dice_loss(int axis);
+SOMA_API soma_loss soma_tversky_loss(double alpha, double beta, int axis); /**< Keras: 0.5, 0.5 */
 /** Samples of this class count nothing. Keras: SparseCategoricalCrossentropy(ignore_class = ...), often -1 or 255. */
 SOMA_API soma_loss soma_sparse_categorical_crossentropy_loss(int64_t ignore_class);
 SOMA_API soma_loss soma_contrastive_loss(double margin);          /**< 1 */

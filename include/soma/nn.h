@@ -33,7 +33,6 @@ typedef struct soma_numbers {
     int64_t n;
     const double *values;
 } soma_numbers;
-enum { SOMA_NO_AXES = -99 }; /**< in a list of axes: none of them, where the default is another */
 
 /** Says the shape of a sample; does nothing. Keras Input. */
 typedef struct soma_input_layer_options {

@@ -34,9 +34,10 @@ typedef soma_tensor *soma_objective_fn(const soma_objective *objective);
 
 enum { SOMA_MAX_OUTPUT_METRICS = 8 };
 
-/** What a batch's values of a loss become, each times its sample's weight: their mean (Keras: sum_over_batch_size), or
- *  their sum. In files {"loss": {"mse": {"reduction": "sum"}}}. */
-typedef enum soma_reduction { SOMA_REDUCE_MEAN, SOMA_REDUCE_SUM } soma_reduction;
+/** What a batch's values of a loss become, each times its sample's weight: their mean (Keras: sum_over_batch_size),
+ * their sum, or their sum over that of the weights (mean_with_sample_weight). In files {"loss": {"mse": {"reduction":
+ * "sum"}}}. */
+typedef enum soma_reduction { SOMA_REDUCE_MEAN, SOMA_REDUCE_SUM, SOMA_REDUCE_WEIGHTED_MEAN } soma_reduction;
 
 /** Loss and metrics of one output, of a model that has several. No loss: this output is measured, not trained. */
 typedef struct soma_output_options {

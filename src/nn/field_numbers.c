@@ -64,11 +64,11 @@ soma_status field_no_number(const field_names *names, const char *who, const cha
 
 /* ---- writing ---- */
 
-/* The axis of a constraint, or the list of its axes. */
+/* The axis of a constraint or a loss, or the list of its axes. */
 static void write_axes(text *out, double axis) {
     int axes[CONSTRAINT_AXES], n = constraint_axes(axis, axes);
     if (n == 1) {
-        json_write_number(out, axes[0]);
+        text_printf(out, axes[0] == SOMA_NO_AXES ? "null" : "%d", axes[0]);
         return;
     }
     for (int i = 0; i < n; i++)

@@ -18,6 +18,6 @@ soma_tensor *loss_mean_of(soma_tensor *values, soma_tensor *counts);
 
 /* With numbers, in the order in which losses_with.def names them. */
 soma_loss_with_fn loss_huber, loss_contrastive, loss_triplet_hard, loss_triplet_semi_hard, loss_circle,
-    loss_generalized, loss_sparse_ignoring;
+    loss_generalized, loss_sparse_ignoring, loss_dice, loss_tversky;
 
 #endif

@@ -1,5 +1,5 @@
-/* Losses for classes that are rare or labels that are not certain: focal, smoothed, overlap; and the table of losses
- * with numbers, which losses_with.def names.
+/* Losses for classes that are rare or labels that are not certain: focal, smoothed; and the table of losses with
+ * numbers, which losses_with.def names.
  * Rests on ops and losses.h; formulas are Keras', probabilities are clipped as its are.
  * The plain function of each is the same with Keras' numbers. */
 #include "nn/losses.h"
@@ -85,34 +85,6 @@ soma_tensor *soma_categorical_focal_crossentropy(soma_tensor *y_true, soma_tenso
     return categorical_focal(y_true, y_pred, (const double[]){2, 0.25, 0, 0});
 }
 
-/* ---- overlap ---- */
-
-/* The sum over a sample. */
-static soma_tensor *sum_of_sample(soma_tensor *x) {
-    return x ? soma_sum(soma_reshape(x, SOMA_DIMS(x->shape[0], -1)), SOMA_AXES(1), false) : NULL;
-}
-
-soma_tensor *soma_dice(soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *y = loss_align("dice", y_true, y_pred);
-    soma_tensor *both = soma_add_scalar(soma_mul_scalar(sum_of_sample(soma_mul(y, y_pred)), 2), epsilon);
-    soma_tensor *all = soma_add_scalar(sum_of_sample(soma_add(y, y_pred)), epsilon);
-    return one_minus(soma_div(both, all));
-}
-
-static soma_tensor *tversky(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
-    soma_tensor *y = loss_align("tversky", y_true, y_pred);
-    soma_tensor *both = soma_add_scalar(sum_of_sample(soma_mul(y, y_pred)), epsilon);
-    soma_tensor *wrongly_in = sum_of_sample(soma_mul(one_minus(y), y_pred));
-    soma_tensor *wrongly_out = sum_of_sample(soma_mul(y, one_minus(y_pred)));
-    soma_tensor *wrong =
-        soma_add(soma_mul_scalar(wrongly_in, parameters[0]), soma_mul_scalar(wrongly_out, parameters[1]));
-    return one_minus(soma_div(both, soma_add(both, wrong)));
-}
-
-soma_tensor *soma_tversky(soma_tensor *y_true, soma_tensor *y_pred) {
-    return tversky(y_true, y_pred, (const double[]){0.5, 0.5});
-}
-
 /* ---- with numbers ---- */
 
 soma_loss soma_huber_loss(double delta) {
@@ -129,9 +101,6 @@ soma_loss soma_binary_focal_loss(double gamma, double alpha, bool balance, doubl
 }
 soma_loss soma_categorical_focal_loss(double gamma, double alpha, double label_smoothing) {
     return (soma_loss){.build = categorical_focal, .parameters = {gamma, alpha, label_smoothing}};
-}
-soma_loss soma_tversky_loss(double alpha, double beta) {
-    return (soma_loss){.build = tversky, .parameters = {alpha, beta}};
 }
 soma_loss soma_sparse_categorical_crossentropy_loss(int64_t ignore_class) {
     return (soma_loss){.build = loss_sparse_ignoring, .parameters = {(double)ignore_class}};

@@ -128,9 +128,14 @@ static soma_tensor *objective(soma_model *model, step *s, soma_trace *trace, som
 /* The loss of one output, of a value a sample or a step their mean or sum. */
 static soma_tensor *output_loss(step *s, const soma_trace *trace, const training_loss *loss, soma_tensor *y_true,
                                 soma_tensor *y_pred) {
-    soma_tensor *values = training_loss_build(loss, y_true, y_pred);
-    values = weigh(s, masked(soma_trace_mask(trace, y_pred), values, loss->reduction));
-    return (loss->reduction == SOMA_REDUCE_SUM ? soma_sum : soma_mean)(values, SOMA_ALL_AXES, false);
+    soma_tensor *mask = soma_trace_mask(trace, y_pred), *values = training_loss_build(loss, y_true, y_pred);
+    soma_tensor *weighed = weigh(s, masked(mask, values, loss->reduction));
+    if (loss->reduction == SOMA_REDUCE_MEAN || !weighed) return soma_mean(weighed, SOMA_ALL_AXES, false);
+    soma_tensor *sum = soma_sum(weighed, SOMA_ALL_AXES, false);
+    if (loss->reduction == SOMA_REDUCE_SUM) return sum;
+    soma_tensor *ones = soma_ones(s->graph, values->dtype, values->rank, values->shape);
+    soma_tensor *weights = soma_sum(weigh(s, masked(mask, ones, loss->reduction)), SOMA_ALL_AXES, false);
+    return soma_div(sum, soma_maximum(weights, soma_scalar(s->graph, values->dtype, 1e-30)));
 }
 
 /* The losses of the outputs into each, and their weighted sum. */

@@ -24,8 +24,18 @@ static soma_status write_function(text *out, const field_names *names, const cha
     return SOMA_OK;
 }
 
+/* By their numbers; the first one is what is meant where none is said. */
+static const struct {
+    const char *word;
+    soma_reduction reduction;
+} reductions[] = {{"sum_over_batch_size", SOMA_REDUCE_MEAN},
+                  {"sum", SOMA_REDUCE_SUM},
+                  {"mean_with_sample_weight", SOMA_REDUCE_WEIGHTED_MEAN},
+                  {"mean", SOMA_REDUCE_MEAN}};
+
 static soma_status write_loss(text *out, const field_names *names, const training_loss *loss) {
-    if (loss->reduction == SOMA_REDUCE_SUM) text_append(out, "\"reduction\": \"sum\", ");
+    if (loss->reduction != SOMA_REDUCE_MEAN)
+        text_printf(out, "\"reduction\": \"%s\", ", reductions[loss->reduction].word);
     if (loss->plain) return write_function(out, names, "loss", (soma_function *)loss->plain);
     bool first = true;
     return fields_write(out, names, "save", loss_with_field, &loss->with, &first);
@@ -95,22 +105,30 @@ static soma_loss_fn *read_loss(const field_names *names, const json_node *node) 
     return (soma_loss_fn *)name_resolve(names->context, &loss_names, names->custom, name, &entry);
 }
 
-/* "sum_over_batch_size" or "mean"; "sum". */
 static soma_status read_reduction(const field_names *names, const json_node *node, soma_reduction *out) {
     const char *word = node ? json_node_string(node) : NULL;
     if (!node || json_node_kind(node) == JSON_IS_NULL) return SOMA_OK;
-    const bool sum = word && strcmp(word, "sum") == 0;
-    RETURN_IF(names->context,
-              !sum && (!word || (strcmp(word, "sum_over_batch_size") != 0 && strcmp(word, "mean") != 0)), SOMA_INVALID,
-              "[compile] reduction must be one of sum_over_batch_size, mean, sum");
-    *out = sum ? SOMA_REDUCE_SUM : SOMA_REDUCE_MEAN;
-    return SOMA_OK;
+    for (size_t i = 0; word && i < sizeof reductions / sizeof *reductions; i++) {
+        if (strcmp(word, reductions[i].word) != 0) continue;
+        *out = reductions[i].reduction;
+        return SOMA_OK;
+    }
+    return error_set(names->context, SOMA_INVALID,
+                     "[compile] reduction must be one of sum_over_batch_size, mean, sum, mean_with_sample_weight");
+}
+
+static bool takes_axis(const char *loss) {
+    const name_entry *entry = name_find(&loss_with_names, loss);
+    for (int i = 0; entry && i < entry->n; i++) {
+        if (strcmp(entry->parameters[i], "axis") == 0) return true;
+    }
+    return false;
 }
 
 /* What any loss may be told beside its numbers; *numbers is whether there are some. */
 static soma_status read_common(const field_names *names, const char *loss, const json_node *config,
                                soma_reduction *reduction, bool *numbers) {
-    const bool of_sample = name_matches(loss, "dice") || name_matches(loss, "tversky");
+    const bool along = takes_axis(loss);
     void *cursor = NULL;
     const char *key;
     const json_node *value;
@@ -118,12 +136,10 @@ static soma_status read_common(const field_names *names, const char *loss, const
         int64_t axis = -1;
         if (strcmp(key, "reduction") == 0) {
             TRY(read_reduction(names, value, reduction));
-        } else if (strcmp(key, "axis") == 0) {
-            const bool last = json_node_integer(value, &axis) && axis == -1 && !of_sample;
+        } else if (strcmp(key, "axis") == 0 && !along) {
+            const bool last = json_node_integer(value, &axis) && axis == -1;
             RETURN_IF(names->context, !last && json_node_kind(value) != JSON_IS_NULL, SOMA_UNSUPPORTED,
-                      of_sample ? "[compile] %s sums over all axes of a sample: it has no axis"
-                                : "[compile] the axis of %s is the last one, -1",
-                      loss);
+                      "[compile] the axis of %s is the last one, -1", loss);
         } else if (strcmp(key, "name") != 0) {
             *numbers = true;
         }
