@@ -47,6 +47,13 @@ const option recipe_options[] = {
      .low = 1,
      .high = 1e9,
      .help = "samples at a time (default: the batch size)"},
+    {.name = "validation-steps",
+     .kind = OPTION_INT,
+     AT(validation_steps),
+     .argument = "N",
+     .low = 1,
+     .high = 9e15,
+     .help = "only so many batches of it (default: all)"},
     {.name = "validate-on-test",
      .kind = OPTION_FLAG,
      AT(validate_on_test),
@@ -109,6 +116,11 @@ const option recipe_options[] = {
      AT(metrics),
      .argument = "NAME,...",
      .help = "default: accuracy for classes; with numbers\n'[{precision: {class_id: 2}}, auc]'"},
+    {.name = "weighted-metrics",
+     .kind = OPTION_CONFIG,
+     AT(weighted_metrics),
+     .argument = "NAME,...",
+     .help = "in which samples count as in the loss, by their\nweights and those of their classes"},
     {.name = "precision",
      .kind = OPTION_CONFIG,
      AT(precision),
@@ -313,8 +325,8 @@ static char *optimizer_json(cli *c, const recipe *r) {
 }
 
 /* "metrics": [...], from a list, a word with commas or one with numbers. */
-static void print_metrics(cli *c, buffer *b, const config_node *metrics) {
-    buffer_print(b, "\"metrics\": [");
+static void print_metrics(cli *c, buffer *b, const char *key, const config_node *metrics) {
+    buffer_print(b, "\"%s\": [", key);
     int n = 0;
     const char **words = config_words(c, metrics, &n); /* NULL: some have numbers */
     for (int i = 0; i < n; i++)
@@ -326,12 +338,16 @@ static void print_metrics(cli *c, buffer *b, const config_node *metrics) {
 }
 
 /* Loss and metrics of an output; what is not said follows from the loss, or from labels that are whole numbers. */
-static void print_output(cli *c, buffer *b, const config_node *loss, const config_node *metrics, bool whole) {
+static void print_output(cli *c, buffer *b, const config_node *loss, const config_node *metrics,
+                         const config_node *weighted, bool whole) {
     const bool classes = recipe_task_of(loss, whole) != TASK_NUMBERS;
     if (!loss) loss = config_word(c, classes ? "sparse_categorical_crossentropy" : "mean_squared_error");
     if (!metrics) metrics = config_word(c, classes ? "accuracy" : "");
     buffer_print(b, "\"loss\": %s, ", config_to_json(c, loss));
-    print_metrics(c, b, metrics);
+    print_metrics(c, b, "metrics", metrics);
+    if (!weighted) return;
+    buffer_print(b, ", ");
+    print_metrics(c, b, "weighted_metrics", weighted);
 }
 
 /* What a map says of an output; without a map the same of all. */
@@ -358,6 +374,7 @@ static int check_outputs(cli *c, const data_source *train, const config_node *ma
 static int print_outputs(cli *c, const recipe *r, const data_source *train, buffer *b) {
     int code = check_outputs(c, train, r->loss, "loss");
     if (code == EXIT_DONE) code = check_outputs(c, train, r->metrics, "metrics");
+    if (code == EXIT_DONE) code = check_outputs(c, train, r->weighted_metrics, "weighted_metrics");
     if (code == EXIT_DONE) code = check_outputs(c, train, r->loss_weights, "loss_weights");
     buffer_print(b, "\"outputs\": [");
     for (int i = 0; train->outputs[i]; i++) {
@@ -365,7 +382,7 @@ static int print_outputs(cli *c, const recipe *r, const data_source *train, buff
         const config_node *weight = of_output(r->loss_weights, name);
         buffer_print(b, i ? ", {" : "{");
         if (weight) buffer_print(b, "\"loss_weight\": %s, ", config_to_json(c, weight));
-        print_output(c, b, of_output(r->loss, name), of_output(r->metrics, name),
+        print_output(c, b, of_output(r->loss, name), of_output(r->metrics, name), of_output(r->weighted_metrics, name),
                      array_classes(soma_dataset_output(train->data, i)) > 0);
         buffer_print(b, "}");
     }
@@ -380,7 +397,7 @@ static int compile(cli *c, const recipe *r, const data_source *train, soma_model
     if (train->outputs) {
         code = print_outputs(c, r, train, &b);
     } else {
-        print_output(c, &b, r->loss, r->metrics, source_classes(train->data) > 0);
+        print_output(c, &b, r->loss, r->metrics, r->weighted_metrics, source_classes(train->data) > 0);
     }
     if (r->precision) buffer_print(&b, ", \"precision\": %s", config_to_json(c, r->precision));
     buffer_print(&b, "}");
@@ -388,8 +405,9 @@ static int compile(cli *c, const recipe *r, const data_source *train, soma_model
     if (soma_model_compile_json(model, b.text) == SOMA_OK) return EXIT_DONE;
     const char *text = soma_last_error(c->context); /* which says what it is about, if nothing of it is named */
     const config_node *first = strstr(text, "metric") ? r->metrics : strstr(text, "loss") ? r->loss : r->optimizer;
-    const config_node *const parts[] = {first, r->optimizer, r->loss, r->metrics, r->loss_weights, r->precision};
-    return recipe_refuse_any(c, r, parts, 6);
+    const config_node *const parts[] = {first,           r->optimizer, r->loss, r->metrics, r->weighted_metrics,
+                                        r->loss_weights, r->precision};
+    return recipe_refuse_any(c, r, parts, 7);
 }
 
 /* The samples must have as many elements as the model takes; a configuration has said how many. */
@@ -513,6 +531,7 @@ int recipe_fit_options(cli *c, const recipe *r, const data_source *train, soma_f
     out->validation_split = r->validation_split;
     out->validation_freq = r->validation_freq;
     out->validation_batch_size = r->validation_batch_size;
+    out->validation_steps = r->validation_steps;
     out->initial_epoch = r->initial_epoch;
     int code = r->class_weight ? read_class_weight(c, r, train, out) : EXIT_DONE;
     if (code == EXIT_DONE && r->sample_weight)

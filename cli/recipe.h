@@ -22,9 +22,11 @@ typedef struct recipe {
     const char *activation;
     double dropout;
     /* training */
-    const config_node *optimizer, *loss, *loss_weights, *metrics, *precision, *class_weight, *callbacks;
+    const config_node *optimizer, *loss, *loss_weights, *metrics, *weighted_metrics, *precision, *class_weight,
+        *callbacks;
     double learning_rate;
-    int64_t epochs, initial_epoch, batch_size, steps_per_epoch, validation_freq, validation_batch_size, seed;
+    int64_t epochs, initial_epoch, batch_size, steps_per_epoch, validation_freq, validation_batch_size,
+        validation_steps, seed;
     const char *resume;
     /* output */
     const char *output, *plots;

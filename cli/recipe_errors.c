@@ -72,12 +72,12 @@ int recipe_refuse_fit(cli *c, const recipe *r) {
     const bool about_it = status == SOMA_INVALID || status == SOMA_SHAPE || status == SOMA_DTYPE;
     if (!about_it) return cli_fail_status(c, status == SOMA_IO ? EXIT_FAILED : EXIT_INPUT);
     const bool fits = strcmp(speaker, "fit") == 0; /* about the data, which the loss sees otherwise */
-    const config_node *const nodes[] = {r->loss, r->metrics, r->callbacks, r->layers};
+    const config_node *const nodes[] = {r->loss, r->metrics, r->weighted_metrics, r->callbacks, r->layers};
     config_place at = {.file = NULL};
     if (r->y) at = r->y->at;
     if (r->loss && !(fits && r->y)) at = r->loss->at;
-    for (int i = 0; i < 4; i++)
-        if (nodes[i] && place_of_error(c, nodes[i], i < 2 ? text : speaker, false, &at)) break;
+    for (int i = 0; i < 5; i++)
+        if (nodes[i] && place_of_error(c, nodes[i], i < 3 ? text : speaker, false, &at)) break;
     const bool index = strcmp(speaker, "gather") == 0; /* a layer's, of the samples: no one else has met them yet */
     if (index && r->layers) at = r->layers->at;
     if (!at.file) return cli_fail_status(c, EXIT_INPUT);

@@ -76,6 +76,7 @@ typedef struct soma_metric {
     soma_finish_fn *finish;     /* NULL: an average of samples */
     double numbers[SOMA_METRIC_NUMBERS];
     const char *name; /* in logs and history; NULL: its own */
+    bool weighted;    /* samples count as in the loss, by the weights of samples and classes that fit is given */
 } soma_metric;
 
 SOMA_API soma_metric soma_binary_accuracy_metric(double threshold); /**< Keras: 0.5 */

@@ -48,6 +48,7 @@ typedef struct soma_output_options {
     soma_loss_fn *metrics[SOMA_MAX_OUTPUT_METRICS];
     soma_finish_fn *finish[SOMA_MAX_OUTPUT_METRICS];
     soma_metric metrics_with[SOMA_MAX_OUTPUT_METRICS];
+    soma_loss_fn *weighted_metrics[SOMA_MAX_OUTPUT_METRICS];
 } soma_output_options;
 
 typedef struct soma_compile_options {
@@ -60,6 +61,7 @@ typedef struct soma_compile_options {
     soma_finish_fn *finish[SOMA_MAX_METRICS]; /* for metrics of your own that give statistics */
     soma_metric
         metrics_with[SOMA_MAX_METRICS]; /* after them: metrics with numbers, {soma_precision_metric(0.7, -1, 0)} */
+    soma_loss_fn *weighted_metrics[SOMA_MAX_METRICS]; /* after them: as metrics_with .weighted */
     /* instead of loss and metrics, in the order of the model's outputs: {{soma_binary_crossentropy}, {soma_mae}} */
     soma_output_options outputs[SOMA_MAX_ARRAYS];
     const char *precision; /* "float32", the default, or "mixed_bfloat16": training steps store large float32 values
@@ -76,7 +78,7 @@ SOMA_API soma_status soma_model_compile(soma_model *model, const soma_compile_op
 /** The same by names: {"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"]}; an optimizer with options is
  *  {"adam": {"learning_rate": 0.01}}, a loss or a metric with numbers {"precision": {"class_id": 2}}. Several outputs:
  *  {"outputs": [{"loss": "mse", "loss_weight": 0.5, "metrics": ["mae"]}, {"loss": "binary_crossentropy"}]}. Beside
- *  them "precision": "mixed_bfloat16", as above. */
+ *  them "weighted_metrics", as "metrics", and "precision": "mixed_bfloat16", as above. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_model_compile_json(soma_model *model, const char *json);
 
 /* ---- fit ---- */
@@ -144,6 +146,7 @@ typedef struct soma_fit_options {
                     batch of the epoch, or after the last epoch of the history; to the same bits as without */
     int64_t steps_per_epoch;       /* 0: all batches */
     int64_t validation_batch_size; /* batch_size */
+    int64_t validation_steps;      /* 0: all batches of the validation; else the first ones only */
     int64_t validation_freq;       /* 1: after every epoch */
     const double *class_weight;    /* how much the samples of class 0, 1, ... count in the loss */
     int n_class_weight;            /* how many numbers those are */
@@ -242,6 +245,7 @@ typedef struct soma_evaluate_options {
     int64_t batch_size; /* default 256: it changes the speed only */
     soma_callback *callbacks[SOMA_MAX_CALLBACKS];
     const double *sample_weight; /* how much each sample counts in the loss, as in fit */
+    int64_t steps;               /* 0: all batches; else the first ones only */
 } soma_evaluate_options;
 /** Loss and metrics on data: soma_evaluate(net, test). */
 #define soma_evaluate(model, ...) soma_model_evaluate(model, &(soma_evaluate_options){.data = __VA_ARGS__})
@@ -254,6 +258,7 @@ typedef struct soma_predict_options {
     int64_t batch_size; /* default 256 */
     soma_graph *graph;  /* that the result belongs to; NULL: the default one */
     soma_callback *callbacks[SOMA_MAX_CALLBACKS];
+    int64_t steps; /* 0: all batches; else the first ones only */
 } soma_predict_options;
 /** The outputs for all samples, (samples, ...): soma_print(soma_predict(net, test)). NULL after an error. */
 #define soma_predict(model, ...) soma_model_predict(model, &(soma_predict_options){.data = __VA_ARGS__})
@@ -264,12 +269,21 @@ SOMA_API SOMA_MUST_CHECK soma_status soma_model_predict_all(soma_model *model, c
 
 /* ---- batch by batch ---- */
 
-/** One training step, or one measurement, on tensors that have their elements (soma_array, soma_array_view). */
-SOMA_API soma_scores soma_train_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y);
-SOMA_API soma_scores soma_test_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y);
+typedef struct soma_batch_options {
+    soma_tensor *x, *y;          /* which have their elements: soma_array, soma_array_view */
+    const double *sample_weight; /* how much each sample counts in the loss, as in fit */
+    const double *class_weight;  /* how much the samples of class 0, 1, ... count */
+    int n_class_weight;          /* how many numbers those are */
+    soma_dataset *data;          /* instead of x and y: all its samples */
+} soma_batch_options;
+/** One training step, or one measurement: soma_train_on_batch(net, x, y, .sample_weight = weights). */
+#define soma_train_on_batch(model, ...) soma_model_train_on_batch(model, &(soma_batch_options){.x = __VA_ARGS__})
+#define soma_test_on_batch(model, ...) soma_model_test_on_batch(model, &(soma_batch_options){.x = __VA_ARGS__})
 /** The same on all samples of a dataset as one batch, for models of several inputs or outputs. */
-SOMA_API soma_scores soma_train_on_dataset(soma_model *model, soma_dataset *batch);
-SOMA_API soma_scores soma_test_on_dataset(soma_model *model, soma_dataset *batch);
+#define soma_train_on_dataset(model, ...) soma_model_train_on_batch(model, &(soma_batch_options){.data = __VA_ARGS__})
+#define soma_test_on_dataset(model, ...) soma_model_test_on_batch(model, &(soma_batch_options){.data = __VA_ARGS__})
+SOMA_API soma_scores soma_model_train_on_batch(soma_model *model, const soma_batch_options *options);
+SOMA_API soma_scores soma_model_test_on_batch(soma_model *model, const soma_batch_options *options);
 /** Outputs for n samples that lie one after the other at x, into out: n times the output's elements, float32 (or
  *  float64 for a float64 model). Allocates nothing once it has seen this n and dtype. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_predict_on_batch(soma_model *model, int64_t n, soma_dtype dtype,

@@ -155,7 +155,8 @@ soma_status fields_read_numbers(const field_names *names, const char *who, const
         while (i < entry->n && strcmp(entry->parameters[i], key) != 0)
             i++;
         const bool of_loss = strcmp(key, "reduction") == 0 || strcmp(key, "axis") == 0; /* training_json.c reads them */
-        if (i == entry->n && (strcmp(key, "seed") == 0 || strcmp(key, "name") == 0)) continue; /* not numbers */
+        if (i == entry->n && (strcmp(key, "seed") == 0 || strcmp(key, "name") == 0 || strcmp(key, "weighted") == 0))
+            continue; /* not numbers */
         if (i == entry->n && of_loss && strcmp(who, "compile") == 0) continue;
         if (i == entry->n) {
             const char *nearest = text_nearest(key, entry->parameters, entry->n);

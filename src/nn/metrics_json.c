@@ -52,7 +52,7 @@ soma_status metric_write_json(text *out, const field_names *names, const soma_me
               "[save] the metric %s has no name: give it one by .custom = {{\"name\", (soma_function *)function}}",
               m->name);
     const bool shown = strcmp(m->name, name) == 0, numbered = entry && m->build;
-    if (m->plain && shown) {
+    if (m->plain && shown && !m->weighted) {
         json_write_string(out, name);
         return SOMA_OK;
     }
@@ -72,6 +72,7 @@ soma_status metric_write_json(text *out, const field_names *names, const soma_me
         text_append(out, m->build ? ", \"name\": " : "\"name\": ");
         json_write_string(out, m->name);
     }
+    if (m->weighted) text_append(out, m->build || !shown ? ", \"weighted\": true" : "\"weighted\": true");
     text_append(out, "}}");
     return SOMA_OK;
 }
@@ -99,7 +100,8 @@ static soma_status read_own(const field_names *names, const soma_custom *own, co
 /* Whether more is said of it than its name. */
 static bool has_numbers(const json_node *config) {
     if (json_node_kind(config) != JSON_IS_OBJECT) return json_node_kind(config) != JSON_IS_NULL;
-    return json_node_count(config) > (json_node_find(config, "name") != NULL);
+    return json_node_count(config) >
+           (json_node_find(config, "name") != NULL) + (json_node_find(config, "weighted") != NULL);
 }
 
 static soma_status read_ours(const field_names *names, const char *name, const json_node *config, soma_metric *out) {
@@ -135,6 +137,9 @@ static soma_status read_single(const field_names *names, const json_node *node, 
     *options = config;
     const json_node *shown = config ? json_node_find(config, "name") : NULL;
     if (shown) out->name = json_node_string(shown);
+    const json_node *weighted = config ? json_node_find(config, "weighted") : NULL;
+    RETURN_IF(names->context, weighted && !json_node_bool(weighted, &out->weighted), SOMA_INVALID,
+              "[compile] %s: weighted must be true or false", name);
     for (int i = 0; names->custom && i < SOMA_MAX_CUSTOM && names->custom[i].name; i++) {
         const soma_custom *own = &names->custom[i];
         if (own->function && strcmp(own->name, name) == 0) return read_own(names, own, config, out);

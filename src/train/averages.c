@@ -9,7 +9,8 @@ soma_status averages_init(averages *a, const soma_model *model, const step *s) {
     const training *t = model->training;
     *a = (averages){.training = t, .n = s->n_values};
     for (int i = 1; i < a->n; i++) {
-        a->sizes[i] = t->metrics[i - 1].finish ? s->sizes[i] : 0;
+        const soma_metric *m = &t->metrics[i - 1];
+        a->sizes[i] = m->finish || (m->weighted && s->shape.weighted) ? s->sizes[i] : 0;
         a->n_statistics += a->sizes[i];
     }
     if (a->n_statistics == 0) return SOMA_OK;
@@ -47,6 +48,7 @@ static double value_of(const averages *a, int i) {
     for (int j = 0; j < i; j++)
         statistics += a->sizes[j];
     const soma_metric *metric = &a->training->metrics[i - 1];
+    if (!metric->finish) return statistics[0] / statistics[1]; /* a weighted mean */
     return metric->finish(statistics, a->sizes[i], metric->build ? metric->numbers : NULL);
 }
 

@@ -12,7 +12,7 @@ typedef struct fitting {
     training *t;
     const soma_fit_options *o;
     soma_dataset *train, *validation;
-    soma_dataset *parts[2]; /* slices to be destroyed */
+    soma_dataset *parts[3]; /* slices to be destroyed */
     batches train_batches, validation_batches;
     bool has_train_batches, has_validation_batches;
     step_pair train_steps, validation_steps;
@@ -40,8 +40,10 @@ static soma_status check_options(const soma_model *model, const soma_fit_options
               (long long)o->initial_epoch);
     RETURN_IF(c, !(o->validation_split >= 0 && o->validation_split < 1), SOMA_INVALID,
               "[fit] validation_split is %g: it must be at least 0 and less than 1", o->validation_split);
-    RETURN_IF(c, o->batch_size < 0 || o->steps_per_epoch < 0 || o->validation_batch_size < 0 || o->validation_freq < 0,
-              SOMA_INVALID, "[fit] batch sizes, steps_per_epoch and validation_freq must not be negative");
+    RETURN_IF(c,
+              o->batch_size < 0 || o->steps_per_epoch < 0 || o->validation_batch_size < 0 || o->validation_freq < 0 ||
+                  o->validation_steps < 0,
+              SOMA_INVALID, "[fit] batch sizes, steps and validation_freq must not be negative");
     RETURN_IF(c, o->verbose < SOMA_VERBOSE_NONE || o->verbose > SOMA_VERBOSE_BAR, SOMA_INVALID, "[fit] verbose is %d",
               o->verbose);
     return SOMA_OK;
@@ -85,10 +87,13 @@ static soma_status prepare_data(fitting *f) {
     if (o->sample_weight || o->class_weight)
         TRY(sample_weights_init(&f->weights, f->model, "fit", o->sample_weight, soma_dataset_samples(f->train),
                                 f->train_steps.batch));
-    TRY(sample_weights_by_class(&f->weights, f->model, o));
+    if (o->class_weight)
+        TRY(sample_weights_by_class(&f->weights, f->model, "fit", o->data, o->class_weight, o->n_class_weight));
     TRY(averages_init(&f->averages, f->model, f->train_steps.full));
     if (!f->validation) return SOMA_OK;
     int64_t size = o->validation_batch_size ? o->validation_batch_size : f->batch_size;
+    TRY(run_first_batches(f->model, "fit: validation", f->validation, size, o->validation_steps, &f->parts[2]));
+    f->validation = f->parts[2];
     const double *weights = o->validation_sample_weight; /* a share has those of its samples */
     if (!o->validation_data) weights = o->sample_weight ? o->sample_weight + soma_dataset_samples(f->train) : NULL;
     TRY(step_pair_fit(f->model, STEP_TEST, f->validation, size, weights != NULL, &f->validation_steps));
@@ -194,6 +199,7 @@ static void release(fitting *f) {
     averages_deinit(&f->measured, f->model);
     soma_dataset_destroy(f->parts[0]);
     soma_dataset_destroy(f->parts[1]);
+    soma_dataset_destroy(f->parts[2]);
     progress_deinit(&f->progress);
     for (int i = 0; i < SOMA_MAX_CALLBACKS && f->o->callbacks[i]; i++) {
         soma_callback *callback = f->o->callbacks[i];

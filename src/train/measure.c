@@ -1,9 +1,8 @@
-/* Measuring: loss and metrics on data, for evaluate and for the validation in fit; and on one batch.
+/* Measuring: loss and metrics on data, for evaluate and for the validation in fit.
  * Rests on run.h. Averages are taken in double over samples, so the batch size does not show but in the last bits. */
 #include <math.h>
 #include <time.h>
 
-#include "data/dataset.h"
 #include "train/run.h"
 
 double run_seconds(void) {
@@ -39,6 +38,16 @@ soma_status step_pair_fit(soma_model *model, step_kind kind, const soma_dataset 
     }
 }
 
+soma_status run_first_batches(soma_model *model, const char *what, const soma_dataset *data, int64_t size,
+                              int64_t steps, soma_dataset **out) {
+    const int64_t samples = soma_dataset_samples(data);
+    RETURN_IF(model->context, steps < 0 || size < 1, SOMA_INVALID,
+              "[%s] batch size %lld, steps %lld: expected at least 1, and at least 0", what, (long long)size,
+              (long long)steps);
+    *out = soma_dataset_slice(data, 0, steps > 0 && steps <= samples / size ? steps * size : samples);
+    return *out ? SOMA_OK : training_failure(model);
+}
+
 soma_status measure(soma_model *model, batches *data, const step_pair *steps, sample_weights *weights,
                     soma_callback *const *callbacks, averages *out) {
     soma_logs logs = {.batches = batches_count(data)};
@@ -57,7 +66,7 @@ soma_status measure(soma_model *model, batches *data, const step_pair *steps, sa
     return SOMA_OK;
 }
 
-static soma_scores no_scores(soma_status status) {
+soma_scores scores_none(soma_status status) {
     soma_scores scores = {.status = status, .loss = (double)NAN};
     for (int i = 0; i < SOMA_MAX_METRICS; i++)
         scores.metrics[i] = (double)NAN;
@@ -71,25 +80,23 @@ static soma_status begin_test(soma_model *model, const soma_evaluate_options *o,
     return SOMA_OK;
 }
 
-static soma_scores scores_of(const averages *a) {
+soma_scores scores_of(const averages *a) {
     soma_scores scores = {.status = SOMA_OK, .loss = averages_get(a, 0), .n_metrics = a->n - 1};
     for (int i = 0; i < scores.n_metrics; i++)
         scores.metrics[i] = averages_get(a, 1 + i);
     return scores;
 }
 
-static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, averages *result) {
-    TRY(training_check_data(model, "evaluate", o->data, true));
-    TRY(training_check_adapted(model, "evaluate"));
+static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, const soma_dataset *samples,
+                            int64_t size, averages *result) {
     step_pair steps;
-    TRY(step_pair_fit(model, STEP_TEST, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH,
-                      o->sample_weight != NULL, &steps));
+    TRY(step_pair_fit(model, STEP_TEST, samples, size, o->sample_weight != NULL, &steps));
     batches data;
-    TRY(batches_init(&data, o->data, steps.batch, false, 0));
+    TRY(batches_init(&data, samples, steps.batch, false, 0));
     sample_weights weights = {0};
     soma_status status = SOMA_OK;
     if (o->sample_weight)
-        status = sample_weights_init(&weights, model, "evaluate", o->sample_weight, soma_dataset_samples(o->data), 1);
+        status = sample_weights_init(&weights, model, "evaluate", o->sample_weight, soma_dataset_samples(samples), 1);
     if (status == SOMA_OK) status = begin_test(model, o, &steps, result);
     if (status == SOMA_OK) status = measure(model, &data, &steps, &weights, o->callbacks, result);
     sample_weights_deinit(&weights, model);
@@ -99,76 +106,22 @@ static soma_status evaluate(soma_model *model, const soma_evaluate_options *o, a
     return status;
 }
 
+static soma_status evaluate_part(soma_model *model, const soma_evaluate_options *o, averages *result) {
+    const int64_t size = o->batch_size ? o->batch_size : MEASURE_BATCH;
+    soma_dataset *samples;
+    TRY(training_check_data(model, "evaluate", o->data, true));
+    TRY(training_check_adapted(model, "evaluate"));
+    TRY(run_first_batches(model, "evaluate", o->data, size, o->steps, &samples));
+    soma_status status = evaluate(model, o, samples, size, result);
+    soma_dataset_destroy(samples);
+    return status;
+}
+
 soma_scores soma_model_evaluate(soma_model *model, const soma_evaluate_options *options) {
-    if (!model || !options) return no_scores(error_set(NULL, SOMA_INVALID, "[evaluate] no model given"));
+    if (!model || !options) return scores_none(error_set(NULL, SOMA_INVALID, "[evaluate] no model given"));
     averages result = {0};
-    soma_status status = evaluate(model, options, &result);
-    soma_scores scores = status == SOMA_OK ? scores_of(&result) : no_scores(status);
+    soma_status status = evaluate_part(model, options, &result);
+    soma_scores scores = status == SOMA_OK ? scores_of(&result) : scores_none(status);
     averages_deinit(&result, model);
     return scores;
-}
-
-/* ---- one batch ---- */
-
-/* x and y as they are to the datasets: the same checks, and no copy. */
-static soma_status batch_data(soma_model *model, const char *what, soma_tensor *x, soma_tensor *y, soma_dataset **out) {
-    RETURN_IF(model->context, !x || !y, SOMA_INVALID, "[%s] no batch given", what);
-    RETURN_IF(model->context, x->rank < 1 || y->rank < 1, SOMA_SHAPE, "[%s] x or y has no batch axis", what);
-    const void *xs = soma_data(x), *ys = soma_data(y);
-    if (!xs || !ys) return training_failure(model);
-    *out = soma_dataset_from_arrays(model->context, (soma_array_data){x->dtype, x->rank, x->shape, xs},
-                                    (soma_array_data){y->dtype, y->rank, y->shape, ys}, true);
-    return *out ? SOMA_OK : training_failure(model);
-}
-
-static soma_status on_dataset(soma_model *model, const char *what, step_kind kind, soma_dataset *data,
-                              soma_scores *scores) {
-    TRY(training_check_data(model, what, data, true));
-    TRY(training_check_adapted(model, what));
-    step_shape shape = step_shape_of(data, soma_dataset_samples(data), true);
-    step *s = step_get(model, kind, &shape);
-    if (!s) return training_failure(model);
-    const void *arrays[2 * SOMA_MAX_ARRAYS];
-    for (int i = 0; i < shape.n_x + shape.n_y; i++)
-        arrays[i] = dataset_array(data, i).data;
-    TRY(step_run(s, arrays));
-    averages result;
-    TRY(averages_init(&result, model, s));
-    averages_add(&result, s, 1);
-    *scores = scores_of(&result);
-    averages_deinit(&result, model);
-    return SOMA_OK;
-}
-
-static soma_scores dataset_scores(soma_model *model, const char *what, step_kind kind, soma_dataset *data) {
-    if (!model) return no_scores(error_set(NULL, SOMA_INVALID, "[%s] no model given", what));
-    soma_scores scores;
-    soma_status status = on_dataset(model, what, kind, data, &scores);
-    return status == SOMA_OK ? scores : no_scores(status);
-}
-
-static soma_scores batch_scores(soma_model *model, const char *what, step_kind kind, soma_tensor *x, soma_tensor *y) {
-    if (!model) return no_scores(error_set(NULL, SOMA_INVALID, "[%s] no model given", what));
-    soma_dataset *data;
-    soma_status status = batch_data(model, what, x, y, &data);
-    if (status != SOMA_OK) return no_scores(status);
-    soma_scores scores = dataset_scores(model, what, kind, data);
-    soma_dataset_destroy(data);
-    return scores;
-}
-
-soma_scores soma_train_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y) {
-    return batch_scores(model, "train_on_batch", STEP_TRAIN, x, y);
-}
-
-soma_scores soma_test_on_batch(soma_model *model, soma_tensor *x, soma_tensor *y) {
-    return batch_scores(model, "test_on_batch", STEP_TEST, x, y);
-}
-
-soma_scores soma_train_on_dataset(soma_model *model, soma_dataset *batch) {
-    return dataset_scores(model, "train_on_dataset", STEP_TRAIN, batch);
-}
-
-soma_scores soma_test_on_dataset(soma_model *model, soma_dataset *batch) {
-    return dataset_scores(model, "test_on_dataset", STEP_TEST, batch);
 }

@@ -53,26 +53,36 @@ static soma_tensor *result_tensor(const soma_model *model, const step *s, int i,
     return *place ? soma_array_view(graph, s->dtypes[i], s->ranks[i], shape, *place) : NULL;
 }
 
-static soma_status predict(soma_model *model, const soma_predict_options *o, soma_tensor **outputs) {
-    TRY(training_check_data(model, "predict", o->data, false));
-    TRY(training_check_adapted(model, "predict"));
+static soma_status predict_all(soma_model *model, const soma_predict_options *o, const soma_dataset *samples,
+                               int64_t size, soma_tensor **outputs) {
     soma_graph *graph = graph_or_default(o->graph);
     if (!graph) return SOMA_NO_MEMORY;
     step_pair steps;
-    TRY(step_pair_fit(model, STEP_PREDICT, o->data, o->batch_size ? o->batch_size : MEASURE_BATCH, false, &steps));
+    TRY(step_pair_fit(model, STEP_PREDICT, samples, size, false, &steps));
     results out;
     for (int i = 0; i < model->n_outputs; i++) {
-        outputs[i] = result_tensor(model, steps.full, i, soma_dataset_samples(o->data), graph, &out.at[i]);
+        outputs[i] = result_tensor(model, steps.full, i, soma_dataset_samples(samples), graph, &out.at[i]);
         if (!outputs[i]) return training_failure(model);
     }
     batches data;
-    TRY(batches_init(&data, o->data, steps.batch, false, 0));
+    TRY(batches_init(&data, samples, steps.batch, false, 0));
     RUN_HOOKS(o->callbacks, on_predict_begin, model, &(soma_logs){0});
     soma_status status = run_batches(model, o, &data, &steps, out);
     batches_deinit(&data);
     TRY(status);
     RUN_HOOKS(o->callbacks, on_predict_end, model, &(soma_logs){0});
     return SOMA_OK;
+}
+
+static soma_status predict(soma_model *model, const soma_predict_options *o, soma_tensor **outputs) {
+    const int64_t size = o->batch_size ? o->batch_size : MEASURE_BATCH;
+    soma_dataset *samples;
+    TRY(training_check_data(model, "predict", o->data, false));
+    TRY(training_check_adapted(model, "predict"));
+    TRY(run_first_batches(model, "predict", o->data, size, o->steps, &samples));
+    soma_status status = predict_all(model, o, samples, size, outputs);
+    soma_dataset_destroy(samples);
+    return status;
 }
 
 soma_tensor *soma_model_predict(soma_model *model, const soma_predict_options *options) {

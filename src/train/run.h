@@ -60,6 +60,13 @@ static inline step *step_pair_for(const step_pair *pair, int64_t count) {
  * NULL. */
 soma_status measure(soma_model *model, batches *data, const step_pair *steps, sample_weights *weights,
                     soma_callback *const *callbacks, averages *out);
+/* The samples of so many first batches, 0: of all; a dataset of its own, to be destroyed. what: "evaluate", for errors.
+ */
+soma_status run_first_batches(soma_model *model, const char *what, const soma_dataset *data, int64_t size,
+                              int64_t steps, soma_dataset **out);
+/* Averages as they are handed out; and what stands for them after an error. */
+soma_scores scores_of(const averages *a);
+soma_scores scores_none(soma_status status);
 /* Seconds from some fixed moment. */
 double run_seconds(void);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Class numbers of n samples: labels that are whole numbers, or the place of the largest of several. */
-static const int64_t *classes_of(soma_graph *graph, const soma_dataset *data, int64_t n) {
+static const int64_t *classes_of(soma_graph *graph, const char *what, const soma_dataset *data, int64_t n) {
     soma_array_data y = soma_dataset_y(data);
     int64_t shape[SOMA_MAX_RANK];
     memcpy(shape, y.shape, (size_t)y.rank * sizeof *shape);
@@ -14,23 +14,24 @@ static const int64_t *classes_of(soma_graph *graph, const soma_dataset *data, in
     soma_tensor *labels = soma_array_view(graph, y.dtype, y.rank, shape, y.data);
     if (labels && soma_size(labels) != n) labels = soma_argmax(labels, -1, false);
     RETURN_NULL_IF(soma_graph_context(graph), labels && soma_size(labels) != n, SOMA_SHAPE,
-                   "[fit] class_weight needs one class a sample");
+                   "[%s] class_weight needs one class a sample", what);
     return soma_data(soma_cast(labels, SOMA_I64));
 }
 
-soma_status sample_weights_by_class(sample_weights *w, soma_model *model, const soma_fit_options *o) {
-    if (!o->class_weight) return SOMA_OK;
+soma_status sample_weights_by_class(sample_weights *w, soma_model *model, const char *what, const soma_dataset *data,
+                                    const double *each, int n) {
     RETURN_IF(model->context, model->n_outputs > 1, SOMA_UNSUPPORTED,
-              "[fit] class_weight is for models of one output, this one has %d: sample_weight does", model->n_outputs);
+              "[%s] class_weight is for models of one output, this one has %d: sample_weight does", what,
+              model->n_outputs);
     soma_graph *graph = soma_graph_create(model->context);
-    const int64_t *classes = graph ? classes_of(graph, o->data, w->n) : NULL;
+    const int64_t *classes = graph ? classes_of(graph, what, data, w->n) : NULL;
     soma_status status = classes ? SOMA_OK : training_failure(model);
     for (int64_t i = 0; i < w->n && status == SOMA_OK; i++) {
-        if (classes[i] >= 0 && classes[i] < o->n_class_weight) {
-            w->all[i] *= (float)o->class_weight[classes[i]];
+        if (classes[i] >= 0 && classes[i] < n) {
+            w->all[i] *= (float)each[classes[i]];
         } else {
-            status = error_set(model->context, SOMA_INVALID, "[fit] sample %lld is of class %lld: there are %d weights",
-                               (long long)i, (long long)classes[i], o->n_class_weight);
+            status = error_set(model->context, SOMA_INVALID, "[%s] sample %lld is of class %lld: there are %d weights",
+                               what, (long long)i, (long long)classes[i], n);
         }
     }
     soma_graph_destroy(graph);

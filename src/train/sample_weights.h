@@ -16,8 +16,9 @@ typedef struct sample_weights {
 /* For n samples in batches of so many; each: the user's numbers, NULL for none. what: "fit", for errors. */
 soma_status sample_weights_init(sample_weights *w, soma_model *model, const char *what, const double *each, int64_t n,
                                 int64_t batch);
-/* Times those of the classes, where the options have some; the samples are the data's first. */
-soma_status sample_weights_by_class(sample_weights *w, soma_model *model, const soma_fit_options *o);
+/* Times those of the classes 0 to n - 1; the samples are the data's first. */
+soma_status sample_weights_by_class(sample_weights *w, soma_model *model, const char *what, const soma_dataset *data,
+                                    const double *each, int n);
 void sample_weights_deinit(sample_weights *w, const soma_model *model);
 /* The weights of the batch that batches_next has just given; NULL when there are none. */
 const float *sample_weights_of(sample_weights *w, const batches *from, const batch_rows *b);

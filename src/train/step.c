@@ -78,24 +78,39 @@ typedef struct target_list {
     int n;
 } target_list;
 
-/* The mean over the batch, or the sums of the statistics. */
-static soma_tensor *metric(const soma_metric *m, soma_tensor *y_true, soma_tensor *y_pred) {
-    soma_tensor *x = m->build ? m->build(y_true, y_pred, m->numbers) : m->plain(y_true, y_pred);
-    if (!m->finish) return soma_mean(x, SOMA_ALL_AXES, false);
-    if (!x || x->rank < 2) return x;
-    return soma_sum(soma_reshape(x, SOMA_DIMS(-1, soma_dim(x, -1))), SOMA_AXES(0), false);
+/* Values, the first axis samples, each times the weight of its sample. what: of what they are. */
+static soma_tensor *weigh(step *s, soma_tensor *values, const char *what) {
+    if (!s->shape.weighted || !values) return values;
+    if (!s->weights) s->weights = soma_input(s->graph, SOMA_F32, SOMA_DIMS(s->shape.batch), "weights");
+    RETURN_NULL_IF(s->graph->context, values->rank < 1 || values->shape[0] != s->shape.batch, SOMA_SHAPE,
+                   "[fit] %s has no value a sample, so samples can't be weighted", what);
+    soma_tensor *weights = soma_cast(s->weights, values->dtype);
+    for (int i = 1; i < values->rank; i++)
+        weights = soma_expand_dims(weights, -1);
+    return soma_mul(values, weights);
 }
 
-/* The values of the loss, each times the weight of its sample. */
-static soma_tensor *weigh(step *s, soma_tensor *losses) {
-    if (!s->shape.weighted || !losses) return losses;
-    if (!s->weights) s->weights = soma_input(s->graph, SOMA_F32, SOMA_DIMS(s->shape.batch), "weights");
-    RETURN_NULL_IF(s->graph->context, losses->rank < 1 || losses->shape[0] != s->shape.batch, SOMA_SHAPE,
-                   "[fit] the loss has no value a sample, so samples can't be weighted");
-    soma_tensor *weights = soma_cast(s->weights, losses->dtype);
-    for (int i = 1; i < losses->rank; i++)
-        weights = soma_expand_dims(weights, -1);
-    return soma_mul(losses, weights);
+/* The mean over the batch, of weighted samples its parts: what averages_add takes. */
+static soma_tensor *mean(step *s, const soma_metric *m, soma_tensor *x) {
+    if (!m->weighted || !s->shape.weighted || !x) return soma_mean(x, SOMA_ALL_AXES, false);
+    soma_tensor *ones = soma_ones(s->graph, x->dtype, x->rank, x->shape);
+    soma_tensor *parts[] = {soma_sum(weigh(s, x, m->name), SOMA_ALL_AXES, false),
+                            soma_sum(weigh(s, ones, m->name), SOMA_ALL_AXES, false)};
+    return soma_stack(parts, 2, 0);
+}
+
+/* The mean, or the sums of the statistics, which have some rows a sample. */
+static soma_tensor *metric(step *s, const soma_metric *m, soma_tensor *y_true, soma_tensor *y_pred) {
+    soma_tensor *x = m->build ? m->build(y_true, y_pred, m->numbers) : m->plain(y_true, y_pred);
+    if (!m->finish) return mean(s, m, x);
+    const bool weighted = m->weighted && s->shape.weighted;
+    if (!x || (x->rank < 2 && !weighted)) return x;
+    const int64_t n = soma_dim(x, -1), batch = s->shape.batch;
+    RETURN_NULL_IF(s->graph->context, weighted && (x->rank < 2 || soma_size(x) / n % batch != 0), SOMA_UNSUPPORTED,
+                   "[fit] %s counts all samples at once, so they can't be weighted: give it as one of the metrics",
+                   m->name);
+    if (weighted) x = weigh(s, soma_reshape(x, SOMA_DIMS(batch, -1, n)), m->name);
+    return soma_sum(soma_reshape(x, SOMA_DIMS(-1, n)), SOMA_AXES(0), false);
 }
 
 /* Values of the loss, of which only those of steps that count, a mask (batch, steps), make the mean or the sum. A loss
@@ -122,19 +137,20 @@ static soma_tensor *objective(soma_model *model, step *s, soma_trace *trace, som
                               .inputs = s->inputs,
                               .labels = y_true,
                               .outputs = y_pred};
-    return soma_mean(weigh(s, ((const training *)model->training)->objective(&o)), SOMA_ALL_AXES, false);
+    return soma_mean(weigh(s, ((const training *)model->training)->objective(&o), "the objective"), SOMA_ALL_AXES,
+                     false);
 }
 
 /* The loss of one output, of a value a sample or a step their mean or sum. */
 static soma_tensor *output_loss(step *s, const soma_trace *trace, const training_loss *loss, soma_tensor *y_true,
                                 soma_tensor *y_pred) {
     soma_tensor *mask = soma_trace_mask(trace, y_pred), *values = training_loss_build(loss, y_true, y_pred);
-    soma_tensor *weighed = weigh(s, masked(mask, values, loss->reduction));
+    soma_tensor *weighed = weigh(s, masked(mask, values, loss->reduction), "the loss");
     if (loss->reduction == SOMA_REDUCE_MEAN || !weighed) return soma_mean(weighed, SOMA_ALL_AXES, false);
     soma_tensor *sum = soma_sum(weighed, SOMA_ALL_AXES, false);
     if (loss->reduction == SOMA_REDUCE_SUM) return sum;
     soma_tensor *ones = soma_ones(s->graph, values->dtype, values->rank, values->shape);
-    soma_tensor *weights = soma_sum(weigh(s, masked(mask, ones, loss->reduction)), SOMA_ALL_AXES, false);
+    soma_tensor *weights = soma_sum(weigh(s, masked(mask, ones, loss->reduction), "the loss"), SOMA_ALL_AXES, false);
     return soma_div(sum, soma_maximum(weights, soma_scalar(s->graph, values->dtype, 1e-30)));
 }
 
@@ -164,7 +180,8 @@ static soma_tensor *values(soma_model *model, step *s, soma_tensor *const *y_pre
     for (int i = 0; i < t->n_metrics && loss; i++) {
         const int output = t->metric_outputs[i];
         const bool is_loss = i < t->n_output_losses;
-        targets[1 + i] = is_loss ? each[output] : metric(&t->metrics[i], s->fed[s->shape.n_x + output], y_pred[output]);
+        targets[1 + i] =
+            is_loss ? each[output] : metric(s, &t->metrics[i], s->fed[s->shape.n_x + output], y_pred[output]);
     }
     s->n_values = 1 + t->n_metrics;
     for (int i = 0; i < s->n_values; i++) {

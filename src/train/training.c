@@ -77,13 +77,23 @@ static soma_status add_column(soma_model *model, training *t, soma_metric metric
     return SOMA_OK;
 }
 
+/* Whether an output has a metric of that name already. */
+static bool has_column(const training *t, const char *name, int output) {
+    for (int i = 0; i < t->n_metrics; i++) {
+        if (t->metric_outputs[i] == output && strcmp(t->metrics[i].name, name) == 0) return true;
+    }
+    return false;
+}
+
 /* Takes one metric over; its name, its own or "metric", becomes the model's own. */
 static soma_status add_metric(soma_model *model, training *t, soma_metric metric, int output,
                               const soma_custom *custom) {
     const char *name = metric.name;
     if (!name) name = metric_own_name(&metric, custom);
     if (!metric.finish) metric.finish = metric_finish_of(&metric, custom);
-    return add_column(model, t, metric, name ? name : "metric", output);
+    if (!name) name = "metric";
+    if (metric.weighted && has_column(t, name, output)) name = arena_printf(&model->arena, "weighted_%s", name);
+    return name ? add_column(model, t, metric, name, output) : SOMA_NO_MEMORY;
 }
 
 /* Columns of the history, in order of their names. */
@@ -110,6 +120,7 @@ typedef struct metric_options {
     soma_loss_fn *const *metrics;
     soma_finish_fn *const *finish;
     const soma_metric *with;
+    soma_loss_fn *const *weighted;
     int room;
 } metric_options;
 
@@ -119,6 +130,8 @@ static soma_status add_metrics(soma_model *model, training *t, metric_options o,
         TRY(add_metric(model, t, (soma_metric){.plain = o.metrics[i], .finish = o.finish[i]}, output, custom));
     for (int i = 0; i < o.room && (o.with[i].plain || o.with[i].build); i++)
         TRY(add_metric(model, t, o.with[i], output, custom));
+    for (int i = 0; i < o.room && o.weighted[i]; i++)
+        TRY(add_metric(model, t, (soma_metric){.plain = o.weighted[i], .weighted = true}, output, custom));
     return SOMA_OK;
 }
 
@@ -185,8 +198,9 @@ static soma_status compile(soma_model *model, const soma_compile_options *o, con
     TRY(show_losses(model, t));
     for (int i = 0; i < model->n_outputs; i++) {
         const soma_output_options *output = &o->outputs[i];
-        const metric_options all = {o->metrics, o->finish, o->metrics_with, SOMA_MAX_METRICS};
-        const metric_options own = {output->metrics, output->finish, output->metrics_with, SOMA_MAX_OUTPUT_METRICS};
+        const metric_options all = {o->metrics, o->finish, o->metrics_with, o->weighted_metrics, SOMA_MAX_METRICS};
+        const metric_options own = {output->metrics, output->finish, output->metrics_with, output->weighted_metrics,
+                                    SOMA_MAX_OUTPUT_METRICS};
         TRY(add_metrics(model, t, all, i, custom));
         TRY(add_metrics(model, t, own, i, custom));
     }

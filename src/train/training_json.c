@@ -176,13 +176,14 @@ static soma_status read_any_loss(const field_names *names, const json_node *node
     return *plain ? SOMA_OK : error_get(names->context);
 }
 
-/* One metric or a list of them, for one output. */
-static soma_status read_metrics(const field_names *names, soma_model *model, const json_node *list, int output,
-                                soma_metric *out, int room) {
+/* A key's metrics, one or a list of them, for one output: behind the *count that are there. */
+static soma_status read_list(const field_names *names, soma_model *model, const json_node *list, int output,
+                             soma_metric *out, int room, int *count) {
     if (!list || json_node_kind(list) == JSON_IS_NULL) return SOMA_OK;
     int64_t n = json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : 1;
     const model_value *value = &model->values[model->outputs[output]];
     metric_list metrics = {.items = out,
+                           .n = *count,
                            .room = room,
                            .classes = value->rank > 0 ? value->shape[value->rank - 1] : 0,
                            .memory = &model->arena};
@@ -190,6 +191,18 @@ static soma_status read_metrics(const field_names *names, soma_model *model, con
         const json_node *node = json_node_kind(list) == JSON_IS_ARRAY ? json_node_at(list, i) : list;
         TRY(metric_read_json(names, node, &metrics));
     }
+    *count = metrics.n;
+    return SOMA_OK;
+}
+
+static soma_status read_metrics(const field_names *names, soma_model *model, const json_node *node, int output,
+                                soma_metric *out, int room) {
+    int n = 0;
+    TRY(read_list(names, model, json_node_find(node, "metrics"), output, out, room, &n));
+    const int first = n;
+    TRY(read_list(names, model, json_node_find(node, "weighted_metrics"), output, out, room, &n));
+    for (int i = first; i < n; i++)
+        out[i].weighted = true;
     return SOMA_OK;
 }
 
@@ -210,7 +223,7 @@ static soma_status check_keys(const field_names *names, const json_node *node, c
 
 static soma_status read_output(const field_names *names, soma_model *model, const json_node *node, int i,
                                soma_output_options *out) {
-    static const char *const known[] = {"loss", "reduction", "loss_weight", "metrics", NULL};
+    static const char *const known[] = {"loss", "reduction", "loss_weight", "metrics", "weighted_metrics", NULL};
     TRY(check_keys(names, node, known));
     const json_node *loss = json_node_find(node, "loss"), *weight = json_node_find(node, "loss_weight");
     if (loss && json_node_kind(loss) != JSON_IS_NULL)
@@ -218,7 +231,7 @@ static soma_status read_output(const field_names *names, soma_model *model, cons
     TRY(read_reduction(names, json_node_find(node, "reduction"), &out->loss_reduction));
     RETURN_IF(names->context, weight && !json_node_number(weight, &out->loss_weight), SOMA_INVALID,
               "[compile] loss_weight must be a number");
-    return read_metrics(names, model, json_node_find(node, "metrics"), i, out->metrics_with, SOMA_MAX_OUTPUT_METRICS);
+    return read_metrics(names, model, node, i, out->metrics_with, SOMA_MAX_OUTPUT_METRICS);
 }
 
 static soma_status read_outputs(const field_names *names, soma_model *model, const json_node *list,
@@ -245,8 +258,8 @@ static soma_objective_fn *read_objective(const field_names *names, const json_no
 }
 
 soma_status training_read_json(const field_names *names, soma_model *model, const json_node *node) {
-    static const char *const known[] = {"optimizer", "loss",      "reduction", "objective", "metrics",
-                                        "outputs",   "precision", "epochs",    NULL};
+    static const char *const known[] = {"optimizer",        "loss",    "reduction", "objective", "metrics",
+                                        "weighted_metrics", "outputs", "precision", "epochs",    NULL};
     TRY(check_keys(names, node, known));
     soma_compile_options options = {.loss = NULL};
     const json_node *loss = json_node_find(node, "loss"), *objective = json_node_find(node, "objective"),
@@ -259,7 +272,7 @@ soma_status training_read_json(const field_names *names, soma_model *model, cons
         TRY(read_reduction(names, json_node_find(node, "reduction"), &options.loss_reduction));
     }
     if (outputs) TRY(read_outputs(names, model, outputs, &options));
-    TRY(read_metrics(names, model, json_node_find(node, "metrics"), 0, options.metrics_with, SOMA_MAX_METRICS));
+    TRY(read_metrics(names, model, node, 0, options.metrics_with, SOMA_MAX_METRICS));
     const json_node *optimizer = json_node_find(node, "optimizer"), *epochs = json_node_find(node, "epochs");
     int64_t done = 0;
     const json_node *precision = json_node_find(node, "precision");
