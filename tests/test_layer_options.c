@@ -294,7 +294,6 @@ static void keras_words_are_understood(void **state) {
     static const char *const wrong[][2] = {
         {"{\"dense\": {\"units\": 2, \"activation\": {\"leaky_relu\": {\"negative_slope\": 0.1}}}}",
          "[Dense] activation: leaky_relu takes no numbers there"},
-        {"{\"dropout\": {\"rate\": 0.5, \"seed\": 3}}", "[Dropout] unknown option 'seed'"},
         {"{\"Pool2D\": 3}", "unknown layer 'Pool2D'"},
         {"{\"RNN\": {\"cell\": []}}", "[RNN] 0 cells: 1 to 8 are possible"},
         {"{\"RNN\": {\"cell\": [{\"LSTMCell\": 3}, {\"dance\": 2}]}}", "unknown layer 'dance'"},

@@ -64,7 +64,10 @@ typedef soma_tensor *soma_initializer_fn(const soma_weight_request *request, con
 typedef struct soma_initializer {
     soma_initializer_fn *build; /* NULL: the layer's default */
     double parameters[3];
+    int64_t seed; /* 0: by the context's seed and the weight's place; else weights of one shape are the same */
 } soma_initializer;
+/** .kernel_initializer = soma_seeded(soma_he_normal(), 42). In files {"he_normal": {"seed": 42}}. */
+SOMA_API soma_initializer soma_seeded(soma_initializer initializer, int64_t seed);
 
 SOMA_API soma_initializer soma_glorot_uniform(void); /**< U(+-sqrt(6 / (fan_in + fan_out))), the default of kernels */
 SOMA_API soma_initializer soma_glorot_normal(void);  /**< truncated N(0, 2 / (fan_in + fan_out)) */

@@ -18,6 +18,10 @@ typedef struct soma_trace soma_trace;
 
 /* ---- layers: (batch, ...) -> (batch, ...) ---- */
 
+/** A seed of a layer or an initializer gives the same numbers in every model, whatever the context's seed. 0 is none;
+ * this one is Keras' 0. */
+#define SOMA_SEED_ZERO INT64_MIN
+
 /* Every layer's own. */
 #define SOMA_LAYER_OPTIONS                                                                                             \
     const char *name;                      /* default: "dense", "dense_1", ... */                                      \
@@ -25,6 +29,7 @@ typedef struct soma_trace soma_trace;
     soma_dtype dtype;                      /* of weights and results, float32 or float64 */                            \
     bool frozen;                           /* weights are not trained; Keras: trainable = False */                     \
     soma_regularizer activity_regularizer; /* of the layer's results, all of a batch; none */                          \
+    int64_t seed;                          /* of what it draws; 0: by the context's seed and its place */              \
     soma_context *context;                 /* allocates the layer; NULL: the default one */                            \
     char nothing;                          /* makes soma_flatten() without options valid C */
 
@@ -258,6 +263,7 @@ typedef enum soma_field_kind {
     SOMA_FIELD_REGULARIZER, /* soma_regularizer */
     SOMA_FIELD_WORD,        /* an enum, a word in files: "mode" is "auto", "min" or "max" */
     SOMA_FIELD_RANGE,       /* double[2]; in files a number or [low, high] */
+    SOMA_FIELD_SEED,        /* int64_t, 0: none; SOMA_SEED_ZERO is 0 in files */
     SOMA_FIELD_NUMBERS,     /* soma_numbers; in files a number or a list; the layer keeps a copy. Layers only */
     SOMA_FIELD_AXES,        /* int64_t[SOMA_MAX_RANK], ends with 0; standard: what none at all stands for; low
                                SOMA_NO_AXES: null in files is that */

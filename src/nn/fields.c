@@ -85,22 +85,30 @@ soma_status fields_own_numbers(soma_context *context, const soma_field *fields, 
 
 /* ---- writing ---- */
 
+static void write_seed(text *out, int64_t seed) {
+    text_printf(out, "%lld", seed == SOMA_SEED_ZERO ? 0 : (long long)seed);
+}
+
 /* A function by its name, "zeros", or with its numbers, {"constant": {"value": 2}}. */
 static soma_status write_function(text *out, const field_names *names, const char *who, const char *option,
-                                  const name_table *table, soma_function *function, const double *parameters) {
+                                  const name_table *table, soma_function *function, const double *parameters,
+                                  int64_t seed) {
     const char *name = name_for(table, names->custom, function);
     RETURN_IF(names->context, !name, SOMA_INVALID,
               "[%s] the %s of %s has no name: give it one by .custom = {{\"name\", (soma_function *)function}}", who,
               table->what, option);
     const name_entry *entry = name_of(table, function);
-    if (!entry || entry->n == 0 || !parameters) {
+    const bool numbers = entry && entry->n > 0 && parameters;
+    if (!numbers && !seed) {
         json_write_string(out, name);
         return SOMA_OK;
     }
     text_append(out, "{");
     json_write_string(out, name);
     text_append(out, ": {");
-    fields_write_numbers(out, entry, parameters);
+    if (numbers) fields_write_numbers(out, entry, parameters);
+    if (seed) text_append(out, numbers ? ", \"seed\": " : "\"seed\": ");
+    if (seed) write_seed(out, seed);
     text_append(out, "}}");
     return SOMA_OK;
 }
@@ -127,6 +135,8 @@ static bool is_set(const soma_field *f, const void *value) {
         return ((const soma_regularizer *)value)->penalty != NULL;
     case SOMA_FIELD_RANGE:
         return ((const double *)value)[0] != 0 || ((const double *)value)[1] != 0;
+    case SOMA_FIELD_SEED:
+        return *(const int64_t *)value != 0;
     case SOMA_FIELD_LAYER:
         return *(soma_layer *const *)value != NULL;
     case SOMA_FIELD_NUMBERS:
@@ -204,31 +214,34 @@ static soma_status write_value(text *out, const field_names *names, const char *
         return SOMA_OK;
     case SOMA_FIELD_ACTIVATION:
         return write_function(out, names, who, f->name, &activation_names,
-                              (soma_function *)*(soma_activation_fn *const *)value, NULL);
+                              (soma_function *)*(soma_activation_fn *const *)value, NULL, 0);
     case SOMA_FIELD_INITIALIZER: {
         const soma_initializer *initializer = value;
         return write_function(out, names, who, f->name, &initializer_names, (soma_function *)initializer->build,
-                              initializer->parameters);
+                              initializer->parameters, initializer->seed);
     }
     case SOMA_FIELD_CONSTRAINT: {
         const soma_constraint *constraint = value;
         return write_function(out, names, who, f->name, &constraint_names, (soma_function *)constraint->apply,
-                              constraint->parameters);
+                              constraint->parameters, 0);
     }
     case SOMA_FIELD_LOSS: {
         const soma_loss *loss = value;
         return write_function(out, names, who, f->name, &loss_with_names, (soma_function *)loss->build,
-                              loss->parameters);
+                              loss->parameters, 0);
     }
     case SOMA_FIELD_SCHEDULE:
         return schedule_write_json(out, names, who, value);
     case SOMA_FIELD_REGULARIZER: {
         const soma_regularizer *regularizer = value;
         return write_function(out, names, who, f->name, &regularizer_names, (soma_function *)regularizer->penalty,
-                              regularizer->parameters);
+                              regularizer->parameters, 0);
     }
     case SOMA_FIELD_RANGE:
         write_range(out, value);
+        return SOMA_OK;
+    case SOMA_FIELD_SEED:
+        write_seed(out, *(const int64_t *)value);
         return SOMA_OK;
     case SOMA_FIELD_NUMBERS:
         write_numbers(out, value);
@@ -269,10 +282,17 @@ static soma_status read_range(const field_names *names, const char *who, const s
     return SOMA_OK;
 }
 
+static soma_status read_seed(const field_names *names, const char *who, const json_node *node, int64_t *out) {
+    if (!node || json_node_kind(node) == JSON_IS_NULL) return SOMA_OK;
+    RETURN_IF(names->context, !json_node_integer(node, out), SOMA_INVALID, "[%s] seed must be a whole number", who);
+    if (*out == 0) *out = SOMA_SEED_ZERO;
+    return SOMA_OK;
+}
+
 /* A name, {"name": numbers}, or Keras' {"class_name": name, "config": numbers}. */
 static soma_status read_function(const field_names *names, const char *who, const soma_field *f,
                                  const name_table *table, const json_node *node, soma_function **function,
-                                 double *parameters) {
+                                 double *parameters, int64_t *seed) {
     const char *name = json_node_string(node);
     const json_node *numbers = NULL;
     if (!name && json_node_find(node, "class_name")) {
@@ -289,6 +309,8 @@ static soma_status read_function(const field_names *names, const char *who, cons
     *function = found;
     RETURN_IF(names->context, !parameters && numbers && json_node_count(numbers) > 0, SOMA_INVALID,
               "[%s] %s: %s takes no numbers there; a layer of its own may", who, f->name, name);
+    if (seed && json_node_kind(numbers) == JSON_IS_OBJECT)
+        TRY(read_seed(names, who, json_node_find(numbers, "seed"), seed));
     if (!parameters || !entry) return SOMA_OK;
     return fields_read_numbers(names, who, entry, numbers, parameters, entry->n);
 }
@@ -426,28 +448,29 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
         return read_dtype(names, who, f, node, value);
     case SOMA_FIELD_ACTIVATION: {
         soma_function *function = NULL;
-        TRY(read_function(names, who, f, &activation_names, node, &function, NULL));
+        TRY(read_function(names, who, f, &activation_names, node, &function, NULL, NULL));
         *(soma_activation_fn **)value = (soma_activation_fn *)function;
         return SOMA_OK;
     }
     case SOMA_FIELD_INITIALIZER: {
         soma_initializer *initializer = value;
         soma_function *function = NULL;
-        TRY(read_function(names, who, f, &initializer_names, node, &function, initializer->parameters));
+        TRY(read_function(names, who, f, &initializer_names, node, &function, initializer->parameters,
+                          &initializer->seed));
         initializer->build = (soma_initializer_fn *)function;
         return SOMA_OK;
     }
     case SOMA_FIELD_CONSTRAINT: {
         soma_constraint *constraint = value;
         soma_function *function = NULL;
-        TRY(read_function(names, who, f, &constraint_names, node, &function, constraint->parameters));
+        TRY(read_function(names, who, f, &constraint_names, node, &function, constraint->parameters, NULL));
         constraint->apply = (soma_constraint_fn *)function;
         return SOMA_OK;
     }
     case SOMA_FIELD_LOSS: {
         soma_loss *loss = value;
         soma_function *function = NULL;
-        TRY(read_function(names, who, f, &loss_with_names, node, &function, loss->parameters));
+        TRY(read_function(names, who, f, &loss_with_names, node, &function, loss->parameters, NULL));
         loss->build = (soma_loss_with_fn *)function;
         return SOMA_OK;
     }
@@ -456,12 +479,14 @@ soma_status fields_read_value(const field_names *names, const char *who, const s
     case SOMA_FIELD_REGULARIZER: {
         soma_regularizer *regularizer = value;
         soma_function *function = NULL;
-        TRY(read_function(names, who, f, &regularizer_names, node, &function, regularizer->parameters));
+        TRY(read_function(names, who, f, &regularizer_names, node, &function, regularizer->parameters, NULL));
         regularizer->penalty = (soma_regularizer_fn *)function;
         return SOMA_OK;
     }
     case SOMA_FIELD_RANGE:
         return read_range(names, who, f, node, value);
+    case SOMA_FIELD_SEED:
+        return read_seed(names, who, node, value);
     case SOMA_FIELD_NUMBERS:
         return read_numbers(names, who, f, node, value);
     case SOMA_FIELD_LAYER: {
@@ -502,12 +527,12 @@ static const char *our_name(const char *who, const char *key) {
 }
 
 /* Options of Keras that say how it works, not what comes out: whatever they are, it is the same here. */
-static bool says_nothing(const char *key, const json_node *value) {
+static bool says_nothing(const char *key) {
     static const char *const keys[] = {"unroll", "use_cudnn", "flash_attention", "synchronized"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (strcmp(keys[i], key) == 0) return true;
     }
-    return strcmp(key, "seed") == 0 && json_node_kind(value) == JSON_IS_NULL;
+    return false;
 }
 
 /* The table's entry for a key. Where a rate is not a number it is a function of the step: the schedule's entry. */
@@ -540,7 +565,7 @@ soma_status fields_read(const field_names *names, const char *who, const soma_fi
         }
         if (list) continue;
         const soma_field *found = find(tables, our_name(who, key), value);
-        if (!found && says_nothing(key, value)) continue;
+        if (!found && says_nothing(key)) continue;
         if (!found) return unknown_option(names, who, tables, key);
         if (json_node_kind(value) == JSON_IS_NULL) {
             if (found->kind == SOMA_FIELD_AXES && found->low == SOMA_NO_AXES)

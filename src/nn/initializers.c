@@ -60,6 +60,11 @@ soma_initializer soma_variance_scaling(double scale, soma_fan_mode mode, soma_di
     return (soma_initializer){.build = build_variance_scaling, .parameters = {scale, mode, distribution}};
 }
 
+soma_initializer soma_seeded(soma_initializer initializer, int64_t seed) {
+    initializer.seed = seed;
+    return initializer;
+}
+
 /* gain where row and column agree, else 0 */
 static soma_tensor *build_identity(const soma_weight_request *r, const double *parameters) {
     RETURN_NULL_IF(soma_graph_context(r->graph), r->rank != 2, SOMA_SHAPE,

@@ -18,6 +18,7 @@ const soma_field layer_common_fields[] = {
     {.name = "activity_regularizer",
      .kind = SOMA_FIELD_REGULARIZER,
      .offset = offsetof(layer_options, activity_regularizer)},
+    {.name = "seed", .kind = SOMA_FIELD_SEED, .offset = offsetof(layer_options, seed)},
     {.name = NULL}};
 const soma_field *const layer_input_shape_field = &layer_common_fields[1];
 

@@ -111,6 +111,13 @@ typedef struct trace_memory {
     int n;
 } trace_memory;
 
+/* What a layer with a seed draws, call after call. */
+typedef struct trace_stream {
+    const soma_layer *layer;
+    random_stream numbers;
+    struct trace_stream *next;
+} trace_stream;
+
 /* One walk through layers that builds tensors in a graph. Its arrays live in the graph's arena. */
 struct soma_trace {
     soma_graph *graph;
@@ -124,9 +131,10 @@ struct soma_trace {
     int n_masks;
     const soma_layer *watched; /* what it is called on first is to be seen; NULL: of none */
     soma_tensor *seen;
-    soma_tensor *losses;         /* sum of the penalties; NULL: none */
-    struct trace_memory *memory; /* a step at a time; NULL: whole sequences */
-    const soma_layer *more_of;   /* whose results beside the first are in more; NULL: nobody's */
+    struct trace_stream *streams; /* of layers with a seed, the last one first */
+    soma_tensor *losses;          /* sum of the penalties; NULL: none */
+    struct trace_memory *memory;  /* a step at a time; NULL: whole sequences */
+    const soma_layer *more_of;    /* whose results beside the first are in more; NULL: nobody's */
     soma_tensor *const *more;
     int n_more;
     bool failed;

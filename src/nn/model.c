@@ -265,15 +265,20 @@ static void fans(const soma_weight_options *spec, double *in, double *out) {
 
 /* The assignment of a weight's first value; NULL after an error. */
 static soma_tensor *first_value(soma_graph *graph, const layer_weight *w, int64_t number) {
-    soma_weight_request request = {.graph = graph,
-                                   .dtype = w->variable->dtype,
-                                   .rank = w->spec.rank,
-                                   .shape = w->spec.shape,
-                                   /* below zero: training steps count upwards from there */
-                                   .step = soma_scalar(graph, SOMA_I64, (double)(-1 - number))};
+    soma_weight_request request = {
+        .graph = graph,
+        .dtype = w->variable->dtype,
+        .rank = w->spec.rank,
+        .shape = w->spec.shape,
+        /* below zero: training steps count upwards from there */
+        .step = soma_scalar(graph, SOMA_I64, (double)(-1 - (w->spec.initializer.seed ? 0 : number)))};
+    const soma_initializer *initializer = &w->spec.initializer;
+    random_stream own = {.seed = (uint64_t)initializer->seed};
     if (!request.step) return NULL; /* which would mean no step at all */
     fans(&w->spec, &request.fan_in, &request.fan_out);
-    soma_tensor *value = w->spec.initializer.build(&request, w->spec.initializer.parameters);
+    if (initializer->seed) graph->stream = &own;
+    soma_tensor *value = initializer->build(&request, initializer->parameters);
+    graph->stream = NULL;
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
     RETURN_NULL_IF(graph->context, value && !shape_equal(value->rank, value->shape, w->spec.rank, w->spec.shape),
                    SOMA_SHAPE, "[%s] its initializer gives %s for a weight of %s", w->variable->name,

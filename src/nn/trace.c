@@ -228,6 +228,25 @@ static bool penalize(const soma_layer *layer, soma_trace *trace, soma_tensor *y)
     return !trace->failed;
 }
 
+/* The class' function; of a layer with a seed the random numbers go on where they ended at its last call. */
+static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
+    if (!layer->options->seed) return layer->kind->call(layer, trace, inputs, n);
+    trace_stream *own = trace->streams;
+    while (own && own->layer != layer)
+        own = own->next;
+    if (!own) {
+        own = arena_alloc(&trace->graph->arena, sizeof *own);
+        if (!own) return NULL;
+        *own = (trace_stream){layer, {.seed = (uint64_t)layer->options->seed}, trace->streams};
+        trace->streams = own;
+    }
+    random_stream *outer = trace->graph->stream;
+    trace->graph->stream = &own->numbers;
+    soma_tensor *y = layer->kind->call(layer, trace, inputs, n);
+    trace->graph->stream = outer;
+    return y;
+}
+
 soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     soma_context *context = trace->graph->context;
     if (check_inputs(layer, context, inputs, n) != SOMA_OK || !goes_by_steps(layer, trace)) return NULL;
@@ -237,7 +256,7 @@ soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const
     }
     if (trace->watched == layer && !trace->seen) trace->seen = inputs[0];
     trace->more_of = NULL;
-    soma_tensor *y = layer->kind->call(layer, trace, inputs, n);
+    soma_tensor *y = call(layer, trace, inputs, n);
     if (!y && soma_last_status(context) == SOMA_OK) /* a function of the user's */
         (void)error_set(context, SOMA_INVALID, "[%s] its function gave no tensor", layer->kind->name);
     if (!y || trace->failed) return NULL;

@@ -220,7 +220,8 @@ static soma_tensor *random_tensor(const op *self, soma_graph *graph, soma_dtype 
     graph = graph_or_default(graph);
     if (!describe(graph, self->name, dtype, rank, shape, &attributes)) return NULL;
     attributes.value[1] = 1;
-    attributes.key = graph->next_key++;
+    attributes.seeded = graph->stream != NULL;
+    attributes.key = graph->stream ? random_stream_key(graph->stream) : graph->next_key++;
     soma_tensor *x = op_apply(graph, self, &step, step ? 1 : 0, &attributes);
     if (scale != 1) x = soma_mul_scalar(x, scale);
     if (shift != 0) x = soma_add_scalar(x, shift);
@@ -237,23 +238,19 @@ soma_tensor *soma_random_normal(soma_graph *graph, soma_dtype dtype, int rank, c
     return random_tensor(&op_normal, graph, dtype, rank, shape, mean, stddev, step);
 }
 
-static uint64_t key_of(const soma_tensor *node) {
-    return random_key(soma_random_seed(node->graph->context), node->attributes.key);
-}
-
 static uint64_t counter_of(const soma_tensor *node, const op_view *inputs) {
     return node->n_inputs == 1 ? (uint64_t)element_get_int(SOMA_I64, inputs[0].data, 0) : 0;
 }
 
 static soma_status reference_uniform(const soma_tensor *node, const op_view *inputs, op_view *output) {
     const double *value = node->attributes.value;
-    ref_uniform(key_of(node), counter_of(node, inputs), value[0], value[1], output);
+    ref_uniform(random_key(node), counter_of(node, inputs), value[0], value[1], output);
     return SOMA_OK;
 }
 
 static soma_status reference_normal(const soma_tensor *node, const op_view *inputs, op_view *output) {
     const double *value = node->attributes.value;
-    ref_normal(key_of(node), counter_of(node, inputs), value[0], value[1], output);
+    ref_normal(random_key(node), counter_of(node, inputs), value[0], value[1], output);
     return SOMA_OK;
 }
 

@@ -141,7 +141,7 @@ static bool emit_random(emitter *e, const soma_tensor *t, const layout *l, value
     if (!make_access(e, -1, e->g->dtype, l, &place)) return block(e, t);
     place.kind = ACCESS_FULL;
     e->random = t;
-    uint64_t key = random_key(soma_random_seed(e->b->context), t->attributes.key);
+    uint64_t key = random_key(t);
     int index = add_access(e, &place), step_index = -1;
     if (index < 0) return false;
     if (t->n_inputs > 0) {

@@ -28,6 +28,7 @@ void soma_graph_reset(soma_graph *graph) {
     arena_reset(&graph->arena);
     graph->n_nodes = 0;
     graph->next_key = 0;
+    graph->stream = NULL;
 }
 
 static void destroy_default(soma_context *context, void *data) {
@@ -80,6 +81,7 @@ static void copy_attributes(op_attributes *to, const op_attributes *from) {
     memcpy(to->step, from->step, sizeof to->step);
     memcpy(to->value, from->value, sizeof to->value);
     to->key = from->key;
+    to->seeded = from->seeded;
 }
 
 soma_tensor *graph_node(soma_graph *graph, const op *self, soma_tensor *const *inputs, int n_inputs, soma_dtype dtype,

@@ -23,6 +23,7 @@ typedef struct op_attributes {
     int64_t step[SOMA_MAX_RANK];  /* slice: step, may be negative */
     double value[2];              /* pad: value; random: low, high or mean, stddev */
     uint64_t key;                 /* random: the op's own number, the same in every trace of the same code */
+    bool seeded;                  /* random: the key is that of its numbers, whatever the context's seed */
 } op_attributes;
 
 struct soma_tensor {
@@ -41,12 +42,18 @@ struct soma_tensor {
     soma_tensor *logits;     /* softmax and sigmoid results: what they were computed from; else NULL */
 };
 
+/* Random ops one after the other that have a seed of their own. */
+typedef struct random_stream {
+    uint64_t seed, next;
+} random_stream;
+
 struct soma_graph {
     soma_context *context;
     arena arena;
     soma_tensor **nodes; /* by id */
     int64_t n_nodes, capacity;
-    uint64_t next_key; /* for random ops */
+    uint64_t next_key;     /* for random ops */
+    random_stream *stream; /* whose seed and number they have instead; NULL: none */
 };
 
 /* How a variable's elements lie. Weights may live in panels: [columns/width][rows][width], zero-padded to whole panels;
