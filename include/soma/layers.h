@@ -111,6 +111,48 @@ typedef struct soma_normalization_options {
 #define soma_normalization(...) soma_normalization_create(&(soma_normalization_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_normalization_create(const soma_normalization_options *options);
 
+/** The number of the bin that each element is in: i where i boundaries are not above it. x (batch, ...) -> int64, same
+ *  shape, or as output_mode says, see below. soma_adapt (or fit) learns boundaries that have the same number of all
+ *  elements between them, the i-th at NumPy's quantile i / num_bins (Keras' are near them), into the weight
+ * bin_boundaries; or they are given: soma_discretization(.bin_boundaries = {2, (double[]){0, 1}}) has three bins. Keras
+ * Discretization. */
+typedef struct soma_discretization_options {
+    SOMA_LAYER_OPTIONS
+    soma_numbers bin_boundaries; /* growing */
+    int64_t num_bins;            /* to be learnt instead, at least 2 */
+    const char *output_mode;     /* "int"; "one_hot", "multi_hot", "count" */
+} soma_discretization_options;
+#define soma_discretization(...) soma_discretization_create(&(soma_discretization_options){.nothing = 0, __VA_ARGS__})
+SOMA_API soma_layer *soma_discretization_create(const soma_discretization_options *options);
+
+/* ---- categories ---- */
+
+/** Numbers of categories, 0 to num_tokens - 1, as vectors. "multi_hot": x (batch, ..., n) -> (batch, ..., num_tokens),
+ * 1 where one of the n is that category; "count": how often it is, each time counted as often as a second input, the
+ * weights (batch, ..., n), says; "one_hot": a vector for each, (batch, ..., n, num_tokens), or (batch, ..., num_tokens)
+ * of (batch, ..., 1). A number beyond them is none of them. Keras CategoryEncoding. */
+typedef struct soma_category_encoding_options {
+    SOMA_LAYER_OPTIONS
+    int64_t num_tokens;
+    const char *output_mode; /* "multi_hot" */
+} soma_category_encoding_options;
+#define soma_category_encoding(...)                                                                                    \
+    soma_category_encoding_create(&(soma_category_encoding_options){.num_tokens = __VA_ARGS__})
+SOMA_API soma_layer *soma_category_encoding_create(const soma_category_encoding_options *options);
+
+/** A number for each of some integers: num_oov_indices + i for the i-th of the vocabulary, from 0, and for what is not
+ * in it x mod num_oov_indices; with a mask_token that one is 0 and the others are 1 more. x (batch, ...) -> int64, same
+ *  shape, or as output_mode says. soma_integer_lookup({3, (double[]){10, 20, 37}}). Keras IntegerLookup. */
+typedef struct soma_integer_lookup_options {
+    SOMA_LAYER_OPTIONS
+    soma_numbers vocabulary;
+    int64_t num_oov_indices; /* 1 */
+    soma_numbers mask_token; /* none; {1, (double[]){0}} */
+    const char *output_mode; /* "int"; "one_hot", "multi_hot", "count" */
+} soma_integer_lookup_options;
+#define soma_integer_lookup(...) soma_integer_lookup_create(&(soma_integer_lookup_options){.vocabulary = __VA_ARGS__})
+SOMA_API soma_layer *soma_integer_lookup_create(const soma_integer_lookup_options *options);
+
 /* ---- embedding and masks ---- */
 
 /** A row of a table for each index: x (batch, ...) integers in 0..input_dim-1 -> (batch, ..., output_dim).

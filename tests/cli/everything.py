@@ -179,7 +179,9 @@ for mode in ("concat", "sum", "mul", "ave"):
 # Those without a case yet: alone on samples of some shape, which the first that fits decides.
 SEVERAL = {*MERGES, "dot", "attention", "additive_attention", "multi_head_attention", "group_query_attention",
            "transformer_decoder", "simple_rnn_cell", "lstm_cell", "gru_cell", "stacked_rnn_cells"}
-FIRST = {"einsum_dense": {"equation": "ab,bc->ac", "output_shape": [3]}, "dense": 3, "activation": "tanh", "rescaling": 0.5, "reshape": {"target_shape": [-1, 1]}, "repeat_vector": 2,
+FIRST = {"discretization": {"num_bins": 3}, "category_encoding": {"num_tokens": 5},
+         "integer_lookup": {"vocabulary": [1, 2, 40]},
+         "einsum_dense": {"equation": "ab,bc->ac", "output_shape": [3]}, "dense": 3, "activation": "tanh", "rescaling": 0.5, "reshape": {"target_shape": [-1, 1]}, "repeat_vector": 2,
          "embedding": {"input_dim": 20, "output_dim": 4}, "rnn": {"cell": {"gru_cell": 4}},
          "center_crop": {"height": 3, "width": 4}, "random_crop": {"height": 3, "width": 4},
          "random_translation": {"height_factor": 0.2, "width_factor": [-0.1, 0.1]}, "random_rotation": 0.1,
