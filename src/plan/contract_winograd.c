@@ -100,33 +100,62 @@ static void finish(frame *f, char *sums, int64_t panel, int64_t row, int64_t row
     }
 }
 
-/* What the next group reads, asked for while this one's products are computed: in between, memory would be idle. The
- * places that it is the first to see, which follow each other in most arrays; what is not there does no harm. */
+/* What is soon read or stored, asked for while products are computed: in between, memory would be idle. */
+enum { SPANS = 12, SPARSE = 5 /* one of so many elements is the epilogue's own: a pool's of 2 x 2, or all of them */ };
+
 typedef struct ahead {
-    const char *seen, *given;
-    int64_t seen_bytes, given_bytes;
+    int n;
+    struct span {
+        const char *from, *end;
+    } spans[SPANS];
 } ahead;
 
-static ahead look_ahead(const frame *f, int64_t next) {
-    const contract *c = f->c;
-    const winograd *w = &c->winograd;
-    ahead a = {NULL, NULL, 0, 0};
-    if (next >= w->strips) return a;
-    const strip s = strip_at(w, next);
-    const int64_t row = 2 * s.row < w->low[0] ? w->low[0] : 2 * s.row, column = 2 * s.first + w->low[1];
-    const int64_t size = c->widen ? (int64_t)sizeof(uint16_t) : f->size;
-    a.seen = (const char *)f->runner->plan->bases[c->a] +
-             (c->a_offset + s.sample * w->sample + row * w->stride[0] + column * w->stride[1]) * size;
-    a.seen_bytes = (2 * w->group * w->stride[0]) * size;
-    if (!w->weights) return a;
-    a.given = f->b + strip_result(w, &s) * c->b_row * f->size;
-    a.given_bytes = 2 * w->group * w->places[1] * c->b_row * f->size;
-    return a;
+/* Spans that meet become one: the parts of an array that lie between each other. */
+static void ask(ahead *a, const char *from, int64_t bytes) {
+    const char *end = from + bytes;
+    int k = 0;
+    while (k < a->n && (from > a->spans[k].end || end < a->spans[k].from))
+        k++;
+    if (k == SPANS) return;
+    if (k == a->n) a->spans[a->n++] = (struct span){from, end};
+    if (from < a->spans[k].from) a->spans[k].from = from;
+    if (end > a->spans[k].end) a->spans[k].end = end;
 }
 
-static void fetch_ahead(const ahead *a, int64_t i, int64_t n) {
-    fetch_part(a->seen, a->seen_bytes, i, n);
-    fetch_part(a->given, a->given_bytes, i, n);
+/* Part i of the sixteen products. */
+static void fetch_ahead(const ahead *a, int64_t i) {
+    for (int k = 0; k < a->n; k++)
+        fetch_part(a->spans[k].from, a->spans[k].end - a->spans[k].from, i, 16);
+}
+
+/* What the group reads whose first strip is `next`: the places that it is the first to see, which follow each other in
+ * most arrays; what is not there does no harm. */
+static void ask_group(const frame *f, int64_t next, ahead *a) {
+    const contract *c = f->c;
+    const winograd *w = &c->winograd;
+    if (!w->far || next >= w->strips) return;
+    const strip s = strip_at(w, next);
+    const int64_t row = s.row == 0 ? w->low[0] : 2 * s.row + 2, column = 2 * s.first + w->low[1];
+    const int64_t size = c->widen ? (int64_t)sizeof(uint16_t) : f->size;
+    ask(a,
+        (const char *)f->runner->plan->bases[c->a] +
+            (c->a_offset + s.sample * w->sample + row * w->stride[0] + column * w->stride[1]) * size,
+        2 * w->group * w->stride[0] * size);
+    if (w->weights)
+        ask(a, f->b + strip_result(w, &s) * c->b_row * f->size, 2 * w->group * w->places[1] * c->b_row * f->size);
+}
+
+/* What the epilogue reads and stores for some rows of C, where these follow each other. */
+static void ask_results(const frame *f, int64_t row, int64_t rows, ahead *a) {
+    const tile_program *p = &f->c->epilogue;
+    for (int i = 0; i < p->n_accesses && f->c->winograd.far; i++) {
+        const tile_access *x = &p->accesses[i];
+        if (x->kind != ACCESS_FULL || x->storage < 0 || x->width || x->column_stride != 1) continue;
+        const int64_t first = access_row_offset(x, &p->space, row), size = (int64_t)soma_dtype_size(x->dtype);
+        const int64_t elements = access_row_offset(x, &p->space, row + rows - 1) - first + f->c->n;
+        if (elements <= SPARSE * rows * f->c->n)
+            ask(a, (const char *)f->runner->plan->bases[x->storage] + (x->offset + first) * size, elements * size);
+    }
 }
 
 /* ---- results ---- */
@@ -167,7 +196,7 @@ static void multiply(const frame *f, const char *seen, int64_t tiles, const char
     const cpu_tiles t = {
         .segments = 1, .k = w->channels, .a_row = w->channels, .a_col = 1, .b_row = c->width, .c_row = c->width};
     for (int64_t i = 0; i < 16; i++) {
-        fetch_ahead(next, panel * 16 + i, c->panels * 16);
+        if (panel == 0) fetch_ahead(next, i);
         multiply_rows(f, CPU_A_ROWS, &t, tiles, frame_vectors(c, panel), seen + i * w->plane_a * f->size,
                       kernel + i * w->plane_b * f->size, made + i * w->plane_c * f->size);
     }
@@ -215,7 +244,11 @@ static void run_results(frame *f, char *zeros, char *seen, char *made) {
         const int64_t from = u * w->group, count = minimum(w->group, w->strips - from);
         const strip start = strip_at(w, from);
         const int64_t tiles = transform_seen(f, from, count, zeros, seen);
-        const ahead next = look_ahead(f, from + count);
+        const strip end = strip_at(w, from + count - 1);
+        const int64_t row = strip_result(w, &start);
+        ahead next = {0};
+        ask_group(f, from + count, &next);
+        ask_results(f, row, strip_result(w, &end) + strip_rows(w, &end) * w->places[1] - row, &next);
         for (int64_t p = 0; p < c->panels; p++) {
             int64_t c_row = c->c_row;
             char *direct = w->pieces == 1 ? frame_direct(f, strip_result(w, &start), p * c->width, &c_row) : NULL;
@@ -260,7 +293,7 @@ static void add_products(const frame *f, const char *seen, const char *given, in
                          .c_row = c->width,
                          .accumulate = more};
     for (int64_t i = 0; i < 16; i++) {
-        fetch_ahead(next, i, 16);
+        fetch_ahead(next, i);
         for (int64_t p = 0; p < c->panels; p++)
             multiply_rows(f, CPU_A_COLUMNS, &t, w->channels, frame_vectors(c, p), seen + i * w->plane_a * f->size,
                           given + (i * w->plane_c + p * c->width) * f->size,
@@ -307,7 +340,8 @@ static void run_weights(frame *f, char *zeros, char *seen, char *given) {
             const int64_t from = u * w->group, count = minimum(w->group, w->strips - from);
             const int64_t tiles = transform_seen(f, from, count, zeros, seen);
             transform_given(f, from, count, given);
-            const ahead next = look_ahead(f, from + count);
+            ahead next = {0};
+            ask_group(f, from + count, &next);
             add_products(f, seen, given, tiles, sums, u > begin, &next);
         }
     }

@@ -167,6 +167,7 @@ typedef struct winograd {
     int64_t tiles[2], pieces, longest; /* of a sample; of a row of tiles, and tiles of the longest piece */
     int64_t strips, group, groups;     /* in all; that go together; how often */
     int64_t rows;                      /* of C, most in a thread's memory */
+    bool far;                          /* its arrays are larger than caches: what comes next is asked for ahead */
     int64_t plane_a, plane_b, plane_c; /* elements from plane to plane of what A, B or the sums, and C or dy become */
 } winograd;
 
@@ -365,10 +366,12 @@ static inline void runner_share(const plan_runner *runner, int64_t n, int64_t *f
     *last = n * (runner->thread + 1) / runner->threads;
 }
 
-/* Part i of n of some bytes on their way into the cache. */
+/* Part i of n of some bytes on their way into the cache. The empty assembly is what keeps it: gcc takes a function of
+ * nothing but requests for one without effect, and leaves its calls out. */
 static inline void fetch_part(const char *from, int64_t bytes, int64_t i, int64_t n) {
     for (int64_t at = bytes * i / n & ~(int64_t)63, end = bytes * (i + 1) / n; at < end; at += 64)
         __builtin_prefetch(from + at);
+    __asm__ volatile("");
 }
 
 static inline int64_t minimum(int64_t a, int64_t b) {

@@ -77,6 +77,7 @@ enum {
     PARTS = 8 /* of the sum over all tiles that a gradient for weights is */,
     FINISH_ELEMENTS = 1024 /* of an epilogue's start, in L1 */,
     FINISH_ROWS = 56,
+    FAR_ELEMENTS = 1 << 18 /* of both arrays: they do not stay in the second cache */,
     APART = 16 /* elements between planes, or all were in the same few sets of a cache */
 };
 
@@ -93,6 +94,7 @@ void winograd_cut(contract *c, const cpu_real *real) {
     w->group = w->pieces > 1 ? 1 : minimum((GROUP_TILES + w->longest - 1) / w->longest, w->strips / GROUPS);
     if (w->group < 1) w->group = 1;
     w->groups = (w->strips + w->group - 1) / w->group;
+    w->far = w->samples * w->places[0] * w->places[1] * (w->channels + c->n) > FAR_ELEMENTS;
     c->parts = w->weights ? minimum(PARTS, w->groups) : 1;
     w->plane_a = w->group * w->longest * w->channels + APART;
     w->plane_b = w->channels * c->width + APART;
