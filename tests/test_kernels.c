@@ -795,6 +795,43 @@ static void test_repeat(void **state) {
     }
 }
 
+/* Numbers that say a column, and such as say none: outside the row, between two columns, not at all. */
+static void test_pick_put(void **state) {
+    (void)state;
+    EACH_LEVEL(k, bits) {
+        const int64_t lanes = real_of(k, bits)->lanes;
+        const double odd[] = {-1, 0.5, NAN, 1e20, -INFINITY, -0.0};
+        for (int64_t rows = 1; rows < 2 * lanes + 3; rows++)
+            for (int64_t columns = 1; columns < 20; columns += 3) {
+                const int64_t row = columns + rows % 3;
+                void *src = buffer((size_t)(rows * row)), *one = buffer((size_t)(rows + lanes)),
+                     *place = buffer((size_t)(rows + lanes)), *dst = buffer((size_t)(rows + lanes));
+                for (int64_t r = 0; r < rows; r++) {
+                    put(bits, place, r, r % 4 == 3 ? odd[r / 4 % 6] : (double)(r * 7 % (columns + 1)));
+                    put(bits, one, r, (double)(-1 - r));
+                }
+                for (int64_t i = 0; i < rows * row; i++)
+                    put(bits, src, i, (double)(i + 1));
+                for (int64_t apart = 0; apart < 2; apart++) {
+                    real_of(k, bits)->pick(dst, apart ? src : one, apart * row, place, rows, columns);
+                    for (int64_t r = 0; r < rows; r++) {
+                        const double p = get(bits, place, r);
+                        const bool said = p >= 0 && p < (double)columns && p == floor(p);
+                        const double there = apart ? (double)r * (double)row + p + 1 : (double)(-1 - r);
+                        assert_true(get(bits, dst, r) == (said ? there : 0));
+                    }
+                }
+                real_of(k, bits)->put(src, row, one, place, rows, columns);
+                for (int64_t i = 0; i < rows * row; i++)
+                    assert_true(get(bits, src, i) ==
+                                ((double)(i % row) == get(bits, place, i / row) && i % row < columns
+                                     ? (double)(-1 - i / row)
+                                     : (double)(i + 1)));
+                free(src), free(one), free(place), free(dst);
+            }
+    }
+}
+
 /* Rows that lie apart, or over each other, to rows without gaps. */
 static void test_copy_rows(void **state) {
     (void)state;
@@ -948,7 +985,8 @@ int main(void) {
         cmocka_unit_test(test_map_zeros),  cmocka_unit_test(test_map_values),   cmocka_unit_test(test_map_variants),
         cmocka_unit_test(test_reductions), cmocka_unit_test(test_sixteen_bits), cmocka_unit_test(test_conversions),
         cmocka_unit_test(test_add_rows),   cmocka_unit_test(test_repeat),       cmocka_unit_test(test_copy_rows),
-        cmocka_unit_test(test_store_past), cmocka_unit_test(test_packs),        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_pick_put),   cmocka_unit_test(test_store_past),   cmocka_unit_test(test_packs),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -140,6 +140,11 @@ typedef struct cpu_real {
     void (*repeat)(void *dst, int64_t dst_row, const void *src, int64_t rows, int64_t columns);
     /* dst[r*dst_row + i] = src[r*src_row + i], i < columns, read exactly; written as repeat does. */
     void (*copy_rows)(void *dst, int64_t dst_row, const void *src, int64_t src_row, int64_t rows, int64_t columns);
+    /* One element a row, in the column that place[r] says: dst[r] = src[r*src_row + place[r]], or 0 where that is none
+     * of `columns` columns; src_row 0: src[r] itself, or 0. And the other way round, dst[r*dst_row + place[r]] =
+     * src[r]. Of what is one number a row, whole vectors are read and written. */
+    void (*pick)(void *dst, const void *src, int64_t src_row, const void *place, int64_t rows, int64_t columns);
+    void (*put)(void *dst, int64_t dst_row, const void *src, const void *place, int64_t rows, int64_t columns);
     cpu_reduce_fn *reduce[CPU_REDUCE_COUNT];
     /* dst[c] += src[r*src_row + c], row after row; columns is rounded up to whole vectors, in dst and in each row. */
     void (*add_rows)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);

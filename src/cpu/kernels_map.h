@@ -151,6 +151,37 @@ static void V(copy_rows)(void *dst, int64_t dst_row, const void *src, int64_t sr
     }
 }
 
+/* The columns that a vector of numbers says, of so many: -1 where it says none. */
+INLINE mask V(columns_said)(const real *place, int64_t columns, int64_t at[LANES]) {
+    const vec p = V(load_loose)(place);
+    const mask inside = V(both)(V(le)(V(splat)(0), p), V(lt)(p, V(splat)((real)columns)));
+    const mask said = V(both)(inside, V(eq)(V(floor)(p), p));
+    const vec there = V(select)(said, p, V(splat)(-1));
+    for (int i = 0; i < LANES; i++)
+        at[i] = (int64_t)there[i];
+    return said;
+}
+static void V(pick)(void *dst, const void *src, int64_t src_row, const void *place, int64_t rows, int64_t columns) {
+    const real *from = src;
+    real *to = dst;
+    int64_t at[LANES];
+    for (int64_t r = 0; r < rows; r += LANES, to += LANES, from += LANES * src_row) {
+        const mask said = V(columns_said)((const real *)place + r, columns, at);
+        if (src_row == 0) V(store_loose)(to, V(keep)(said, V(load_loose)((const real *)src + r)));
+        for (int64_t i = 0; src_row > 0 && i < LANES && r + i < rows; i++)
+            to[i] = at[i] < 0 ? 0 : from[i * src_row + at[i]];
+    }
+}
+static void V(put)(void *dst, int64_t dst_row, const void *src, const void *place, int64_t rows, int64_t columns) {
+    real *to = dst;
+    int64_t at[LANES];
+    for (int64_t r = 0; r < rows; r += LANES, to += LANES * dst_row) {
+        V(columns_said)((const real *)place + r, columns, at);
+        for (int64_t i = 0; i < LANES && r + i < rows; i++)
+            if (at[i] >= 0) to[i * dst_row + at[i]] = ((const real *)src)[r + i];
+    }
+}
+
 /* The table's rows; bits of a variant beyond the op's inputs don't matter. */
 #define MAP_ENTRY_1(name)                                                                                              \
     {                                                                                                                  \

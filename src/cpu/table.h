@@ -21,6 +21,8 @@
     .repeat = V(repeat),
     .add_rows = V(add_rows),
     .copy_rows = V(copy_rows),
+    .pick = V(pick),
+    .put = V(put),
     .store_past = V(store_past),
     .uniform = V(uniform),
     .normal = V(normal),

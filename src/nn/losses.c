@@ -97,9 +97,10 @@ soma_tensor *soma_categorical_crossentropy(soma_tensor *y_true, soma_tensor *y_p
 static soma_tensor *sparse(soma_tensor *y_true, soma_tensor *y_pred, bool logits) {
     soma_tensor *indices = loss_indices("sparse_categorical_crossentropy", y_true, y_pred);
     if (!indices) return NULL;
-    soma_tensor *chosen = soma_one_hot(indices, soma_dim(y_pred, -1), y_pred->dtype);
+    soma_tensor *classes = soma_arange(indices->graph, SOMA_I64, 0, (double)soma_dim(y_pred, -1), 1);
+    soma_tensor *chosen = soma_equal(soma_expand_dims(indices, -1), classes);
     soma_tensor *log_p = logits ? soma_log_softmax(y_pred, -1) : log_probabilities(y_pred);
-    return soma_neg(last_sum(soma_mul(chosen, log_p)));
+    return soma_neg(last_sum(soma_where(chosen, log_p, soma_scalar(indices->graph, y_pred->dtype, 0))));
 }
 
 soma_tensor *soma_sparse_categorical_crossentropy_from_logits(soma_tensor *y_true, soma_tensor *logits) {

@@ -50,6 +50,12 @@ void calls_run(const kernel_call *calls, int n, void *const *bases) {
         case CALL_REDUCE:
             c->by.reduce(to, x, k[0], k[1], k[2]);
             break;
+        case CALL_PICK:
+            c->by.real->pick(to, x, k[0], array(c, 2, bases), k[1], k[2]);
+            break;
+        case CALL_PUT:
+            c->by.real->put(to, k[0], x, array(c, 2, bases), k[1], k[2]);
+            break;
         case CALL_REPEAT:
             c->by.real->repeat(to, k[0], x, k[1], k[2]);
             break;

@@ -15,6 +15,8 @@ typedef enum call_kind {
     CALL_LOAD,   /* step, elements */
     CALL_STORE,  /* step, elements */
     CALL_REDUCE, /* row, rows, columns */
+    CALL_PICK,   /* source's row, rows, columns */
+    CALL_PUT,    /* row, rows, columns */
     CALL_REPEAT, /* row, rows, columns */
     CALL_ROWS,   /* row, source's row, rows, columns */
     CALL_TILE,   /* count of them; how they lie is in tiles */
@@ -97,6 +99,24 @@ static inline void call_reduce(const plan_runner *r, cpu_reduce_fn *f, void *dst
                    NULL, NULL);
     else
         f(dst, src, src_row, rows, columns);
+}
+
+static inline void call_pick(const plan_runner *r, const cpu_real *real, void *dst, const void *src, int64_t src_row,
+                             const void *place, int64_t rows, int64_t columns) {
+    if (r->writing)
+        call_write(r->writing, (kernel_call){CALL_PICK, .n = {src_row, rows, columns}, .by.real = real}, dst, src,
+                   place, NULL);
+    else
+        real->pick(dst, src, src_row, place, rows, columns);
+}
+
+static inline void call_put(const plan_runner *r, const cpu_real *real, void *dst, int64_t dst_row, const void *src,
+                            const void *place, int64_t rows, int64_t columns) {
+    if (r->writing)
+        call_write(r->writing, (kernel_call){CALL_PUT, .n = {dst_row, rows, columns}, .by.real = real}, dst, src, place,
+                   NULL);
+    else
+        real->put(dst, dst_row, src, place, rows, columns);
 }
 
 static inline void call_repeat(const plan_runner *r, const cpu_real *real, void *dst, int64_t dst_row, const void *src,

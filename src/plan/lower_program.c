@@ -4,32 +4,7 @@
 #include <string.h>
 
 #include "ops/random_key.h"
-#include "plan/passes.h"
-
-typedef struct value {
-    const soma_tensor *node; /* members; NULL for loads */
-    int access;              /* loads */
-    int reg;
-    access_class kind;
-} value;
-
-typedef struct emitter {
-    build *b;
-    int group_index;
-    const group *g;
-    program_part part;
-    const cpu_real *real;
-    int rank, split; /* the part's space; split == rank + 1: anything may be a column (maps) */
-    int64_t shape[SOMA_MAX_RANK];
-    int64_t size;
-    tile_access accesses[PROGRAM_MAX_REGISTERS];
-    tile_instruction instructions[2 * PROGRAM_MAX_REGISTERS];
-    value values[PROGRAM_MAX_REGISTERS];
-    int n_accesses, n_instructions, n_values, n_registers;
-    const soma_tensor *preset, *random; /* the last random node, for errors */
-    int reduced_register;
-    bool reduces, failed;
-} emitter;
+#include "plan/emitter.h"
 
 static bool emit_member(emitter *e, const soma_tensor *t, value *out);
 
@@ -39,19 +14,19 @@ static bool block(emitter *e, const soma_tensor *culprit) {
     return false;
 }
 
-static bool full(emitter *e) {
+bool emit_full(emitter *e) {
     e->failed = e->b->too_large = true;
     return false;
 }
 
-static tile_instruction *push(emitter *e, instruction_kind kind, access_class result) {
+tile_instruction *emit_push(emitter *e, instruction_kind kind, access_class result) {
     if (e->n_instructions == 2 * PROGRAM_MAX_REGISTERS || e->n_registers == PROGRAM_MAX_REGISTERS) {
-        full(e);
+        emit_full(e);
         return NULL;
     }
     tile_instruction *in = &e->instructions[e->n_instructions++];
     *in = (tile_instruction){.kind = kind, .result = result, .access = -1, .step = -1, .dst = -1};
-    if (kind != INSTRUCTION_STORE) in->dst = e->n_registers++;
+    if (kind != INSTRUCTION_STORE && kind != INSTRUCTION_PUT) in->dst = e->n_registers++;
     return in;
 }
 
@@ -112,7 +87,7 @@ static int add_access(emitter *e, const tile_access *a) {
     for (int i = 0; i < e->n_accesses; i++)
         if (memcmp(&e->accesses[i], a, sizeof *a) == 0) return i;
     if (e->n_accesses == PROGRAM_MAX_REGISTERS) {
-        full(e);
+        emit_full(e);
         return -1;
     }
     e->accesses[e->n_accesses] = *a;
@@ -127,10 +102,10 @@ static bool load(emitter *e, const tile_access *a, value *out) {
             *out = e->values[i];
             return true;
         }
-    tile_instruction *in = push(e, INSTRUCTION_LOAD, a->kind == ACCESS_COLUMN ? ACCESS_FULL : a->kind);
-    if (!in || e->n_values == PROGRAM_MAX_REGISTERS) return in ? full(e) : false;
+    tile_instruction *in = emit_push(e, INSTRUCTION_LOAD, a->kind == ACCESS_COLUMN ? ACCESS_FULL : a->kind);
+    if (!in || e->n_values == PROGRAM_MAX_REGISTERS) return in ? emit_full(e) : false;
     in->access = index;
-    *out = e->values[e->n_values++] = (value){NULL, index, in->dst, in->result};
+    *out = e->values[e->n_values++] = (value){.access = index, .reg = in->dst, .kind = in->result};
     return true;
 }
 
@@ -159,21 +134,21 @@ static bool emit_random(emitter *e, const soma_tensor *t, const layout *l, value
         const tile_instruction *old = &e->instructions[i];
         if (old->access == index && old->step == step_index && old->key == key &&
             (old->kind == INSTRUCTION_UNIFORM_RANDOM || old->kind == INSTRUCTION_NORMAL_RANDOM)) {
-            *out = (value){t, -1, old->dst, ACCESS_FULL};
+            *out = (value){.node = t, .access = -1, .reg = old->dst, .kind = ACCESS_FULL};
             return true;
         }
     }
     tile_instruction *in =
-        push(e, t->op == &op_uniform ? INSTRUCTION_UNIFORM_RANDOM : INSTRUCTION_NORMAL_RANDOM, ACCESS_FULL);
+        emit_push(e, t->op == &op_uniform ? INSTRUCTION_UNIFORM_RANDOM : INSTRUCTION_NORMAL_RANDOM, ACCESS_FULL);
     if (!in) return false;
     in->access = index;
     in->step = step_index;
     in->key = key;
-    *out = (value){t, -1, in->dst, ACCESS_FULL};
+    *out = (value){.node = t, .access = -1, .reg = in->dst, .kind = ACCESS_FULL};
     return true;
 }
 
-static bool belongs(const emitter *e, const soma_tensor *t) {
+bool emit_belongs(const emitter *e, const soma_tensor *t) {
     const node_info *info = &e->b->infos[t->id];
     if (info->role != ROLE_MEMBER || info->out_only) return false;
     if (info->group != e->group_index) return info->anew;
@@ -182,13 +157,13 @@ static bool belongs(const emitter *e, const soma_tensor *t) {
 }
 
 /* The value of a node seen by one of the space's (or a row's) size, through its views and `outer`, a forced view. */
-static bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *outer, bool per_row, value *out) {
+bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *outer, bool per_row, value *out) {
     chain c;
     layout l;
     if (!chain_find(e->b, y, &c)) return block(e, y);
     const soma_tensor *s = c.source;
     node_info *info = &e->b->infos[s->id];
-    if (!outer && belongs(e, s)) return emit_member(e, s, out);
+    if (!outer && emit_belongs(e, s)) return emit_member(e, s, out);
     if (info->role == ROLE_INLINE && s->op == &op_iota) {
         layout_dense(&l, s->rank, s->shape);
         for (int i = 0; i < s->rank; i++)
@@ -218,8 +193,6 @@ static bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *oute
 
 /* ---- instructions ---- */
 
-static bool widen(emitter *e, value *v, access_class kind);
-
 enum { SHORT_ROW = 64 };
 
 /* Rows of a few columns: a call for each would take longer than to write their numbers out once and go through all rows
@@ -228,13 +201,15 @@ static bool has_short_rows(const emitter *e) {
     return e->g->kind == GROUP_ROW && shape_size(e->rank - e->split, e->shape + e->split) <= SHORT_ROW;
 }
 
-static bool emit_map(emitter *e, int code, int n, value *arguments, value *out) {
+bool emit_map(emitter *e, int code, int n, value *arguments, value *out) {
     access_class result = ACCESS_UNIFORM;
+    for (int i = 0; i < n; i++)
+        if (arguments[i].spot) return emit_spot_map(e, code, n, arguments, out);
     for (int i = 0; i < n; i++)
         if (arguments[i].kind > result) result = arguments[i].kind;
     for (int i = 0; i < n && result == ACCESS_FULL && has_short_rows(e); i++)
-        if (arguments[i].kind == ACCESS_ROW && !widen(e, &arguments[i], result)) return false;
-    tile_instruction *in = push(e, INSTRUCTION_MAP, result);
+        if (arguments[i].kind == ACCESS_ROW && !emit_widen(e, &arguments[i], result)) return false;
+    tile_instruction *in = emit_push(e, INSTRUCTION_MAP, result);
     if (!in) return false;
     in->code = code;
     in->map = e->real->map[code];
@@ -245,53 +220,67 @@ static bool emit_map(emitter *e, int code, int n, value *arguments, value *out) 
         if (arguments[i].kind == ACCESS_ROW && result == ACCESS_FULL) in->row_variant |= (uint8_t)(1u << i);
     }
     in->by_rows = in->row_variant != 0;
-    *out = (value){NULL, -1, in->dst, result};
+    *out = (value){.access = -1, .reg = in->dst, .kind = result};
     return true;
 }
 
+static bool is_patched(const emitter *e, int reg) {
+    for (int i = 0; i < e->n_instructions; i++)
+        if (e->instructions[i].kind == INSTRUCTION_PUT && e->instructions[i].dst == reg) return true;
+    return false;
+}
+
 /* The same value with one element for each place of a wider class. */
-static bool widen(emitter *e, value *v, access_class kind) {
+bool emit_widen(emitter *e, value *v, access_class kind) {
+    if (v->spot) return emit_spot_settle(e, v);
     if (v->kind >= kind) return true;
     for (int i = 0; i < e->n_instructions; i++) {
         const tile_instruction *old = &e->instructions[i];
         if (old->kind == INSTRUCTION_MAP && old->code == CPU_COPY && old->arguments[0] == v->reg &&
-            old->result == kind) {
-            *v = (value){NULL, -1, old->dst, kind};
+            old->result == kind && !is_patched(e, old->dst)) {
+            *v = (value){.access = -1, .reg = old->dst, .kind = kind};
             return true;
         }
     }
-    tile_instruction *in = push(e, INSTRUCTION_MAP, kind);
+    return emit_copy(e, v, kind);
+}
+
+/* Such a value in a register of its own. */
+bool emit_copy(emitter *e, value *v, access_class kind) {
+    tile_instruction *in = emit_push(e, INSTRUCTION_MAP, kind);
     if (!in) return false;
     in->code = CPU_COPY;
     in->map = e->real->map[CPU_COPY];
     in->n_arguments = 1;
     in->arguments[0] = v->reg;
-    if (v->kind == ACCESS_ROW) {
+    if (v->kind == ACCESS_ROW && kind == ACCESS_FULL) {
         in->row_variant = 1;
         in->by_rows = true;
     } else
-        in->variant = 1;
-    *v = (value){NULL, -1, in->dst, kind};
+        in->variant = v->kind != kind;
+    *v = (value){.access = -1, .reg = in->dst, .kind = kind};
     return true;
 }
 
-static const value *known(const emitter *e, const soma_tensor *t) {
+const value *emit_known(const emitter *e, const soma_tensor *t) {
     for (int i = 0; i < e->n_values; i++)
-        if (e->values[i].node == t) return &e->values[i];
+        if (e->values[i].node == t && !e->values[i].picked) return &e->values[i];
     return NULL;
 }
 
 static bool emit_reduce(emitter *e, const soma_tensor *t, value *out) {
     value x;
-    if (!emit_value(e, t->inputs[0], NULL, false, &x) || !widen(e, &x, ACCESS_FULL)) return false;
-    tile_instruction *in = push(e, INSTRUCTION_REDUCE, ACCESS_ROW);
+    if (!emit_value(e, t->inputs[0], NULL, false, &x)) return false;
+    if (x.spot && x.zero >= 0 && t->op == &op_sum) return emit_spot_sum(e, &x, out);
+    if (!emit_widen(e, &x, ACCESS_FULL)) return false;
+    tile_instruction *in = emit_push(e, INSTRUCTION_REDUCE, ACCESS_ROW);
     if (!in) return false;
     in->code = t->op->code;
     in->reduce = e->real->reduce[t->op->code];
     in->n_arguments = 1;
     in->arguments[0] = x.reg;
     e->reduces = true;
-    *out = (value){NULL, -1, in->dst, ACCESS_ROW};
+    *out = (value){.access = -1, .reg = in->dst, .kind = ACCESS_ROW};
     return true;
 }
 
@@ -309,6 +298,8 @@ static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *ou
         return make_access(e, -1, e->g->dtype, &l, &a) ? load(e, &a, out) : block(e, t);
     }
     if (t->op->kind == OP_REDUCE) return emit_reduce(e, t, out);
+    if (emit_spot(e, t, per_row, out)) return true;
+    if (e->failed) return false;
     value arguments[3];
     if (t->op->code == CPU_COPY) {
         if (!emit_value(e, t->inputs[0], NULL, per_row, out)) return false;
@@ -325,13 +316,13 @@ static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *ou
 
 /* The value as it is computed, before it is rounded. */
 static bool compute(emitter *e, const soma_tensor *t, value *out) {
-    const value *old = known(e, t);
+    const value *old = emit_known(e, t);
     if (old) {
         *out = *old;
         return true;
     }
     if (!emit_fresh(e, t, e->b->infos[t->id].per_row, out)) return false;
-    if (e->n_values == PROGRAM_MAX_REGISTERS) return full(e);
+    if (e->n_values == PROGRAM_MAX_REGISTERS) return emit_full(e);
     e->values[e->n_values] = *out;
     e->values[e->n_values].node = t;
     e->values[e->n_values++].access = -1;
@@ -369,15 +360,15 @@ static bool emit_store(emitter *e, const soma_tensor *t, int *index) {
         e->failed = true;
         return false;
     }
-    if (!make_access(e, storage_index, e->b->plan->storages[storage_index].dtype, &l, &a)) return full(e);
+    if (!make_access(e, storage_index, e->b->plan->storages[storage_index].dtype, &l, &a)) return emit_full(e);
     a.kind = per_row ? ACCESS_ROW : ACCESS_FULL;
     if ((*index = add_access(e, &a)) < 0 || is_stored(e, *index)) return *index >= 0;
-    if (!widen(e, &v, a.kind)) return false;
+    if (!emit_widen(e, &v, a.kind)) return false;
     /* Another variable's old value goes through a register of its own: that variable may be stored first. */
     if (e->b->infos[t->id].into && is_load(e, v.reg) &&
-        !emit_map(e, CPU_COPY, 1, &(value){NULL, -1, v.reg, v.kind}, &v))
+        !emit_map(e, CPU_COPY, 1, &(value){.access = -1, .reg = v.reg, .kind = v.kind}, &v))
         return false;
-    tile_instruction *in = push(e, INSTRUCTION_STORE, a.kind);
+    tile_instruction *in = emit_push(e, INSTRUCTION_STORE, a.kind);
     if (!in) return false;
     in->n_arguments = 1;
     in->arguments[0] = v.reg;
@@ -473,7 +464,7 @@ static bool allocate(emitter *e, tile_program *p) {
         const tile_instruction *in = &e->instructions[i];
         bool early = in->kind == INSTRUCTION_MAP && !in->by_rows && in->result == ACCESS_FULL;
         for (int pass = 0; pass < 2; pass++) {
-            if (pass == (early ? 1 : 0) && in->dst >= 0) {
+            if (pass == (early ? 1 : 0) && in->dst >= 0 && in->kind != INSTRUCTION_PUT) {
                 if (in->result == ACCESS_UNIFORM)
                     p->slots[in->dst] = -2 - p->n_numbers++;
                 else if (holds(e, in))
@@ -534,7 +525,7 @@ static void find_in_place(emitter *e, tile_program *p) {
         const tile_access *a = &e->accesses[store->access];
         int producer = -1;
         for (int k = 0; k < i; k++)
-            if (e->instructions[k].dst == store->arguments[0]) producer = k;
+            if (producer < 0 && e->instructions[k].dst == store->arguments[0]) producer = k;
         if (producer < 0 || e->instructions[producer].kind == INSTRUCTION_LOAD || a->dtype != p->dtype) continue;
         /* row by row, the last vector of a row may reach into the next */
         bool safe = !e->instructions[producer].by_rows || p->space.columns % VECTOR_MOST == 0;
@@ -607,7 +598,7 @@ soma_status lower_program(build *b, int group_index, program_part part, const so
     e->real = g->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
     e->n_registers = 1;
     set_space(e);
-    if (preset) e->values[e->n_values++] = (value){preset, -1, 0, ACCESS_FULL};
+    if (preset) e->values[e->n_values++] = (value){.node = preset, .access = -1, .reg = 0, .kind = ACCESS_FULL};
     for (int i = 0; i < g->n_members && !e->failed; i++) {
         const soma_tensor *t = b->graph->nodes[g->members[i]];
         const node_info *info = &b->infos[t->id];
@@ -617,7 +608,8 @@ soma_status lower_program(build *b, int group_index, program_part part, const so
     }
     if (reduced && !e->failed) {
         value v;
-        if (emit_value(e, reduced, NULL, false, &v) && widen(e, &v, ACCESS_FULL)) *result = e->reduced_register = v.reg;
+        if (emit_value(e, reduced, NULL, false, &v) && emit_widen(e, &v, ACCESS_FULL))
+            *result = e->reduced_register = v.reg;
     }
     const bool done = !e->failed && finish(e, out);
     mem_free(b->context, e, sizeof *e);

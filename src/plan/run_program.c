@@ -502,6 +502,14 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
         case INSTRUCTION_REDUCE:
             call_reduce(runner, in->reduce, registers[in->dst], registers[in->arguments[0]], ld, rows, columns);
             break;
+        case INSTRUCTION_PICK:
+            call_pick(runner, program->real, registers[in->dst], registers[in->arguments[0]], in->by_rows ? ld : 0,
+                      registers[in->arguments[1]], rows, columns);
+            break;
+        case INSTRUCTION_PUT:
+            call_put(runner, program->real, registers[in->dst], ld, registers[in->arguments[0]],
+                     registers[in->arguments[1]], rows, columns);
+            break;
         case INSTRUCTION_UNIFORM_RANDOM:
         case INSTRUCTION_NORMAL_RANDOM:
             random_numbers(&b, in);

@@ -69,6 +69,8 @@ typedef enum instruction_kind {
     INSTRUCTION_STORE,  /* access from register */
     INSTRUCTION_MAP,    /* element by element */
     INSTRUCTION_REDUCE, /* full register to one value a row */
+    INSTRUCTION_PICK,   /* one value a row: a row's element at the place that the second argument says, else 0 */
+    INSTRUCTION_PUT,    /* of dst, which is there already, each row's element at such a place becomes the row's value */
     INSTRUCTION_UNIFORM_RANDOM,
     INSTRUCTION_NORMAL_RANDOM
 } instruction_kind;
