@@ -8,7 +8,7 @@ enum {
     PLACES_LEAST = 4 /* of a matrix's rows, or its tiles would be too low */,
     PLACES_MOST = 256 /* whose sums stay in L1 */,
     RUN_LEAST = 32 /* channels: what a tile sums at a time must outweigh its start */,
-    DEPTH_MOST = 2048 /* of products that are not cut into blocks */
+    DEPTH_MOST = 2047 /* of products that are not cut into blocks */
 };
 
 /* Axes of rows and of k as the tiles need them. */

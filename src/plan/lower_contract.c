@@ -75,9 +75,9 @@ enum {
     DEPTH_LEAST = 256,
     COPIED_BYTES = 2400000 /* of A, in a block that copies B */,
     PIECE_ELEMENTS = 65536 /* of a piece of a product that is deeper than DEPTH_MAX, of A and B */,
-    DEPTH_MAX = 2048,
+    DEPTH_MAX = 2047,
     DEPTH_PART = 1024 /* at least, of a part of k */,
-    BLOCK_ELEMENTS = 32768 /* of C in L2 */,
+    BLOCK_ELEMENTS = 36864 /* of C in L2 */,
     UNITS = 16 /* that threads can share */,
     PART_FLOPS = 2000000,
     INSIDE_ELEMENTS = 65536 /* of B that stay in L2 while all rows of A pass */,
@@ -128,15 +128,19 @@ static soma_status pack_right(build *b, const pack_step *wanted, int *destinatio
     return SOMA_OK;
 }
 
-enum { PLAIN_ROWS = 2, ROW_VECTORS = 16 /* of a unit */, PARTS_PANELS = 4 };
+enum { PLAIN_ROWS = 2, ROW_VECTORS = 16 /* of a unit */, PARTS_PANELS = 16 };
+
+/* Is k summed in parts? How many there are, and so what is rounded, depends on k and n alone. */
+static bool has_parts(const contract *c, const cpu_real *real) {
+    return c->k > DEPTH_MAX && c->n <= PARTS_PANELS * real->lanes * real->vectors;
+}
 
 /* So few rows of C, with evenly spaced elements of A, that they go one by one. */
 static bool few_rows(const operands *o, const contract *c, int64_t most) {
     const fine_axis *axis;
     int rank = o->node->rank, simple = axes_of(&o->axes[0], rank - 1, &axis) <= 1;
     simple = simple && axes_of(&o->axes[0], rank - 2, &axis) <= 1;
-    bool parts = c->k > DEPTH_MAX && c->n <= PARTS_PANELS * c->width;
-    return simple && !parts && !o->bfloat[0] && (o->shared ? c->m * c->batch : c->m) <= most;
+    return simple && !o->bfloat[0] && (o->shared ? c->m * c->batch : c->m) <= most;
 }
 
 /* Few rows of C and B's rows contiguous: packing would read and write B once more than the product reads it. */
@@ -188,7 +192,7 @@ enum {
 
 static bool is_large(const contract *c, int64_t rows, int64_t most, const cpu_real *real) {
     bool large = c->k > 1024 || rows * c->k > most;
-    return large && c->segments == 1 && rows > 2 * real->rows && c->n > 4 * c->width;
+    return large && !has_parts(c, real) && c->segments == 1 && rows > 2 * real->rows && c->n > 4 * c->width;
 }
 
 /* A panel's first tile may pack it where it can read B as it lies. */
@@ -196,9 +200,17 @@ static bool may_copy(const pack_step *p) {
     return !p->source_width && p->column_stride == 1 && p->segments == 1 && !p->bfloat;
 }
 
+/* Where k goes in pieces, B's part of a piece is read by many tiles: from panels in the first cache, which the first of
+ * them packs on its way. */
+static bool copies_pieces(const operands *o, const contract *c, const cpu_real *real) {
+    return has_parts(c, real) && !c->winograd.on && o->shared && c->m * c->batch >= ROWS_PACKED && c->n > real->lanes &&
+           o->b_rows <= 1 && o->b_columns == 1 && o->b_column->stride == 1;
+}
+
 /* Each thread packs what it reads, just before: where nobody else reads it, and few others pack the same panel. */
 static bool pack_inside(const operands *o, const contract *c, const pack_step *p, const cpu_real *real) {
     int64_t rows = o->shared ? c->m * c->batch : c->m, panels = (c->n + c->width - 1) / c->width;
+    if (copies_pieces(o, c, real) && may_copy(p)) return true;
     if (o->b->uses[o->node->inputs[1]->id] != 1 && !p->bfloat) return false;
     if (is_large(c, rows, may_copy(p) ? LARGE_COPIED : LARGE, real)) return may_copy(p) && rows >= COPIED_ROWS;
     if (c->k > DEPTH_MAX) return p->segments == 1 && !p->source_width;
@@ -292,8 +304,8 @@ static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
         set_panels(c, o, real);
         return SOMA_OK;
     }
-    bool plain = use_plain(o, c);
-    if (o->bfloat[1] || (!plain && !use_lying(o, c, s, real))) return lower_packed(o, c, source, real);
+    bool plain = use_plain(o, c), lying = !copies_pieces(o, c, real) && use_lying(o, c, s, real);
+    if (o->bfloat[1] || (!plain && !lying)) return lower_packed(o, c, source, real);
     c->b_offset = o->axes[1].offset;
     c->b_row = o->b_rows ? o->b_row->stride : 0;
     c->b_panel = c->width;
@@ -479,16 +491,27 @@ static void set_packed_blocks(contract *c) {
     c->block_panels = c->pieces == 1 ? 1 : minimum(c->panels, 512 / c->width);
 }
 
-/* Deep products of few elements: C in L2, k piece by piece. A few panels are summed in parts, which are units of their
- * own if there would be too few to share; how many, and where they begin, depends on k and n alone. */
-static void set_deep_blocks(contract *c) {
+/* A few panels of a deep product are summed in parts: how many, and where they begin, depends on k and n alone. */
+static void set_parts(contract *c, const cpu_real *real) {
+    c->parts = 1;
+    set_pieces(c, INT64_MAX);
+    if (!has_parts(c, real)) return;
+    const int64_t panels = parts_of(c->n, real->lanes * real->vectors);
+    c->parts = minimum(parts_of(UNITS, minimum(panels, UNITS / 2)), c->k / DEPTH_PART);
+    set_pieces(c, DEPTH_LEAST);
+}
+
+/* Deep products of few elements: C in L2, k piece by piece. Parts are units of their own if there would be too few to
+ * share: of a gradient for weights, the thread that has the first rows of a batch has written what the first part
+ * reads. */
+static void set_deep_blocks(contract *c, bool collide) {
     c->blocked = true;
+    c->pack_a = collide;
     c->block_panels = even_parts(c->panels, 8);
     int64_t tiles = BLOCK_ELEMENTS / (c->block_panels * c->width * c->tile_rows);
     c->block_tiles = even_parts(c->tiles, tiles < 1 ? 1 : tiles);
-    if (c->panels <= PARTS_PANELS) c->parts = minimum(parts_of(UNITS, c->panels), c->k / DEPTH_PART);
     int64_t depth = PIECE_ELEMENTS / (c->block_tiles * c->tile_rows + c->block_panels * c->width);
-    set_pieces(c, depth < DEPTH_LEAST || c->parts > 1 ? DEPTH_LEAST : minimum(depth, DEPTH_PACKED));
+    if (c->parts == 1) set_pieces(c, depth < DEPTH_LEAST ? DEPTH_LEAST : minimum(depth, DEPTH_PACKED));
     int64_t units = c->batch / c->inner * c->panels * parts_of(c->tiles, c->block_tiles);
     double flops = 2.0 * (double)(c->batch * c->m * c->n) * (double)c->k;
     c->parts_apart = c->parts > 1 && units < UNITS && flops >= (double)c->parts * PART_FLOPS;
@@ -500,7 +523,7 @@ static void set_tiles(contract *c, const cpu_real *real) {
         winograd_cut(c, real);
         return;
     }
-    c->parts = 1;
+    set_parts(c, real);
     c->panels = parts_of(c->n, c->width);
     c->vectors = c->width / real->lanes;
     c->last_vectors = (c->n - (c->panels - 1) * c->width + real->lanes - 1) / real->lanes;
@@ -516,11 +539,11 @@ static void set_tiles(contract *c, const cpu_real *real) {
     c->stack = all >= 64 ? most : all >= 32 ? minimum(2, most) : 1;
     c->stack = even_parts(c->tiles, c->stack);
     c->panels_inside = c->panels > 1 && !c->pack_b && c->k * c->n <= INSIDE_ELEMENTS && rows * c->k > INSIDE_ELEMENTS;
-    set_pieces(c, INT64_MAX);
-    if (is_large(c, rows, c->pack_b ? LARGE_COPIED : LARGE, real) || rows_collide(c, rows))
+    const bool collide = rows_collide(c, rows);
+    if (c->parts == 1 && (collide || is_large(c, rows, c->pack_b ? LARGE_COPIED : LARGE, real)))
         set_packed_blocks(c);
     else if (c->k > DEPTH_MAX)
-        set_deep_blocks(c);
+        set_deep_blocks(c, collide);
     c->blocks = c->blocked ? parts_of(c->tiles, c->block_tiles) : parts_of(c->tiles, c->stack);
 }
 

@@ -117,6 +117,11 @@ void frame_finish_rows(frame *f, int64_t row, int64_t rows) {
 
 /* ---- a row or two ---- */
 
+/* Where part `part` of k begins. */
+static int64_t part_row(const contract *c, int64_t part) {
+    return part == c->parts ? c->k : frame_piece(c, c->pieces * part / c->parts).row;
+}
+
 /* A wide piece of the few rows. B in panels has whole vectors. */
 static void multiply_rows(const frame *f, int64_t matrix, int64_t panel, char *into, int64_t c_row) {
     const contract *c = f->c;
@@ -124,9 +129,15 @@ static void multiply_rows(const frame *f, int64_t matrix, int64_t panel, char *i
     int64_t columns = minimum(c->width, c->n - panel * c->width);
     if (c->b_pair > 2 * f->real->lanes) columns = (columns + f->real->lanes - 1) & -(int64_t)f->real->lanes;
     for (int64_t i = 0; i < c->inner * c->m; i++) {
-        int64_t batch = axes_offset(c->batch_rank, c->batch_shape, c->a_batch, matrix * c->inner + i / c->m);
-        call_row(f->runner, f->real, c->k, f->a + (batch + i % c->m * c->a_row) * f->size, c->a_col, b, c->b_row,
-                 c->b_pair, into + i * c_row * f->size, columns);
+        const int64_t batch = axes_offset(c->batch_rank, c->batch_shape, c->a_batch, matrix * c->inner + i / c->m);
+        const char *a = f->a + (batch + i % c->m * c->a_row) * f->size;
+        char *sum = into + i * c_row * f->size, *more = f->accumulators + c->inner * c->m * c->width * f->size;
+        for (int64_t part = 0; part < c->parts; part++) {
+            const int64_t row = part_row(c, part), rows = part_row(c, part + 1) - row;
+            call_row(f->runner, f->real, rows, a + row * c->a_col * f->size, c->a_col, b + row * c->b_row * f->size,
+                     c->b_row, c->b_pair, part ? more : sum, columns);
+            if (part > 0) f->real->map[CPU_ADD][0](sum, sum, more, NULL, columns);
+        }
     }
 }
 
@@ -242,9 +253,9 @@ void contract_run(const contract *c, const plan_runner *runner) {
     f.scratch = f.accumulators + c->scratch_at;
     if (c->winograd.on) {
         if (!calls_refused(runner)) contract_run_winograd(&f);
-    } else if (c->row_by_row)
-        run_rows(&f);
-    else if (c->whole_rows)
+    } else if (c->row_by_row) {
+        if (c->parts == 1 || !calls_refused(runner)) run_rows(&f);
+    } else if (c->whole_rows)
         contract_run_whole_rows(&f);
     else if (!c->blocked)
         run_tiles(&f);
