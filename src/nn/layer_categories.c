@@ -12,7 +12,7 @@
 soma_status encode_read_mode(const soma_layer *layer, const char *word, encode_mode standard, encode_mode from,
                              encode_mode *out) {
     static const char *const words[ENCODE_MODES] = {"int", "one_hot", "multi_hot", "count"};
-    int i = from;
+    int i = (int)from;
     while (word && i < ENCODE_MODES && strcmp(words[i], word) != 0)
         i++;
     RETURN_IF(layer->context, i == ENCODE_MODES, SOMA_INVALID,
