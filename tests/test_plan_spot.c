@@ -79,12 +79,18 @@ static int as_numbers(const parts *p, soma_tensor **out) {
     return 4;
 }
 
+static int counts(const parts *p, soma_tensor **out) {
+    out[0] = row_sum(soma_cast(p->hit, p->x->dtype));
+    out[1] = soma_mean(soma_cast(soma_logical_not(p->hit), p->x->dtype), SOMA_AXES(-1), true);
+    return 2;
+}
+
 static const struct {
     const char *name;
     int (*make)(const parts *p, soma_tensor **out);
     int picks; /* at least */
-} cases[] = {{"gathers", gathers, 4}, {"crossentropy", crossentropy, 4}, {"replaces", replaces, 2},
-             {"meets", meets, 2},     {"several", several, 3},           {"as numbers", as_numbers, 0}};
+} cases[] = {{"gathers", gathers, 4}, {"crossentropy", crossentropy, 4}, {"replaces", replaces, 2}, {"meets", meets, 2},
+             {"several", several, 3}, {"as numbers", as_numbers, 0},     {"counts", counts, 0}};
 
 static void fill(int64_t rows, int64_t columns, soma_dtype dtype) {
     uint32_t state = 5;

@@ -54,7 +54,7 @@ static bool find_hit(emitter *e, const soma_tensor *t, value *out) {
         if (!emit_value(e, t->inputs[1 - i], NULL, false, &place) || place.spot || place.kind > ACCESS_ROW ||
             !emit_widen(e, &place, ACCESS_ROW))
             return false;
-        *out = (value){.access = -1, .kind = ACCESS_FULL, .spot = SPOT_HIT, .place = place.reg, .equal = t};
+        *out = (value){.access = -1, .kind = ACCESS_FULL, .spot = SPOT_HIT, .place = place.reg, .zero = -1, .equal = t};
         return true;
     }
     return false;
