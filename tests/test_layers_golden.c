@@ -283,6 +283,7 @@ static void sequences_are_pytorchs(void **state) {
 static void preparing_is_pytorchs(void **state) {
     (void)state;
     check_file_of("tests/golden/preprocessing.txt", 7);
+    check_file_of("tests/golden/axes.txt", 7);
 }
 
 int main(void) {

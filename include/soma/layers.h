@@ -19,11 +19,12 @@ typedef struct soma_plain_layer_options {
 
 /* ---- normalization: same shape in and out ---- */
 
-/** gamma (x - mean) / sqrt(variance + epsilon) + beta, mean and variance along one axis of each sample.
- *  x (batch, ..., n) -> same; gamma, beta (n). Keras LayerNormalization, ONNX LayerNormalization-17. */
+/** gamma (x - mean) / sqrt(variance + epsilon) + beta, mean and variance along one axis of each sample, or several.
+ *  x (batch, ..., n) -> same; gamma, beta (n), or the extents of all these axes. Keras LayerNormalization, ONNX
+ * LayerNormalization-17. */
 typedef struct soma_layer_normalization_options {
     SOMA_LAYER_OPTIONS
-    int64_t axis;                                         /* -1 */
+    int64_t axis[SOMA_MAX_RANK];                          /* {-1} */
     double epsilon;                                       /* 1e-3 */
     bool no_center;                                       /* without beta; Keras: center = False */
     bool no_scale;                                        /* without gamma; Keras: scale = False */
@@ -35,22 +36,22 @@ typedef struct soma_layer_normalization_options {
     soma_layer_normalization_create(&(soma_layer_normalization_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_layer_normalization_create(const soma_layer_normalization_options *options);
 
-/** scale x / sqrt(mean(x^2) + epsilon) along one axis of each sample: x (batch, ..., n) -> same; scale (n).
+/** scale x / sqrt(mean(x^2) + epsilon) along axes of each sample: x (batch, ..., n) -> same; scale (n).
  *  Zhang and Sennrich 2019, Keras RMSNormalization. */
 typedef struct soma_rms_normalization_options {
     SOMA_LAYER_OPTIONS
-    int64_t axis;   /* -1 */
-    double epsilon; /* 1e-6 */
+    int64_t axis[SOMA_MAX_RANK]; /* {-1} */
+    double epsilon;              /* 1e-6 */
 } soma_rms_normalization_options;
 #define soma_rms_normalization(...)                                                                                    \
     soma_rms_normalization_create(&(soma_rms_normalization_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_rms_normalization_create(const soma_rms_normalization_options *options);
 
-/** x / max(|x|, 1e-12), |x| the root of the sum of squares along one axis: x (batch, ..., n) -> same.
+/** x / max(|x|, 1e-12), |x| the root of the sum of squares along axes: x (batch, ..., n) -> same.
  *  Keras UnitNormalization. */
 typedef struct soma_unit_normalization_options {
     SOMA_LAYER_OPTIONS
-    int64_t axis; /* -1 */
+    int64_t axis[SOMA_MAX_RANK]; /* {-1} */
 } soma_unit_normalization_options;
 #define soma_unit_normalization(...)                                                                                   \
     soma_unit_normalization_create(&(soma_unit_normalization_options){.nothing = 0, __VA_ARGS__})
@@ -334,10 +335,10 @@ typedef struct soma_elu_layer_options {
 #define soma_elu_layer(...) soma_elu_layer_create(&(soma_elu_layer_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_elu_layer_create(const soma_elu_layer_options *options);
 
-/** e^x_i / sum_j e^x_j along an axis. Keras Softmax. */
+/** e^x_i / sum_j e^x_j along an axis, or over several together. Keras Softmax. */
 typedef struct soma_softmax_layer_options {
     SOMA_LAYER_OPTIONS
-    int64_t axis; /* -1 */
+    int64_t axis[SOMA_MAX_RANK]; /* {-1} */
 } soma_softmax_layer_options;
 #define soma_softmax_layer(...) soma_softmax_layer_create(&(soma_softmax_layer_options){.nothing = 0, __VA_ARGS__})
 SOMA_API soma_layer *soma_softmax_layer_create(const soma_softmax_layer_options *options);

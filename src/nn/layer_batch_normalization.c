@@ -5,7 +5,8 @@
 
 #include "nn/normalize.h"
 
-static const soma_field fields[] = {NORMALIZE_FIELDS(soma_batch_normalization_options, 1e-3),
+static const soma_field fields[] = {NORMALIZE_AXIS_FIELD(soma_batch_normalization_options),
+                                    NORMALIZE_FIELDS(soma_batch_normalization_options, 1e-3),
                                     {.name = "momentum",
                                      .kind = SOMA_FIELD_NUMBER,
                                      .offset = offsetof(soma_batch_normalization_options, momentum),
@@ -34,10 +35,10 @@ static soma_status build(soma_layer *layer, soma_tensor *const *inputs, int n) {
     (void)n;
     const soma_batch_normalization_options *o = soma_layer_options(layer);
     const normalize_affine affine = affine_of(o);
-    int axis;
+    normalize_axes axis;
     if (!normalize_axis(layer, inputs[0], o->axis, &axis)) return SOMA_SHAPE;
-    int64_t channels = inputs[0]->shape[axis];
-    TRY(normalize_add_weights(layer, channels, &affine));
+    int64_t channels = inputs[0]->shape[axis.axes[0]];
+    TRY(normalize_add_weights(layer, inputs[0], &axis, &affine));
     soma_weight_options moving = {.name = "moving_mean",
                                   .rank = 1,
                                   .shape = {channels},
@@ -59,13 +60,13 @@ typedef struct statistics {
  * constant: with m the mean, variance = mean((x - c)^2) - (m - c)^2 and y goes by (x - c) and (m - c) for any c. So
  * written, the gradients of m are sums that those of gamma and beta need too; one through x - m is a pass over x more.
  */
-static statistics measure(soma_layer *layer, soma_trace *trace, soma_tensor *x, int axis) {
+static statistics measure(soma_layer *layer, soma_trace *trace, soma_tensor *x, const normalize_axes *axis) {
     const soma_batch_normalization_options *o = soma_layer_options(layer);
     int axes[SOMA_MAX_RANK], n = 0, moving = first_moving(o);
     for (int i = 0; i < x->rank; i++)
-        if (i != axis) axes[n++] = i;
+        if (i != axis->axes[0]) axes[n++] = i;
     soma_tensor *mean = soma_mean(x, n, axes, false), *c = soma_stop_gradient(mean);
-    statistics s = {.x = soma_sub(x, normalize_along(c, x->rank, axis)), .mean = soma_sub(mean, c)};
+    statistics s = {.x = soma_sub(x, normalize_along(c, x, axis)), .mean = soma_sub(mean, c)};
     s.variance = soma_sub(soma_mean(soma_square(s.x), n, axes, false), soma_square(s.mean));
     soma_tensor *const batch[] = {mean, s.variance};
     for (int i = 0; i < 2; i++) {
@@ -79,17 +80,18 @@ static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *cons
     (void)n;
     const soma_batch_normalization_options *o = soma_layer_options(layer);
     soma_tensor *x = layer_cast(layer, inputs[0]);
-    int axis, moving = first_moving(o);
+    const int moving = first_moving(o);
+    normalize_axes axis;
     if (!x || !normalize_axis(layer, x, o->axis, &axis)) return NULL;
     bool measured = soma_trace_training(trace) && !layer->options->frozen;
-    statistics s = measured ? measure(layer, trace, x, axis)
+    statistics s = measured ? measure(layer, trace, x, &axis)
                             : (statistics){x, soma_trace_weight(trace, layer, moving),
                                            soma_trace_weight(trace, layer, moving + 1)};
     soma_tensor *factor = soma_rsqrt(soma_add_scalar(s.variance, o->epsilon));
     if (!o->no_scale) factor = soma_mul(factor, soma_trace_weight(trace, layer, 0));
     soma_tensor *offset = soma_neg(soma_mul(s.mean, factor));
     if (!o->no_center) offset = soma_add(offset, soma_trace_weight(trace, layer, o->no_scale ? 0 : 1));
-    return soma_add(soma_mul(s.x, normalize_along(factor, x->rank, axis)), normalize_along(offset, x->rank, axis));
+    return soma_add(soma_mul(s.x, normalize_along(factor, x, &axis)), normalize_along(offset, x, &axis));
 }
 
 const soma_layer_class layer_batch_normalization = {.name = "BatchNormalization",

@@ -5,7 +5,7 @@
 
 #include <soma/layers.h>
 
-#include "nn/layer.h"
+#include "nn/normalize.h"
 
 /* ---- Lambda ---- */
 
@@ -85,18 +85,17 @@ static soma_tensor *elu(soma_layer *layer, soma_trace *trace, soma_tensor *const
     return above_zero(x, soma_mul_scalar(soma_expm1(low), o->alpha));
 }
 
-static const soma_field softmax_fields[] = {{.name = "axis",
-                                             .kind = SOMA_FIELD_INT,
-                                             .offset = offsetof(soma_softmax_layer_options, axis),
-                                             .standard = -1,
-                                             .low = -SOMA_MAX_RANK,
-                                             .high = SOMA_MAX_RANK},
-                                            {.name = NULL}};
+static const soma_field softmax_fields[] = {NORMALIZE_AXES_FIELD(soma_softmax_layer_options), {.name = NULL}};
 
 static soma_tensor *softmax(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
     (void)trace, (void)n;
     const soma_softmax_layer_options *o = soma_layer_options(layer);
-    return soma_softmax_axis(layer_float(layer, inputs[0]), (int)o->axis);
+    soma_tensor *x = layer_float(layer, inputs[0]);
+    normalize_axes axes;
+    if (!x || !normalize_axes_of(layer, x, o->axis, &axes)) return NULL;
+    if (axes.n == 1) return soma_softmax_axis(x, axes.axes[0]);
+    soma_tensor *e = soma_exp(soma_sub(x, soma_stop_gradient(soma_max(x, axes.n, axes.axes, true))));
+    return soma_div(e, soma_sum(e, axes.n, axes.axes, true));
 }
 
 #define FUNCTION(word, class_name, field_list)                                                                         \

@@ -12,14 +12,16 @@
         .name = "axis", .kind = SOMA_FIELD_INT, .offset = offsetof(type, axis), .standard = -1, .low = -SOMA_MAX_RANK, \
         .high = SOMA_MAX_RANK                                                                                          \
     }
+#define NORMALIZE_AXES_FIELD(type)                                                                                     \
+    { .name = "axis", .kind = SOMA_FIELD_AXES, .offset = offsetof(type, axis), .standard = -1 }
 #define NORMALIZE_EPSILON_FIELD(type, epsilon_default)                                                                 \
     {                                                                                                                  \
         .name = "epsilon", .kind = SOMA_FIELD_NUMBER, .offset = offsetof(type, epsilon), .standard = epsilon_default,  \
         .low = 0, .high = 1e300                                                                                        \
     }
-/* axis, epsilon, and all of normalize_affine. */
+/* epsilon, and all of normalize_affine. */
 #define NORMALIZE_FIELDS(type, epsilon_default)                                                                        \
-    NORMALIZE_AXIS_FIELD(type), NORMALIZE_EPSILON_FIELD(type, epsilon_default),                                        \
+    NORMALIZE_EPSILON_FIELD(type, epsilon_default),                                                                    \
         {.name = "center", .kind = SOMA_FIELD_NOT, .offset = offsetof(type, no_center)},                               \
         {.name = "scale", .kind = SOMA_FIELD_NOT, .offset = offsetof(type, no_scale)},                                 \
         {.name = "beta_initializer", .kind = SOMA_FIELD_INITIALIZER, .offset = offsetof(type, beta_initializer)},      \
@@ -38,14 +40,22 @@ typedef struct normalize_affine {
     soma_constraint beta_constraint, gamma_constraint;
 } normalize_affine;
 
-/* An axis of x counted from the front; false with an error when it is none of a sample's. */
-bool normalize_axis(const soma_layer *layer, const soma_tensor *x, int64_t axis, int *out);
-/* The weights gamma (n) and beta (n), as far as wanted, in this order. */
-soma_status normalize_add_weights(soma_layer *layer, int64_t n, const normalize_affine *affine);
-/* A vector as a tensor of a rank that broadcasts along an axis. */
-soma_tensor *normalize_along(soma_tensor *weight, int rank, int axis);
+/* Axes of a sample, counted with the batch as 0, in order. */
+typedef struct normalize_axes {
+    int n, axes[SOMA_MAX_RANK];
+} normalize_axes;
+
+/* An axis of x, or several, counted from the front; false with an error when one is none of a sample's, or there twice.
+ */
+bool normalize_axis(const soma_layer *layer, const soma_tensor *x, int64_t axis, normalize_axes *out);
+bool normalize_axes_of(const soma_layer *layer, const soma_tensor *x, const int64_t *axes, normalize_axes *out);
+/* The weights gamma and beta of x's extents along these axes, as far as wanted, in this order. */
+soma_status normalize_add_weights(soma_layer *layer, const soma_tensor *x, const normalize_axes *axes,
+                                  const normalize_affine *affine);
+/* Such a weight in a shape that broadcasts to x's. */
+soma_tensor *normalize_along(soma_tensor *weight, const soma_tensor *x, const normalize_axes *axes);
 /* gamma x + beta, as far as wanted; the layer's first weights. */
-soma_tensor *normalize_affine_of(soma_layer *layer, soma_trace *trace, soma_tensor *x, int axis,
+soma_tensor *normalize_affine_of(soma_layer *layer, soma_trace *trace, soma_tensor *x, const normalize_axes *axes,
                                  const normalize_affine *affine);
 
 #endif
