@@ -50,8 +50,8 @@ def confusion(y, p, thresholds=None, class_id=None, top_k=0):
     return counts(y, said)
 
 
-def points(y, p, n, margin):
-    limits = np.linspace(0, 1, n)
+def points(y, p, n, margin, given=None):
+    limits = np.linspace(0, 1, n) if given is None else np.array([0] + sorted(given) + [1], float)
     limits[0], limits[-1] = -margin, 1 + margin
     return [counts(y, (p > limit).astype(float)) for limit in limits]
 
@@ -70,12 +70,14 @@ def at(kind, y, p, value, num_thresholds=200, class_id=None):
     return best
 
 
-def auc(y, p, num_thresholds=200, curve="ROC", summation_method="interpolation", multi_label=False, from_logits=False):
+def auc(y, p, num_thresholds=200, curve="ROC", summation_method="interpolation", multi_label=False, from_logits=False,
+        thresholds=None):
     if from_logits:
         p = 1 / (1 + np.exp(-p))
     if multi_label:
-        return np.mean([auc(y[:, k], p[:, k], num_thresholds, curve, summation_method) for k in range(y.shape[1])])
-    at_all = points(y, p, num_thresholds, 1e-7)
+        return np.mean([auc(y[:, k], p[:, k], num_thresholds, curve, summation_method, thresholds=thresholds)
+                        for k in range(y.shape[1])])
+    at_all = points(y, p, num_thresholds, 1e-7, thresholds)
     area = 0.0
     for a, b in zip(at_all[:-1], at_all[1:]):
         if curve == "PR" and summation_method == "interpolation":
@@ -118,8 +120,10 @@ def f_beta(y, p, beta=1.0, average="macro", threshold=None, class_id=None):
     return np.average(values, weights=weights if average == "weighted" else None)
 
 
-def iou(y, d, targets=None):
+def iou(y, d, targets=None, ignore=None):
     values = []
+    if ignore is not None:
+        y, d = y[ignore], d[ignore]
     for k in range(y.shape[1]) if targets is None else targets:
         union = np.maximum(y[:, k], d[:, k]).sum()
         if union:
@@ -180,6 +184,11 @@ for curve, method, several in product(("ROC", "PR"), ("interpolation", "minoring
 case("LABELS", '"auc"', auc(labels, chances))
 case("LABELS", {"auc": {"from_logits": True}}, auc(labels, chances, from_logits=True))
 case("CLASSES", '"AUC"', auc(onehot, scores))
+for several, chosen in product((False, True), ([0.5], [0.7, 0.1, 0.35], [0, 1], [0.2, 0.2, 0.9])):
+    case("LABELS", {"auc": {"thresholds": chosen, "multi_label": several}},
+         auc(labels, chances, thresholds=chosen, multi_label=several))
+case("CLASSES", {"auc": {"thresholds": [round(k / 26, 2) for k in range(26)], "curve": "PR"}},
+     auc(onehot, scores, curve="PR", thresholds=[round(k / 26, 2) for k in range(26)]))
 for average, more in product(("macro", "micro", "weighted"), ({}, {"threshold": 0.4})):
     case("CLASSES", {"f1_score": {"average": average, **more}}, f_beta(onehot, scores, 1, average, **more))
     case("CLASSES", {"fbeta_score": {"beta": 0.5, "average": average, **more}},
@@ -187,6 +196,10 @@ for average, more in product(("macro", "micro", "weighted"), ({}, {"threshold": 
 case("CLASSES", {"fbeta_score": {"beta": 2, "class_id": 2}}, f_beta(onehot, scores, 2, class_id=2))
 case("LABELS", {"f1_score": {"threshold": 0.5}}, f_beta(labels, chances, threshold=0.5))
 case("CLASSES", '"MeanIoU"', iou(onehot, decided(scores)))
+case("CLASSES", {"mean_iou": {"num_classes": 6, "ignore_class": 2}}, iou(onehot, decided(scores), None, classes != 2))
+case("CLASSES", {"mean_iou": {"ignore_class": -1, "sparse_y_true": True}}, iou(onehot, decided(scores)))
+case("CLASSES", {"iou": {"ignore_class": 0, "target_class_ids": [1, 3, 4], "num_classes": 6}},
+     iou(onehot, decided(scores), [1, 3, 4], classes != 0))
 case("CLASSES", {"iou": {"target_class_ids": [0, 3]}}, iou(onehot, decided(scores), [0, 3]))
 case("CLASSES", {"one_hot_iou": {"target_class_ids": [5, 1, 2]}}, iou(onehot, decided(scores), [5, 1, 2]))
 for threshold, one in product((0.5, 0.25), (None, 0, 1)):

@@ -115,6 +115,10 @@ static void made_in_c(void **state) {
          "{\"auc\": {\"curve\": \"PR\", \"summation_method\": \"majoring\", \"multi_label\": true, "
          "\"num_thresholds\": 33}}"},
         {LABELS, {.plain = soma_auc}, "\"auc\""},
+        {LABELS, soma_auc_thresholds_metric(3, (double[]){0.7, 0.1, 0.35}, SOMA_ROC, SOMA_INTERPOLATION, false, false),
+         "{\"auc\": {\"thresholds\": [0.7, 0.1, 0.35], \"multi_label\": false}}"},
+        {CLASSES, soma_iou_ignoring(3, (int[]){1, 3, 4}, 0),
+         "{\"iou\": {\"ignore_class\": 0, \"target_class_ids\": [1, 3, 4], \"num_classes\": 6}}"},
         {CLASSES, soma_f_beta_metric(0.5, SOMA_WEIGHTED, 0.4, -1),
          "{\"fbeta_score\": {\"beta\": 0.5, \"average\": \"weighted\", \"threshold\": 0.4}}"},
         {CLASSES, soma_iou_metric(2, (int[]){0, 3}), "{\"iou\": {\"target_class_ids\": [0, 3]}}"},
@@ -156,8 +160,10 @@ static void names_and_errors(void **state) {
         {"\"precison\"", "unknown metric 'precison'; did you mean 'precision'?"},
         {"{\"accuracy\": {\"k\": 1}}", "[compile] accuracy takes no numbers"},
         {"3", "[compile] a metric must be a name, or a name with its numbers"},
-        {"{\"iou\": {\"target_class_ids\": [1, 2, 3, 4, 5, 6, 7, 8]}}",
-         "[compile] target_class_ids has 8 numbers: 7 are possible"},
+        {"{\"iou\": {\"target_class_ids\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, "
+         "22, "
+         "23, 24, 25, 26, 27, 28]}}",
+         "[compile] target_class_ids has 28 numbers: 27 are possible"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char json[256];
@@ -270,11 +276,44 @@ static void out_of_memory(void **state) {
     soma_context_destroy(context);
 }
 
+/* Predictions that are indices, in which ignored elements may be of any class; one output; a wrong number of classes.
+ */
+static void overlaps_of_indices(void **state) {
+    (void)state;
+    const int64_t truth[] = {0, 1, 2, 1, 255, 2}, said[] = {0, 1, 1, 2, 1, 2};
+    soma_metric m = soma_iou_ignoring(0, NULL, 255);
+    m.numbers[0] = 3;
+    m.numbers[3] = 1; /* sparse_y_pred */
+    soma_tensor *y = soma_array(NULL, SOMA_I64, SOMA_DIMS(2, 3), truth),
+                *p = soma_array(NULL, SOMA_I64, SOMA_DIMS(2, 3), said);
+    double sums[9];
+    soma_tensor *rows = m.build(y, p, m.numbers), *total = soma_sum(rows, SOMA_AXES(0), false);
+    for (int i = 0; i < 9; i++)
+        sums[i] = soma_item(total, i);
+    expect_near("indices", m.finish(sums, 9, m.numbers), (1. / 1 + 1. / 3 + 1. / 3) / 3, 1e-12);
+    m.numbers[0] = 0;
+    assert_null(m.build(y, p, m.numbers));
+    expect_error(SOMA_INVALID, "[iou] sparse_y_pred: num_classes must say how many classes there are");
+    m = soma_iou_ignoring(0, NULL, 1);
+    const float chances[] = {0.9f, 0.2f, 0.7f, 0.1f}, bits[] = {1, 0, 0, 0};
+    y = soma_array(NULL, SOMA_F32, SOMA_DIMS(4, 1), bits), p = soma_array(NULL, SOMA_F32, SOMA_DIMS(4, 1), chances);
+    total = soma_sum(m.build(y, p, m.numbers), SOMA_AXES(0), false);
+    for (int i = 0; i < 6; i++)
+        sums[i] = soma_item(total, i);
+    expect_near("one output", m.finish(sums, 6, m.numbers), (2. / 3 + 0) / 2, 1e-12);
+    m.numbers[0] = 3;
+    assert_null(m.build(y, p, m.numbers));
+    expect_error(SOMA_INVALID, "[iou] num_classes is 3: y_pred tells 2 classes apart");
+    m = soma_auc_thresholds_metric(1, (double[]){1.5}, SOMA_ROC, SOMA_INTERPOLATION, false, false);
+    assert_null(m.build(y, p, m.numbers));
+    expect_error(SOMA_INVALID, "[auc] a threshold of 1.5: they must be from 0 to 1");
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
         TEST(against_numpy), TEST(made_in_c), TEST(names_and_errors), TEST(texts),
-        TEST(sequences),     TEST(confusion), TEST(out_of_memory),
+        TEST(sequences),     TEST(confusion), TEST(out_of_memory),    TEST(overlaps_of_indices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

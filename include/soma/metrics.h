@@ -68,7 +68,7 @@ SOMA_API soma_tensor *soma_false_negatives(soma_tensor *y_true, soma_tensor *y_p
  * {"precision": {"thresholds": [0.3, 0.7]}} is shown as precision_0.3 and precision_0.7, and {"f1_score": {"average":
  * "none"}} as f1_score_class_0, f1_score_class_1, ... */
 
-enum { SOMA_METRIC_NUMBERS = 8 };
+enum { SOMA_METRIC_NUMBERS = 32 };
 typedef soma_tensor *soma_metric_with_fn(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers);
 typedef struct soma_metric {
     soma_loss_fn *plain;        /* a metric without numbers, or: */
@@ -98,13 +98,19 @@ typedef enum soma_summation { SOMA_INTERPOLATION, SOMA_MINORING, SOMA_MAJORING }
  *  "ROC", "interpolation", false, false. */
 SOMA_API soma_metric soma_auc_metric(int num_thresholds, soma_curve curve, soma_summation summation, bool multi_label,
                                      bool from_logits);
+/** The same at n thresholds of your own, at most 26, beside one below and one above all. In files "thresholds". */
+SOMA_API soma_metric soma_auc_thresholds_metric(int n, const double *thresholds, soma_curve curve,
+                                                soma_summation summation, bool multi_label, bool from_logits);
 typedef enum soma_average { SOMA_MACRO, SOMA_MICRO, SOMA_WEIGHTED } soma_average;
 /** (1 + beta^2) hits / ((1 + beta^2) hits + beta^2 missed + false alarms) of each class: averaged (macro), weighted by
  *  how often the class is there, or of all classes' sums (micro). threshold NAN: the highest class is what is said.
  *  class_id -1: all. */
 SOMA_API soma_metric soma_f_beta_metric(double beta, soma_average average, double threshold, int class_id);
-/** The mean of so many classes' hits / (truths + decisions - hits); n 0: of all. */
+/** The mean of so many classes' hits / (truths + decisions - hits); n 0: of all, at most 27. In files also
+ * ignore_class, the class of y_true whose elements count nothing; num_classes, which y_pred must have; and
+ * sparse_y_pred: y_pred are num_classes' indices, not values. Whether y_true are indices is seen. */
 SOMA_API soma_metric soma_iou_metric(int n, const int *target_class_ids);
+SOMA_API soma_metric soma_iou_ignoring(int n, const int *target_class_ids, int64_t ignore_class);
 /** Element by element, class 1 what is at least threshold. Keras: 0.5, both classes (class_id -1). */
 SOMA_API soma_metric soma_binary_iou_metric(double threshold, int class_id);
 typedef enum soma_aggregation { SOMA_UNIFORM_AVERAGE, SOMA_VARIANCE_WEIGHTED } soma_aggregation;

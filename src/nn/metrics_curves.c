@@ -4,6 +4,7 @@
  * Formulas and thresholds are Keras'; between two points of a precision-recall curve it is Davis and Goadrich's (The
  * relationship between precision-recall and ROC curves, 2006). */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nn/metric.h"
@@ -11,8 +12,14 @@
 
 enum { MOST_THRESHOLDS = 1 << 16 };
 
-/* n thresholds from 0 - margin to 1 + margin, and one below all. NULL after an error. */
-static soma_tensor *thresholds(soma_tensor *like, const char *name, double n, double margin) {
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* n thresholds from 0 - margin to 1 + margin, between them even steps or some given ones, and one below all. NULL after
+ * an error. */
+static soma_tensor *thresholds(soma_tensor *like, const char *name, double n, const double *given, double margin) {
     soma_context *context = like->graph->context;
     RETURN_NULL_IF(context, !(n >= 2 && n <= MOST_THRESHOLDS), SOMA_INVALID,
                    "[%s] num_thresholds is %g: from 2 to %d are possible", name, n, MOST_THRESHOLDS);
@@ -21,7 +28,8 @@ static soma_tensor *thresholds(soma_tensor *like, const char *name, double n, do
     double *limits = mem_alloc(context, bytes);
     if (!limits) return NULL;
     for (int i = 0; i < count; i++)
-        limits[i] = i / (count - 1.0);
+        limits[i] = given && i > 0 && i < count - 1 ? given[i - 1] : i / (count - 1.0);
+    if (given) qsort(limits + 1, (size_t)count - 2, sizeof *limits, ascending);
     limits[0] = -margin;
     limits[count - 1] = 1 + margin;
     limits[count] = -(double)INFINITY;
@@ -56,16 +64,26 @@ static curve curve_of(const double *sums, int64_t n) {
 
 /* ---- areas ---- */
 
-/* numbers: num_thresholds, curve, summation_method, multi_label, from_logits. */
+/* How many: the given ones and one at each end, or num_thresholds. */
+static double count_of(const double *numbers) {
+    return numbers[5] > 0 ? numbers[5] + 2 : numbers[0];
+}
+
+/* numbers: num_thresholds, curve, summation_method, multi_label, from_logits, how many thresholds are given, they. */
 soma_tensor *metric_auc(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
     soma_tensor *y = soma_cast(metric_labels("auc", y_true, y_pred), SOMA_F32);
     if (!y) return NULL;
     soma_tensor *p = numbers[4] != 0 ? soma_sigmoid(y_pred) : y_pred;
-    return counts(y, p, thresholds(y_pred, "auc", numbers[0], 1e-7), numbers[3] != 0 ? soma_dim(y_pred, -1) : 1);
+    const double *given = numbers[5] > 0 ? numbers + 6 : NULL;
+    for (int i = 0; given && i < (int)numbers[5]; i++)
+        RETURN_NULL_IF(y->graph->context, !(given[i] >= 0 && given[i] <= 1), SOMA_INVALID,
+                       "[auc] a threshold of %g: they must be from 0 to 1", given[i]);
+    soma_tensor *limits = thresholds(y_pred, "auc", count_of(numbers), given, 1e-7);
+    return counts(y, p, limits, numbers[3] != 0 ? soma_dim(y_pred, -1) : 1);
 }
 
 soma_tensor *soma_auc(soma_tensor *y_true, soma_tensor *y_pred) {
-    return metric_auc(y_true, y_pred, (const double[]){200, SOMA_ROC, SOMA_INTERPOLATION, 0, 0});
+    return metric_auc(y_true, y_pred, (const double[]){200, SOMA_ROC, SOMA_INTERPOLATION, 0, 0, 0});
 }
 
 static double precision(const curve *c, int64_t i) {
@@ -104,7 +122,7 @@ static double area_of(const curve *c, soma_curve kind, soma_summation method) {
 }
 
 double finish_auc(const double *sums, int64_t n, const double *numbers) {
-    const int64_t one = numbers && numbers[0] > 0 ? (int64_t)numbers[0] + 1 : n / 2, outputs = n / (2 * one);
+    const int64_t one = numbers ? (int64_t)count_of(numbers) + 1 : n / 2, outputs = n / (2 * one);
     double total = 0;
     for (int64_t k = 0; k < outputs; k++) {
         const curve c = curve_of(sums + 2 * one * k, one);
@@ -127,7 +145,7 @@ soma_tensor *metric_at(soma_tensor *y_true, soma_tensor *y_pred, const double *n
         y = soma_slice_axis(y, -1, at, at + 1, 1);
         y_pred = soma_slice_axis(y_pred, -1, at, at + 1, 1);
     }
-    return y && y_pred ? counts(y, y_pred, thresholds(y_pred, "at", numbers[1], 0), 1) : NULL;
+    return y && y_pred ? counts(y, y_pred, thresholds(y_pred, "at", numbers[1], NULL, 0), 1) : NULL;
 }
 
 static double specificity(const curve *c, int64_t i) {

@@ -185,16 +185,43 @@ static soma_tensor *both_sides(soma_tensor *x) {
     return metric_beside(inverse(x), x);
 }
 
-/* numbers: how many target classes, 0 for all, then they. */
+/* Class indices, with a last axis of one or without, as one-hot decisions. */
+static soma_tensor *chosen(soma_tensor *indices, double classes) {
+    RETURN_NULL_IF(indices->graph->context, classes < 1, SOMA_INVALID,
+                   "[iou] sparse_y_pred: num_classes must say how many classes there are");
+    if (indices->rank > 1 && soma_dim(indices, -1) == 1) indices = soma_squeeze(indices, -1);
+    return indices ? soma_one_hot(soma_cast(indices, SOMA_I64), (int64_t)classes, SOMA_F32) : NULL;
+}
+
+/* Of the labels x, y as one-hot vectors: times 1 where the class is another, times 0 where it is this one. */
+static soma_tensor *without(soma_tensor *values, soma_tensor *x, soma_tensor *y, double ignored) {
+    if (isnan(ignored) || !values || !y) return values;
+    const bool one_hot = x->rank == y->rank && soma_dim(x, -1) == soma_dim(y, -1) && soma_dim(x, -1) > 1;
+    if (one_hot && !(ignored >= 0 && ignored < (double)soma_dim(y, -1))) return values;
+    if (one_hot) return soma_mul(values, inverse(class_of("iou", y, ignored)));
+    if (x->rank < y->rank) x = soma_expand_dims(x, -1);
+    x = soma_cast(x, SOMA_F32);
+    return x ? soma_mul(values, soma_cast(soma_not_equal(x, soma_scalar(x->graph, x->dtype, ignored)), SOMA_F32))
+             : NULL;
+}
+
+/* numbers: num_classes (0: as y_pred has), ignore_class (NaN: none), sparse_y_true (is seen), sparse_y_pred, how many
+ * target classes, 0 for all, then they. */
 soma_tensor *metric_iou(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
-    (void)numbers;
-    soma_tensor *y = soma_cast(metric_labels("iou", y_true, y_pred), SOMA_F32), *decided = decisions(y_pred);
-    if (y_pred && soma_dim(y_pred, -1) > 1) return overlaps(y, decided);
-    return overlaps(both_sides(y), both_sides(decided));
+    if (!y_true || !y_pred) return NULL;
+    soma_tensor *decided = numbers[3] == 1 ? chosen(y_pred, numbers[0]) : decisions(y_pred);
+    if (!decided) return NULL;
+    const int64_t outputs = soma_dim(decided, -1), classes = outputs > 1 ? outputs : 2;
+    RETURN_NULL_IF(y_pred->graph->context, numbers[0] > 0 && numbers[0] != (double)classes, SOMA_INVALID,
+                   "[iou] num_classes is %g: y_pred tells %lld classes apart", numbers[0], (long long)classes);
+    soma_tensor *y = soma_cast(metric_labels("iou", y_true, decided), SOMA_F32);
+    soma_tensor *truth = outputs > 1 ? y : both_sides(y), *said = outputs > 1 ? decided : both_sides(decided);
+    soma_tensor *labels = outputs > 1 ? y_true : metric_column(y_true), *like = outputs > 1 ? y : metric_column(y);
+    return overlaps(without(truth, labels, like, numbers[1]), without(said, labels, like, numbers[1]));
 }
 
 soma_tensor *soma_mean_iou(soma_tensor *y_true, soma_tensor *y_pred) {
-    return metric_iou(y_true, y_pred, NULL);
+    return metric_iou(y_true, y_pred, (const double[]){0, (double)NAN, (double)NAN, 0, 0});
 }
 
 /* numbers: threshold, class_id (-1: both). What is not asked for is left out of the statistics. */
@@ -207,10 +234,10 @@ soma_tensor *metric_binary_iou(soma_tensor *y_true, soma_tensor *y_pred, const d
 /* The mean over those of the classes asked for that there are. numbers: see metric_iou; NULL: all. */
 double finish_iou(const double *sums, int64_t n, const double *numbers) {
     const int64_t classes = n / 3;
-    const int asked = numbers ? (int)numbers[0] : 0;
+    const int asked = numbers ? (int)numbers[4] : 0;
     double total = 0, seen = 0;
     for (int64_t k = 0; k < (asked ? asked : classes); k++) {
-        const int64_t i = asked ? (int64_t)numbers[1 + k] : k;
+        const int64_t i = asked ? (int64_t)numbers[5 + k] : k;
         if (i < 0 || i >= classes) return (double)NAN;
         const double all = sums[classes + i] + sums[2 * classes + i] - sums[i];
         total += metric_ratio(sums[i], all);

@@ -45,18 +45,38 @@ soma_metric soma_auc_metric(int num_thresholds, soma_curve curve, soma_summation
                          .numbers = {num_thresholds, curve, summation, multi_label, from_logits}};
 }
 
+/* A list behind the numbers: how many, then they themselves. More than there is room for: no metric. */
+static bool add_list(soma_metric *metric, int at, int n) {
+    const bool fits = n >= 0 && at + 1 + n <= SOMA_METRIC_NUMBERS;
+    if (fits) metric->numbers[at] = n;
+    if (!fits) metric->build = NULL;
+    return fits;
+}
+
+soma_metric soma_auc_thresholds_metric(int n, const double *thresholds, soma_curve curve, soma_summation summation,
+                                       bool multi_label, bool from_logits) {
+    soma_metric metric = soma_auc_metric(200, curve, summation, multi_label, from_logits);
+    for (int i = 0; add_list(&metric, 5, n) && i < n; i++)
+        metric.numbers[6 + i] = thresholds[i];
+    return metric;
+}
+
 soma_metric soma_f_beta_metric(double beta, soma_average average, double threshold, int class_id) {
     return (soma_metric){
         .build = metric_overlaps, .finish = finish_f_beta, .numbers = {average, threshold, class_id, beta}};
 }
 
-soma_metric soma_iou_metric(int n, const int *target_class_ids) {
-    soma_metric metric = {.build = metric_iou, .finish = finish_iou};
-    if (n >= SOMA_METRIC_NUMBERS) metric.build = NULL; /* more than there is room for: no metric */
-    metric.numbers[0] = n;
-    for (int i = 0; i < n && i + 1 < SOMA_METRIC_NUMBERS; i++)
-        metric.numbers[i + 1] = target_class_ids[i];
+static soma_metric iou(int n, const int *target_class_ids, double ignore_class) {
+    soma_metric metric = {.build = metric_iou, .finish = finish_iou, .numbers = {0, ignore_class, (double)NAN, 0}};
+    for (int i = 0; add_list(&metric, 4, n) && i < n; i++)
+        metric.numbers[5 + i] = target_class_ids[i];
     return metric;
+}
+soma_metric soma_iou_metric(int n, const int *target_class_ids) {
+    return iou(n, target_class_ids, (double)NAN);
+}
+soma_metric soma_iou_ignoring(int n, const int *target_class_ids, int64_t ignore_class) {
+    return iou(n, target_class_ids, (double)ignore_class);
 }
 soma_metric soma_binary_iou_metric(double threshold, int class_id) {
     return (soma_metric){.build = metric_binary_iou, .finish = finish_iou, .numbers = {threshold, class_id}};
