@@ -207,6 +207,16 @@ static void metrics_of_the_users_own(void **state) {
     soma_model_destroy(net);
 }
 
+static void no_places_no_top_k(void **state) {
+    (void)state;
+    soma_tensor *p = soma_array(NULL, SOMA_F32, SOMA_DIMS(1, 3), (const float[]){0.5f, 0.2f, 0.3f});
+    soma_tensor *y = soma_array(NULL, SOMA_I32, SOMA_DIMS(1), (const int32_t[]){1});
+    const soma_metric one = soma_sparse_top_k_metric(1), none = soma_sparse_top_k_metric(0);
+    assert_true(soma_item(one.build(y, p, one.numbers), 0) == 0);
+    assert_null(none.build(y, p, none.numbers));
+    expect_error(SOMA_INVALID, "[top_k] k is 0: it must be at least 1");
+}
+
 /* Precision at several thresholds, and what F is of each class, by plain loops; in files one line each. */
 static void lists_make_several_metrics(void **state) {
     (void)state;
@@ -327,7 +337,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(binary_metrics),     TEST(area_under_the_curve),     TEST(numbers),
         TEST(metrics_of_classes), TEST(metrics_of_the_users_own), TEST(lists_make_several_metrics),
-        TEST(losses_take_logits),
+        TEST(losses_take_logits), TEST(no_places_no_top_k),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -239,6 +239,8 @@ static void regularizers(void **state) {
     expect_near("l1", soma_item(l1.penalty(x, l1.parameters), 0), 5, 1e-15);
     expect_near("l2", soma_item(l2.penalty(x, l2.parameters), 0), 3, 1e-15);
     expect_near("l1_l2", soma_item(both.penalty(x, both.parameters), 0), 8, 1e-15);
+    assert_null(l2.penalty(x, (const double[]){-0.1}));
+    expect_error(SOMA_INVALID, "[l2] the factor is -0.1: it must be at least 0");
     soma_tensor *w = soma_array(NULL, SOMA_F64, SOMA_DIMS(3, 2), (double[]){3, 4, 1, 0, 0, 2});
     soma_regularizer rows = soma_orthogonal_regularizer(0.3, false), columns = soma_orthogonal_regularizer(0.5, true);
     expect_near("orthogonal rows", soma_item(rows.penalty(w, rows.parameters), 0), 0.3 * (0.6 + 0.8 + 0) / 3, 1e-15);

@@ -314,6 +314,12 @@ static void schedules_come_by_name(void **state) {
                                   .loss = soma_mean_squared_error),
                      SOMA_INVALID);
     expect_error(SOMA_INVALID, "[sgd] cosine_decay: decay_steps is 0: it must be more than 0");
+    const double falling[] = {5, 2}, rates[] = {0.3, 0.2, 0.1};
+    assert_int_equal(soma_compile(net,
+                                  .optimizer = soma_sgd(.schedule = soma_piecewise_constant_decay(2, falling, rates)),
+                                  .loss = soma_mean_squared_error),
+                     SOMA_INVALID);
+    expect_error(SOMA_INVALID, "piecewise_constant_decay: boundary 2 after 5");
     soma_model_destroy(net);
     /* one of the user's own */
     net = make(soma_sgd(.schedule = {halving, 1, {0.5}}), SOMA_F32);

@@ -74,6 +74,7 @@ soma_tensor *soma_crossentropy(soma_tensor *y_true, soma_tensor *y_pred) {
 static soma_tensor *top_k(soma_tensor *indices, soma_tensor *y_pred, double k) {
     if (!indices) return NULL;
     soma_tensor *s = scores(y_pred);
+    RETURN_NULL_IF(indices->graph->context, !(k >= 1), SOMA_INVALID, "[top_k] k is %g: it must be at least 1", k);
     soma_tensor *chosen = soma_one_hot(indices, soma_dim(s, -1), s->dtype);
     soma_tensor *right = soma_sum(soma_mul(chosen, s), SOMA_AXES(-1), true);
     soma_tensor *higher = soma_sum(soma_cast(soma_greater(s, right), SOMA_F32), SOMA_AXES(-1), false);

@@ -4,12 +4,20 @@
 #include "nn/names.h"
 #include "tensor/node.h"
 
+/* A negative factor would reward large weights without end. */
+static soma_tensor *scaled_sum(const char *name, soma_tensor *x, double factor) {
+    if (!x) return NULL;
+    RETURN_NULL_IF(x->graph->context, !(factor >= 0), SOMA_INVALID, "[%s] the factor is %g: it must be at least 0",
+                   name, factor);
+    return soma_mul_scalar(soma_sum(x, SOMA_ALL_AXES, false), factor);
+}
+
 static soma_tensor *penalty_l1(soma_tensor *x, const double *parameters) {
-    return soma_mul_scalar(soma_sum(soma_abs(x), SOMA_ALL_AXES, false), parameters[0]);
+    return scaled_sum("l1", soma_abs(x), parameters[0]);
 }
 
 static soma_tensor *penalty_l2(soma_tensor *x, const double *parameters) {
-    return soma_mul_scalar(soma_sum(soma_square(x), SOMA_ALL_AXES, false), parameters[0]);
+    return scaled_sum("l2", soma_square(x), parameters[0]);
 }
 
 static soma_tensor *penalty_l1_l2(soma_tensor *x, const double *parameters) {

@@ -158,6 +158,10 @@ soma_status schedule_check(soma_context *context, const char *who, const soma_sc
     RETURN_IF(context, entry && entry->n > 0 && !(schedule->parameters[1] > 0), SOMA_INVALID,
               "[%s] %s: %s is %g: it must be more than 0", who, entry->name, entry->parameters[1],
               schedule->parameters[1]);
+    for (int i = 1; schedule->rate == piecewise_constant_decay && i < schedule->n / 2; i++)
+        RETURN_IF(context, !(schedule->parameters[i] > schedule->parameters[i - 1]), SOMA_INVALID,
+                  "[%s] %s: boundary %g after %g: they must rise", who, entry->name, schedule->parameters[i],
+                  schedule->parameters[i - 1]);
     double first = schedule->rate(0, schedule->parameters, schedule->n);
     RETURN_IF(context, !(first >= 0 && first <= 1e30), SOMA_INVALID, "[%s] schedule: the first learning rate is %g",
               who, first);
