@@ -7,9 +7,9 @@
 
 #include "plan/passes.h"
 
-/* Costs an element of four bytes: storing and loading, loading what is stored anyway, maps. Least elements of a group
+/* Costs an element of four bytes: storing, loading, maps. Least elements of a group
  * that is worth it: below them all is in the first cache. */
-enum { COST_KEPT = 12, COST_READ = 4, COST_MAP = 1, COST_FUNCTION = 3, LEAST = 8192 };
+enum { COST_STORED = 8, COST_READ = 4, COST_MAP = 1, COST_FUNCTION = 3, LEAST = 8192 };
 enum { READERS = 4, SMALL_PART = 16 /* of a group's elements: costs nothing beside it */ };
 
 /* What becomes of a value that is read outside its group. */
@@ -99,6 +99,7 @@ static bool may_expand(const keeper *k, const group *g, const soma_tensor *t) {
     const build *b = k->b;
     const value *v = &k->values[t->id];
     const node_info *info = &b->infos[t->id];
+    if (g->kind == GROUP_REDUCE && group_after(g, t)) return false; /* as small as the result */
     if (v->fixed || t->op->kind != OP_MAP || info->per_row || info->out_only || !is_simple(t, g->dtype)) return false;
     for (int i = 0; i < t->n_inputs; i++) {
         const soma_tensor *s = source_of(b, t->inputs[i]);
@@ -131,7 +132,7 @@ static int map_cost(const soma_tensor *t) {
 static int expand(keeper *k, const group *g, const soma_tensor *t) {
     const build *b = k->b;
     value *v = &k->values[t->id];
-    int cost = v->n_readers * map_cost(t) - cost_of(t, COST_KEPT);
+    int cost = v->n_readers * map_cost(t) - cost_of(t, COST_STORED + v->n_readers * COST_READ);
     v->fate = FATE_ANEW;
     for (int i = 0; i < t->n_inputs; i++) {
         const soma_tensor *s = source_of(b, t->inputs[i]);
@@ -142,7 +143,7 @@ static int expand(keeper *k, const group *g, const soma_tensor *t) {
             cost += v->n_readers * cost_of(s, COST_READ);
             continue;
         }
-        cost += cost_of(s, from->fate == FATE_NONE ? COST_KEPT : COST_READ);
+        cost += cost_of(s, (from->fate == FATE_NONE) * COST_STORED + v->n_readers * COST_READ);
         from->fate = FATE_KEPT;
         for (int r = 0; r < v->n_readers; r++)
             if (!add_reader(from, v->readers[r])) from->fixed = true;
@@ -172,7 +173,7 @@ static int sweep(keeper *k, const group *g, int stop) {
 static bool keep_less(keeper *k, int index) {
     build *b = k->b;
     const group *g = &b->groups[index];
-    if (g->gone || g->size < LEAST || g->kind == GROUP_KERNEL || g->kind == GROUP_REDUCE) return true;
+    if (g->gone || g->size < LEAST || g->kind == GROUP_KERNEL) return true;
     value *saved = arena_alloc(&b->arena, (size_t)g->n_members * sizeof *saved);
     if (!saved) return false;
     for (int i = 0; i < g->n_members; i++)
