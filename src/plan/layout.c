@@ -295,7 +295,8 @@ soma_status plan_layout(build *b) {
             b->infos[id].width = panel_width(b, b->graph->nodes[id]);
     for (int i = 0; i < b->n_variables; i++) { /* others stay as other plans left them, if nobody minds */
         const soma_tensor *read = b->variables[i].read;
-        if (read && !wishes[read->id].refused && read->variable->width == panel_width(b, read))
+        if (read && !wishes[read->id].refused && !wishes[read->id].part &&
+            read->variable->width == panel_width(b, read))
             b->infos[read->id].width = read->variable->width;
     }
     for (int64_t id = 0; id < n; id++) {
