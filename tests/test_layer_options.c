@@ -270,6 +270,14 @@ static void keras_words_are_understood(void **state) {
         {"{\"Input\": {\"shape\": [28, 3]}}", "{\"input\": {\"input_shape\": [28, 3]}}"},
         {"{\"LSTM\": {\"units\": 3, \"unroll\": true, \"use_cudnn\": \"auto\", \"seed\": null}}", "{\"lstm\": 3}"},
         {"{\"layer_normalization\": {\"axis\": [-1]}}", "\"layer_normalization\""},
+        {"{\"class_name\": \"CategoryEncoding\", \"config\": {\"num_tokens\": 4, \"output_mode\": \"count\", "
+         "\"sparse\": false}}",
+         "{\"category_encoding\": {\"num_tokens\": 4, \"output_mode\": \"count\"}}"},
+        {"{\"IntegerLookup\": {\"vocabulary\": [7, 2], \"max_tokens\": null, \"oov_token\": -1, \"invert\": false, "
+         "\"pad_to_max_tokens\": false, \"idf_weights\": null, \"vocabulary_size\": 3}}",
+         "{\"integer_lookup\": {\"vocabulary\": [7, 2]}}"},
+        {"{\"Normalization\": {\"axis\": [-1], \"mean\": null, \"variance\": null, \"invert\": false}}",
+         "\"normalization\""},
         {"{\"RNN\": {\"cell\": [{\"LSTMCell\": 3}, {\"GRUCell\": 2}]}}",
          "{\"rnn\": {\"cell\": {\"stacked_rnn_cells\": {\"cell_0\": {\"lstm_cell\": 3}, \"cell_1\": {\"gru_cell\": "
          "2}}}}}"},
@@ -295,6 +303,7 @@ static void keras_words_are_understood(void **state) {
         {"{\"dense\": {\"units\": 2, \"activation\": {\"leaky_relu\": {\"negative_slope\": 0.1}}}}",
          "[Dense] activation: leaky_relu takes no numbers there"},
         {"{\"Pool2D\": 3}", "unknown layer 'Pool2D'"},
+        {"{\"CategoryEncoding\": {\"num_tokens\": 4, \"sparse\": true}}", "unknown option 'sparse'"},
         {"{\"RNN\": {\"cell\": []}}", "[RNN] 0 cells: 1 to 8 are possible"},
         {"{\"RNN\": {\"cell\": [{\"LSTMCell\": 3}, {\"dance\": 2}]}}", "unknown layer 'dance'"},
         {"{\"StackedRNNCells\": {\"cells\": [{\"LSTMCell\": 3}, 5]}}", "a layer must be a name"},
@@ -305,6 +314,28 @@ static void keras_words_are_understood(void **state) {
     }
 }
 
+/* What Keras' get_config writes of optimizers, losses and metrics. */
+static void keras_configurations_compile(void **state) {
+    (void)state;
+    static const char json[] =
+        "{\"optimizer\": {\"class_name\": \"Adam\", \"config\": {\"name\": \"adam\", \"learning_rate\": 0.25, "
+        "\"weight_decay\": null, \"clipnorm\": null, \"use_ema\": false, \"ema_overwrite_frequency\": null, "
+        "\"loss_scale_factor\": null, \"beta_1\": 0.9}}, \"loss\": {\"class_name\": \"Tversky\", \"config\": "
+        "{\"name\": \"tversky\", \"reduction\": \"sum_over_batch_size\", \"alpha\": 0.3, \"beta\": 0.7, \"axis\": "
+        "null, \"dtype\": null}}, \"metrics\": [{\"class_name\": \"MeanAbsoluteError\", \"config\": {\"name\": "
+        "\"far\", \"dtype\": \"float32\"}}, {\"class_name\": \"AUC\", \"config\": {\"name\": \"area\", \"dtype\": "
+        "\"float32\", \"curve\": \"PR\", \"num_labels\": null, \"label_weights\": null}}]}";
+    soma_model *net = soma_sequential(soma_dense(1, .input_shape = {2}));
+    expect_ok(soma_model_compile_json(net, json));
+    assert_true(soma_learning_rate(net) == 0.25);
+    assert_string_equal(soma_metric_name(net, 0), "far");
+    assert_string_equal(soma_metric_name(net, 1), "area");
+    assert_int_equal(soma_model_compile_json(net, "{\"loss\": {\"mse\": {\"delta\": 1, \"dtype\": null}}}"),
+                     SOMA_INVALID);
+    expect_error(SOMA_INVALID, "the loss 'mse' takes no numbers");
+    soma_model_destroy(net);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
@@ -312,7 +343,7 @@ int main(void) {
         TEST(activity_of_an_inner_layer_counts_once), TEST(dropout_draws_by_its_noise_shape),
         TEST(attention_scores_by_concatenation),      TEST(moving_statistics_begin_as_told),
         TEST(masked_steps_give_zeros_when_asked),     TEST(keras_words_are_understood),
-        TEST(a_function_that_gives_nothing_is_named),
+        TEST(a_function_that_gives_nothing_is_named), TEST(keras_configurations_compile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,6 +139,14 @@ static soma_status read_one(const field_names *names, const char *who, const nam
     return json_node_number(value, out) ? SOMA_OK : field_no_number(names, who, entry->name, key);
 }
 
+bool field_aside(const char *key) {
+    static const char *const keys[] = {"name", "seed", "dtype", "weighted"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (strcmp(keys[i], key) == 0) return true;
+    }
+    return false;
+}
+
 soma_status fields_read_numbers(const field_names *names, const char *who, const name_entry *entry,
                                 const json_node *node, double *parameters, int most) {
     if (entry->n > 0) memcpy(parameters, entry->standard, (size_t)entry->n * sizeof *parameters);
@@ -155,8 +163,7 @@ soma_status fields_read_numbers(const field_names *names, const char *who, const
         while (i < entry->n && strcmp(entry->parameters[i], key) != 0)
             i++;
         const bool of_loss = strcmp(key, "reduction") == 0 || strcmp(key, "axis") == 0; /* training_json.c reads them */
-        if (i == entry->n && (strcmp(key, "seed") == 0 || strcmp(key, "name") == 0 || strcmp(key, "weighted") == 0))
-            continue; /* not numbers */
+        if (i == entry->n && (field_aside(key) || json_node_kind(value) == JSON_IS_NULL)) continue;
         if (i == entry->n && of_loss && strcmp(who, "compile") == 0) continue;
         if (i == entry->n) {
             const char *nearest = text_nearest(key, entry->parameters, entry->n);

@@ -526,11 +526,19 @@ static const char *our_name(const char *who, const char *key) {
     return key;
 }
 
-/* Options of Keras that say how it works, not what comes out: whatever they are, it is the same here. */
-static bool says_nothing(const char *key) {
-    static const char *const keys[] = {"unroll", "use_cudnn", "flash_attention", "synchronized"};
+/* Options in Keras' configurations that say how it works, not what comes out: whatever they are, it is the same here.
+ * And others as long as they ask for nothing: null, or false. */
+static bool says_nothing(const char *key, const json_node *value) {
+    static const char *const keys[] = {"unroll", "use_cudnn", "flash_attention",  "synchronized",   "jit_compile",
+                                       "name",   "oov_token", "vocabulary_dtype", "vocabulary_size"};
+    static const char *const flags[] = {"sparse", "pad_to_max_tokens", "invert"};
+    bool on = true;
+    if (json_node_kind(value) == JSON_IS_NULL) return true;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (strcmp(keys[i], key) == 0) return true;
+    }
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (strcmp(flags[i], key) == 0) return json_node_bool(value, &on) && !on;
     }
     return false;
 }
@@ -565,7 +573,7 @@ soma_status fields_read(const field_names *names, const char *who, const soma_fi
         }
         if (list) continue;
         const soma_field *found = find(tables, our_name(who, key), value);
-        if (!found && says_nothing(key)) continue;
+        if (!found && says_nothing(key, value)) continue;
         if (!found) return unknown_option(names, who, tables, key);
         if (json_node_kind(value) == JSON_IS_NULL) {
             if (found->kind == SOMA_FIELD_AXES && found->low == SOMA_NO_AXES)

@@ -32,6 +32,8 @@ void fields_forget_numbers(soma_context *context, const soma_field *fields, void
  * borrowed from the document. */
 soma_status fields_read(const field_names *names, const char *who, const soma_field *const tables[FIELD_TABLES],
                         const json_node *object, void *options);
+/* Whether a key beside numbers is none of them: name, seed, dtype, weighted. Who knows it reads it elsewhere. */
+bool field_aside(const char *key);
 /* The numbers of a named function, {"delta": 0.5}, or a lone one, the first; most: how many there is room for. What is
  * not said has its default. */
 soma_status fields_read_numbers(const field_names *names, const char *who, const name_entry *entry,

@@ -97,11 +97,16 @@ static soma_status read_own(const field_names *names, const soma_custom *own, co
     return SOMA_OK;
 }
 
-/* Whether more is said of it than its name. */
+/* Whether it has numbers, and not only a name and the like. */
 static bool has_numbers(const json_node *config) {
     if (json_node_kind(config) != JSON_IS_OBJECT) return json_node_kind(config) != JSON_IS_NULL;
-    return json_node_count(config) >
-           (json_node_find(config, "name") != NULL) + (json_node_find(config, "weighted") != NULL);
+    void *cursor = NULL;
+    const char *key;
+    const json_node *value;
+    while (json_node_next(config, &cursor, &key, &value)) {
+        if (!field_aside(key)) return true;
+    }
+    return false;
 }
 
 static soma_status read_ours(const field_names *names, const char *name, const json_node *config, soma_metric *out) {

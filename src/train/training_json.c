@@ -140,7 +140,7 @@ static soma_status read_common(const field_names *names, const char *loss, const
             const bool last = json_node_integer(value, &axis) && axis == -1;
             RETURN_IF(names->context, !last && json_node_kind(value) != JSON_IS_NULL, SOMA_UNSUPPORTED,
                       "[compile] the axis of %s is the last one, -1", loss);
-        } else if (strcmp(key, "name") != 0) {
+        } else if (!field_aside(key)) {
             *numbers = true;
         }
     }
