@@ -208,6 +208,9 @@ SAMPLE(softplus_all, soma_softplus(x))
 SAMPLE(mean_columns, soma_mean(soma_square(x), SOMA_AXES(0), false))
 SAMPLE(clipped, soma_clip(soma_square(x), 0.3, 2.1))
 SAMPLE(cube, soma_pow_scalar(x, 3))
+SAMPLE(two_ways, soma_mul(soma_mul_scalar(x, 0.5), soma_add_scalar(soma_erf(soma_mul_scalar(x, 0.7)), 1)))
+SAMPLE(ways_within, soma_sub(two_ways(xs), soma_mul(soma_tanh(two_ways(xs)), soma_exp(soma_neg(x)))))
+SAMPLE(ways_beside, soma_mul(soma_mul(x, soma_sigmoid(x)), soma_sum(soma_exp(x), SOMA_ALL_AXES, true)))
 SAMPLE(root, soma_pow_scalar(soma_add_scalar(soma_square(x), 1), 1.5))
 SAMPLE(normalized,
        soma_div(soma_sub(x, soma_mean(x, SOMA_AXES(-1), true)),
@@ -236,6 +239,9 @@ static void compositions(void **state) {
         {"mean", mean_columns, 1, {{SOMA_F32, 2, {5, 10}, -3, 3}}},
         {"clip", clipped, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
         {"cube", cube, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
+        {"two ways", two_ways, 1, {{SOMA_F32, 2, {3, 11}, -2, 2}}},
+        {"two ways within others", ways_within, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
+        {"two ways beside another", ways_beside, 1, {{SOMA_F32, 1, {7}, -2, 2}}},
         {"root", root, 1, {{SOMA_F32, 1, {33}, -2, 2}}},
         {"layer norm", normalized, 1, {{SOMA_F32, 2, {4, 9}, -2, 2}}},
         {"gram", gram, 1, {{SOMA_F32, 2, {6, 5}, -2, 2}}},
@@ -337,6 +343,16 @@ static void paths(void **state) {
     soma_tensor *y = soma_square(x), *z = soma_square(y);
     EXPECT(y, z, 2, 8);
     EXPECT(x, z, 4, 32);
+    /* among maps that x reaches in several ways: e^x (x + 1), by x, by e^x, and by both */
+    soma_tensor *e = soma_exp(x), *product = soma_add(soma_mul(e, x), e), *both[2] = {e, x}, *slopes[2];
+    EXPECT(x, product, 3 * exp(1.0), 4 * exp(2.0));
+    EXPECT(e, product, 2, 3);
+    assert_int_equal(soma_grad(soma_sum(product, SOMA_ALL_AXES, false), both, 2, slopes), SOMA_OK);
+    const double by_e[] = {2, 3}, by_x[] = {3 * exp(1.0), 4 * exp(2.0)};
+    for (int i = 0; i < 2; i++) {
+        assert_float_equal(((const double *)soma_data(slopes[0]))[i], by_e[i], 1e-12);
+        assert_float_equal(((const double *)soma_data(slopes[1]))[i], by_x[i], 1e-12);
+    }
 }
 
 static soma_status infer_custom(soma_graph *graph, const op *self, soma_tensor *const *inputs, int n,

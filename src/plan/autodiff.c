@@ -9,6 +9,7 @@
 #include <soma/plan.h>
 
 #include "ops/build.h"
+#include "plan/autodiff.h"
 
 /* Per node of the original graph, by id. */
 typedef struct sweep {
@@ -147,6 +148,19 @@ static soma_status pass_on(sweep *s, soma_tensor *node, bool *needed, soma_tenso
     return SOMA_OK;
 }
 
+/* Past maps that come from one value in several ways, at once. */
+static soma_status pass_slope(sweep *s, const slope_ways *ways, const slope_region *region) {
+    soma_tensor *slope = slope_make(ways, region), *dy = s->gradients[region->members[0]->id];
+    if (!slope) {
+        const soma_status first = error_get(s->graph->context);
+        return first != SOMA_OK
+                   ? first
+                   : error_set(s->graph->context, SOMA_UNSUPPORTED, "[grad] the path from %s to %s has no gradient",
+                               region->members[0]->op->name, region->x->op->name);
+    }
+    return give(s, region->x, soma_mul(dy, slope));
+}
+
 /* Backward: every node after its users, which have higher ids. */
 static soma_status run_backward(sweep *s) {
     int capacity = 8;
@@ -155,8 +169,17 @@ static soma_status run_backward(sweep *s) {
     soma_tensor **dx = arena_alloc(&s->graph->arena, (size_t)capacity * sizeof *dx);
     bool *needed = arena_alloc(&s->graph->arena, (size_t)capacity * sizeof *needed);
     if (!dx || !needed) return SOMA_NO_MEMORY;
-    for (int64_t id = s->n - 1; id >= 0; id--)
-        if (s->gradients[id]) TRY(pass_on(s, s->graph->nodes[id], needed, dx));
+    const slope_ways ways = {s->leads, s->wrt, s->n_wrt};
+    for (int64_t id = s->n - 1; id >= 0; id--) {
+        soma_tensor *node = s->graph->nodes[id];
+        slope_region region;
+        if (!s->gradients[id]) continue;
+        if (slope_find(&ways, node, &region)) {
+            TRY(pass_slope(s, &ways, &region));
+        } else {
+            TRY(pass_on(s, node, needed, dx));
+        }
+    }
     return SOMA_OK;
 }
 
