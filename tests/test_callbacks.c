@@ -161,6 +161,7 @@ static void rates_follow_a_function_of_the_epoch(void **state) {
 /* Where the rate may change, and only there, it is a column: in the history, in logs, in the file. */
 static void rates_are_in_the_history(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     float numbers[] = {1, 2};
     soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(2, 1), numbers},
                                                   (soma_array_data){SOMA_F32, SOMA_DIMS(2, 1), numbers}, true);

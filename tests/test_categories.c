@@ -145,6 +145,7 @@ static int ascending(const void *a, const void *b) {
 
 static void bins_are_quantiles(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     enum { MANY = 1003, BINS = 7 };
     static float x[MANY], sorted[MANY];
     for (int i = 0; i < MANY; i++)

@@ -70,6 +70,7 @@ static void check(const soma_scores *s, int first, expected e) {
 
 static void metrics_are_weighted_where_asked(void **state) {
     (void)state;
+    NEEDS(JANSSON);
     soma_dataset *data = make_data();
     soma_model *net = identity();
     expect_ok(soma_compile(
