@@ -8,7 +8,7 @@ WORK = Work(name="step of 784-128-10, Adam, batch 32", part="part_dense",
             model=[{"dense": {"units": 128, "activation": "relu", "input_shape": [784]}},
                    {"dense": {"units": 10, "activation": "softmax"}}],
             compile={"optimizer": "adam", "loss": "sparse_categorical_crossentropy"},
-            batch=BATCH, x="f32", y="i64:10", flops=2.0 * BATCH * (2 * 784 * 128 + 3 * 128 * 10), ratio=2)
+            batch=BATCH, x="f32", y="i64:10", flops=2.0 * BATCH * (2 * 784 * 128 + 3 * 128 * 10), ratio=6)
 
 
 def torch_work(torch):

@@ -10,7 +10,7 @@ WORK = Work(name="step of an LSTM 128 -> 256, 64 steps, batch 32, Adam", part="p
             model=[{"lstm": {"units": UNITS, "input_shape": [STEPS, FEATURES]}},
                    {"dense": {"units": CLASSES, "activation": "softmax"}}],
             compile={"optimizer": "adam", "loss": "sparse_categorical_crossentropy"},
-            batch=BATCH, x="f32", y="i64:10", flops=FLOPS, ratio=2)
+            batch=BATCH, x="f32", y="i64:10", flops=FLOPS, ratio=2.5)
 
 
 def torch_work(torch):

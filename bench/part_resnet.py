@@ -53,7 +53,7 @@ def model():
 WORK = Work(name="step of ResNet-20 on 32x32, SGD with momentum, batch 128", part="part_resnet", model=model(),
             compile={"optimizer": {"sgd": {"learning_rate": 0.01, "momentum": 0.9}},
                      "loss": "sparse_categorical_crossentropy_from_logits"},
-            batch=BATCH, x="f32", y="i64:10", flops=flops(BATCH), ratio=2, scaling=True)
+            batch=BATCH, x="f32", y="i64:10", flops=flops(BATCH), ratio=1.5, scaling=True)
 
 
 def torch_net(torch):
