@@ -125,10 +125,12 @@ ITEMS = list(items())
 
 def words_for_numbers():
     """{"average": ["macro", "none", ...]}: the words that files take for a number, the default's first."""
-    text = (ROOT / "src" / "nn" / "fields.c").read_text(encoding="utf-8")
+    text = (ROOT / "src" / "nn" / "field_numbers.c").read_text(encoding="utf-8")
     found = {}
     for key, word, owner in re.findall(r'\{"(\w+)", "(\w+)", \w+, (NULL|"\w*")\}', text):
         found.setdefault((key, owner.strip('"')), []).append(word)
+    if not found:
+        sys.exit("no words for numbers in src/nn/field_numbers.c: has the table moved?")
     return found
 
 

@@ -1,24 +1,11 @@
-/* Options as tables: completion, writing and reading.
- * Rests on fields.h; one function a direction and kind of value, chosen by the field's kind.
- * Everything read comes from files, so each value is checked for its type before it is stored. */
-#include "nn/layer.h"
+/* Options as tables: what zero stands for, bounds, and numbers that options own.
+ * Rests on fields.h; fields_write.c and fields_read.c are the two directions of files. */
+#include "nn/fields.h"
 
 #include <math.h>
 #include <string.h>
 
-#include <soma/layers.h>
-
-#include "base/number.h"
 #include "nn/schedules.h"
-
-static void *at(void *options, const soma_field *f) {
-    return (char *)options + f->offset;
-}
-static const void *at_const(const void *options, const soma_field *f) {
-    return (const char *)options + f->offset;
-}
-
-/* ---- defaults and bounds ---- */
 
 static soma_status check_bounds(soma_context *context, const char *who, const soma_field *f, double value) {
     if (f->low == 0 && f->high == 0) return SOMA_OK;
@@ -32,25 +19,25 @@ static soma_status check_bounds(soma_context *context, const char *who, const so
 soma_status fields_complete(soma_context *context, const char *who, const soma_field *fields, void *options) {
     for (const soma_field *f = fields; f && f->name; f++) {
         if (f->kind == SOMA_FIELD_INT) {
-            int64_t *value = at(options, f);
+            int64_t *value = field_at(options, f);
             if (*value == 0) *value = (int64_t)f->standard;
             TRY(check_bounds(context, who, f, (double)*value));
         } else if (f->kind == SOMA_FIELD_NUMBER) {
-            double *value = at(options, f);
+            double *value = field_at(options, f);
             if (*value == 0) *value = signbit(*value) ? 0 : f->standard;
             RETURN_IF(context, !isfinite(*value), SOMA_INVALID, "[%s] %s is not a finite number", who, f->name);
             TRY(check_bounds(context, who, f, *value));
         } else if (f->kind == SOMA_FIELD_DTYPE) {
-            soma_dtype dtype = *(const soma_dtype *)at_const(options, f);
+            soma_dtype dtype = *(const soma_dtype *)field_at_const(options, f);
             RETURN_IF(context, dtype != SOMA_F32 && dtype != SOMA_F64, SOMA_DTYPE, "[%s] %s must be float32 or float64",
                       who, f->name);
         } else if (f->kind == SOMA_FIELD_SCHEDULE) {
-            TRY(schedule_check(context, who, at(options, f)));
+            TRY(schedule_check(context, who, field_at(options, f)));
         } else if (f->kind == SOMA_FIELD_AXES) {
-            int64_t *axes = at(options, f);
+            int64_t *axes = field_at(options, f);
             if (axes[0] == 0) axes[0] = (int64_t)f->standard;
         } else if (f->kind == SOMA_FIELD_SHAPE) {
-            const int64_t *shape = at_const(options, f);
+            const int64_t *shape = field_at_const(options, f);
             for (int i = 0; i < SOMA_MAX_RANK && shape[i] != 0; i++) {
                 RETURN_IF(context, shape[i] < -1, SOMA_SHAPE, "[%s] %s has an extent of %lld", who, f->name,
                           (long long)shape[i]);
@@ -63,7 +50,7 @@ soma_status fields_complete(soma_context *context, const char *who, const soma_f
 void fields_forget_numbers(soma_context *context, const soma_field *fields, void *options) {
     for (const soma_field *f = fields; f && f->name; f++) {
         if (f->kind != SOMA_FIELD_NUMBERS) continue;
-        soma_numbers *numbers = at(options, f);
+        soma_numbers *numbers = field_at(options, f);
         mem_free(context, (double *)(uintptr_t)numbers->values, (size_t)numbers->n * sizeof *numbers->values);
         *numbers = (soma_numbers){.n = 0};
     }
@@ -73,7 +60,7 @@ soma_status fields_own_numbers(soma_context *context, const soma_field *fields, 
     soma_status status = SOMA_OK;
     for (const soma_field *f = fields; f && f->name; f++) {
         if (f->kind != SOMA_FIELD_NUMBERS) continue;
-        soma_numbers *numbers = at(options, f);
+        soma_numbers *numbers = field_at(options, f);
         const size_t bytes = (size_t)numbers->n * sizeof *numbers->values;
         double *copy = numbers->n > 0 && status == SOMA_OK ? mem_alloc(context, bytes) : NULL;
         if (copy) memcpy(copy, numbers->values, bytes);
@@ -81,506 +68,4 @@ soma_status fields_own_numbers(soma_context *context, const soma_field *fields, 
         *numbers = (soma_numbers){.n = copy ? numbers->n : 0, .values = copy};
     }
     return status;
-}
-
-/* ---- writing ---- */
-
-static void write_seed(text *out, int64_t seed) {
-    text_printf(out, "%lld", seed == SOMA_SEED_ZERO ? 0 : (long long)seed);
-}
-
-/* A function by its name, "zeros", or with its numbers, {"constant": {"value": 2}}. */
-static soma_status write_function(text *out, const field_names *names, const char *who, const char *option,
-                                  const name_table *table, soma_function *function, const double *parameters,
-                                  int64_t seed) {
-    const char *name = name_for(table, names->custom, function);
-    RETURN_IF(names->context, !name, SOMA_INVALID,
-              "[%s] the %s of %s has no name: give it one by .custom = {{\"name\", (soma_function *)function}}", who,
-              table->what, option);
-    const name_entry *entry = name_of(table, function);
-    const bool numbers = entry && entry->n > 0 && parameters;
-    if (!numbers && !seed) {
-        json_write_string(out, name);
-        return SOMA_OK;
-    }
-    text_append(out, "{");
-    json_write_string(out, name);
-    text_append(out, ": {");
-    if (numbers) fields_write_numbers(out, entry, parameters);
-    if (seed) text_append(out, numbers ? ", \"seed\": " : "\"seed\": ");
-    if (seed) write_seed(out, seed);
-    text_append(out, "}}");
-    return SOMA_OK;
-}
-
-/* Whether there is anything to write. */
-static bool is_set(const soma_field *f, const void *value) {
-    switch (f->kind) {
-    case SOMA_FIELD_STRING:
-        return *(const char *const *)value != NULL;
-    case SOMA_FIELD_SHAPE:
-    case SOMA_FIELD_AXES:
-        return *(const int64_t *)value != 0;
-    case SOMA_FIELD_ACTIVATION:
-        return *(soma_activation_fn *const *)value != NULL;
-    case SOMA_FIELD_INITIALIZER:
-        return ((const soma_initializer *)value)->build != NULL;
-    case SOMA_FIELD_CONSTRAINT:
-        return ((const soma_constraint *)value)->apply != NULL;
-    case SOMA_FIELD_LOSS:
-        return ((const soma_loss *)value)->build != NULL;
-    case SOMA_FIELD_SCHEDULE:
-        return ((const soma_schedule *)value)->rate != NULL;
-    case SOMA_FIELD_REGULARIZER:
-        return ((const soma_regularizer *)value)->penalty != NULL;
-    case SOMA_FIELD_RANGE:
-        return ((const double *)value)[0] != 0 || ((const double *)value)[1] != 0;
-    case SOMA_FIELD_SEED:
-        return *(const int64_t *)value != 0;
-    case SOMA_FIELD_LAYER:
-        return *(soma_layer *const *)value != NULL;
-    case SOMA_FIELD_NUMBERS:
-        return ((const soma_numbers *)value)->n > 0;
-    default:
-        return true;
-    }
-}
-
-static void write_shape(text *out, const int64_t *shape) {
-    text_append(out, "[");
-    for (int i = 0; i < SOMA_MAX_RANK && shape[i] != 0; i++)
-        text_printf(out, "%s%lld", i ? ", " : "", (long long)shape[i]);
-    text_append(out, "]");
-}
-
-static void write_range(text *out, const double range[2]) {
-    const bool both = range[1] != 0 || range[0] < 0;
-    if (both) text_append(out, "[");
-    json_write_number(out, range[0]);
-    if (!both) return;
-    text_append(out, ", ");
-    json_write_number(out, range[1]);
-    text_append(out, "]");
-}
-
-/* Keras' way: one axis is a number, several a list, none null. */
-static void write_axes(text *out, const int64_t *axes) {
-    if (axes[0] == SOMA_NO_AXES) {
-        text_append(out, "null");
-    } else if (axes[1] == 0) {
-        text_printf(out, "%lld", (long long)axes[0]);
-    } else {
-        write_shape(out, axes);
-    }
-}
-
-static void write_numbers(text *out, const soma_numbers *numbers) {
-    for (int64_t i = 0; i < numbers->n; i++) {
-        text_append(out, i ? ", " : "[");
-        json_write_number(out, numbers->values[i]);
-    }
-    text_append(out, "]");
-}
-
-static soma_status write_value(text *out, const field_names *names, const char *who, const soma_field *f,
-                               const void *value) {
-    switch (f->kind) {
-    case SOMA_FIELD_BOOL:
-        text_append(out, *(const bool *)value ? "true" : "false");
-        return SOMA_OK;
-    case SOMA_FIELD_NOT:
-        text_append(out, *(const bool *)value ? "false" : "true");
-        return SOMA_OK;
-    case SOMA_FIELD_INT:
-        text_printf(out, "%lld", (long long)*(const int64_t *)value);
-        return SOMA_OK;
-    case SOMA_FIELD_WORD:
-        text_printf(out, "%d", *(const int *)value);
-        return SOMA_OK;
-    case SOMA_FIELD_NUMBER:
-        json_write_number(out, *(const double *)value);
-        return SOMA_OK;
-    case SOMA_FIELD_STRING:
-        json_write_string(out, *(const char *const *)value);
-        return SOMA_OK;
-    case SOMA_FIELD_SHAPE:
-        write_shape(out, value);
-        return SOMA_OK;
-    case SOMA_FIELD_AXES:
-        write_axes(out, value);
-        return SOMA_OK;
-    case SOMA_FIELD_DTYPE:
-        json_write_string(out, soma_dtype_name(*(const soma_dtype *)value));
-        return SOMA_OK;
-    case SOMA_FIELD_ACTIVATION:
-        return write_function(out, names, who, f->name, &activation_names,
-                              (soma_function *)*(soma_activation_fn *const *)value, NULL, 0);
-    case SOMA_FIELD_INITIALIZER: {
-        const soma_initializer *initializer = value;
-        return write_function(out, names, who, f->name, &initializer_names, (soma_function *)initializer->build,
-                              initializer->parameters, initializer->seed);
-    }
-    case SOMA_FIELD_CONSTRAINT: {
-        const soma_constraint *constraint = value;
-        return write_function(out, names, who, f->name, &constraint_names, (soma_function *)constraint->apply,
-                              constraint->parameters, 0);
-    }
-    case SOMA_FIELD_LOSS: {
-        const soma_loss *loss = value;
-        return write_function(out, names, who, f->name, &loss_with_names, (soma_function *)loss->build,
-                              loss->parameters, 0);
-    }
-    case SOMA_FIELD_SCHEDULE:
-        return schedule_write_json(out, names, who, value);
-    case SOMA_FIELD_REGULARIZER: {
-        const soma_regularizer *regularizer = value;
-        return write_function(out, names, who, f->name, &regularizer_names, (soma_function *)regularizer->penalty,
-                              regularizer->parameters, 0);
-    }
-    case SOMA_FIELD_RANGE:
-        write_range(out, value);
-        return SOMA_OK;
-    case SOMA_FIELD_SEED:
-        write_seed(out, *(const int64_t *)value);
-        return SOMA_OK;
-    case SOMA_FIELD_NUMBERS:
-        write_numbers(out, value);
-        return SOMA_OK;
-    case SOMA_FIELD_LAYER:
-        return layer_write_json(out, names, *(soma_layer *const *)value);
-    }
-    return SOMA_OK;
-}
-
-soma_status fields_write(text *out, const field_names *names, const char *who, const soma_field *fields,
-                         const void *options, bool *first) {
-    for (const soma_field *f = fields; f && f->name; f++) {
-        const void *value = at_const(options, f);
-        if (!is_set(f, value)) continue;
-        text_printf(out, "%s\"%s\": ", *first ? "" : ", ", f->name);
-        *first = false;
-        TRY(write_value(out, names, who, f, value));
-    }
-    return SOMA_OK;
-}
-
-/* ---- reading ---- */
-
-static soma_status wrong(const field_names *names, const char *who, const soma_field *f, const char *expected) {
-    return error_set(names->context, SOMA_INVALID, "[%s] %s must be %s", who, f->name, expected);
-}
-
-/* 0.2, which is -0.2 to 0.2, or [-0.1, 0.2]. */
-static soma_status read_range(const field_names *names, const char *who, const soma_field *f, const json_node *node,
-                              double out[2]) {
-    out[0] = out[1] = 0;
-    if (json_node_number(node, &out[0])) return out[0] >= 0 ? SOMA_OK : wrong(names, who, f, "at least 0");
-    if (json_node_kind(node) != JSON_IS_ARRAY || json_node_count(node) != 2 ||
-        !json_node_number(json_node_at(node, 0), &out[0]) || !json_node_number(json_node_at(node, 1), &out[1]) ||
-        !(out[0] <= out[1]))
-        return wrong(names, who, f, "a number from 0, or two, the smaller first");
-    return SOMA_OK;
-}
-
-static soma_status read_seed(const field_names *names, const char *who, const json_node *node, int64_t *out) {
-    if (!node || json_node_kind(node) == JSON_IS_NULL) return SOMA_OK;
-    RETURN_IF(names->context, !json_node_integer(node, out), SOMA_INVALID, "[%s] seed must be a whole number", who);
-    if (*out == 0) *out = SOMA_SEED_ZERO;
-    return SOMA_OK;
-}
-
-/* A name, {"name": numbers}, or Keras' {"class_name": name, "config": numbers}. */
-static soma_status read_function(const field_names *names, const char *who, const soma_field *f,
-                                 const name_table *table, const json_node *node, soma_function **function,
-                                 double *parameters, int64_t *seed) {
-    const char *name = json_node_string(node);
-    const json_node *numbers = NULL;
-    if (!name && json_node_find(node, "class_name")) {
-        name = json_node_string(json_node_find(node, "class_name"));
-        numbers = json_node_find(node, "config");
-    } else if (!name && json_node_kind(node) == JSON_IS_OBJECT && json_node_count(node) == 1) {
-        void *cursor = NULL;
-        (void)json_node_next(node, &cursor, &name, &numbers);
-    }
-    if (!name) return wrong(names, who, f, "a name, or a name with its numbers");
-    const name_entry *entry;
-    soma_function *found = name_resolve(names->context, table, names->custom, name, &entry);
-    if (!found) return SOMA_NOT_FOUND;
-    *function = found;
-    RETURN_IF(names->context, !parameters && numbers && json_node_count(numbers) > 0, SOMA_INVALID,
-              "[%s] %s: %s takes no numbers there; a layer of its own may", who, f->name, name);
-    if (seed && json_node_kind(numbers) == JSON_IS_OBJECT)
-        TRY(read_seed(names, who, json_node_find(numbers, "seed"), seed));
-    if (!parameters || !entry) return SOMA_OK;
-    return fields_read_numbers(names, who, entry, numbers, parameters, entry->n);
-}
-
-/* Borders, of which there may be none: a zero in a file is meant, and -1 stands for it in the list. */
-static bool is_border(const soma_field *f) {
-    static const char *const borders[] = {"padding", "cropping", "pads", "output_padding"};
-    for (size_t i = 0; i < sizeof borders / sizeof *borders; i++) {
-        if (strcmp(f->name, borders[i]) == 0) return true;
-    }
-    return false;
-}
-
-/* The numbers of a list, also of lists within it, [[1, 2], [3, 4]], behind the *n that are there. */
-static soma_status add_extents(const field_names *names, const char *who, const soma_field *f, const json_node *node,
-                               int64_t *shape, int *n) {
-    if (json_node_kind(node) == JSON_IS_ARRAY) {
-        for (int64_t i = 0; i < json_node_count(node); i++) {
-            const json_node *one = json_node_at(node, i);
-            if (json_node_kind(one) == JSON_IS_ARRAY && !is_border(f)) return wrong(names, who, f, "a list of numbers");
-            TRY(add_extents(names, who, f, one, shape, n));
-        }
-        return SOMA_OK;
-    }
-    if (*n == SOMA_MAX_RANK) return wrong(names, who, f, "a list of at most 8 whole numbers");
-    if (json_node_kind(node) == JSON_IS_NULL) { /* any, or what is there */
-        shape[(*n)++] = -1;
-        return SOMA_OK;
-    }
-    if (!json_node_integer(node, &shape[*n])) return wrong(names, who, f, "a list of whole numbers");
-    if (shape[*n] == 0 && is_border(f)) shape[*n] = -1;
-    if (shape[*n] == 0) return wrong(names, who, f, "a list of whole numbers that are not zero");
-    (*n)++;
-    return SOMA_OK;
-}
-
-static soma_status read_shape(const field_names *names, const char *who, const soma_field *f, const json_node *node,
-                              int64_t *shape) {
-    int n = 0;
-    memset(shape, 0, SOMA_MAX_RANK * sizeof *shape);
-    return add_extents(names, who, f, node, shape, &n);
-}
-
-static soma_status read_dtype(const field_names *names, const char *who, const soma_field *f, const json_node *node,
-                              soma_dtype *dtype) {
-    const char *name = json_node_string(node);
-    for (int i = 0; name && i < SOMA_DTYPE_COUNT; i++) {
-        if (strcmp(name, soma_dtype_name((soma_dtype)i)) == 0) {
-            *dtype = (soma_dtype)i;
-            return SOMA_OK;
-        }
-    }
-    return wrong(names, who, f, "the name of a dtype, such as \"float32\"");
-}
-
-static soma_status read_number(const field_names *names, const char *who, const soma_field *f, const json_node *node,
-                               double *out) {
-    if (!json_node_number(node, out)) return wrong(names, who, f, "a number");
-    if (*out == 0) *out = SOMA_ZERO; /* a zero in a file is meant */
-    return SOMA_OK;
-}
-
-/* A list of cells is one cell of them. */
-static soma_layer *stacked_cells(const field_names *names, const json_node *list) {
-    soma_stacked_rnn_cells_options o = {.context = names->context};
-    const int64_t n = json_node_count(list);
-    RETURN_NULL_IF(names->context, n < 1 || n > SOMA_MAX_CELLS, SOMA_INVALID, "[RNN] %lld cells: 1 to %d are possible",
-                   (long long)n, SOMA_MAX_CELLS);
-    for (int i = 0; i < (int)n; i++) {
-        o.cells[i] = layer_from_json_node(names, json_node_at(list, i));
-        if (o.cells[i]) continue;
-        while (i > 0)
-            soma_layer_destroy(o.cells[--i]);
-        return NULL;
-    }
-    return soma_stacked_rnn_cells_create(&o);
-}
-
-/* A list of any length, or one number; freed by fields_forget_numbers. */
-static soma_status read_numbers(const field_names *names, const char *who, const soma_field *f, const json_node *node,
-                                soma_numbers *out) {
-    const bool list = json_node_kind(node) == JSON_IS_ARRAY;
-    const int64_t n = list ? json_node_count(node) : 1;
-    mem_free(names->context, (double *)(uintptr_t)out->values, (size_t)out->n * sizeof *out->values); /* given twice */
-    *out = (soma_numbers){.n = 0};
-    double *values = mem_alloc(names->context, (size_t)n * sizeof *values);
-    if (!values) return SOMA_NO_MEMORY;
-    *out = (soma_numbers){.n = n, .values = values};
-    for (int64_t i = 0; i < n; i++) {
-        if (!json_node_number(list ? json_node_at(node, i) : node, &values[i]))
-            return wrong(names, who, f, "a number, or a list of numbers");
-    }
-    return SOMA_OK;
-}
-
-soma_status fields_read_value(const field_names *names, const char *who, const soma_field *f, const json_node *node,
-                              void *options) {
-    void *value = at(options, f);
-    bool flag;
-    double number;
-    switch (f->kind) {
-    case SOMA_FIELD_BOOL:
-    case SOMA_FIELD_NOT:
-        if (strcmp(f->name, "verbose") == 0 && json_node_number(node, &number)) {
-            flag = number != 0; /* Keras' is a number */
-        } else if (!json_node_bool(node, &flag)) {
-            return wrong(names, who, f, "true or false");
-        }
-        *(bool *)value = f->kind == SOMA_FIELD_BOOL ? flag : !flag;
-        return SOMA_OK;
-    case SOMA_FIELD_INT:
-        if (json_node_string(node) && field_word(f->name, json_node_string(node), &number)) {
-            *(int64_t *)value = (int64_t)number;
-            return SOMA_OK;
-        }
-        if (json_node_kind(node) == JSON_IS_ARRAY && json_node_count(node) == 1) node = json_node_at(node, 0);
-        if (!json_node_integer(node, value)) return wrong(names, who, f, "a whole number");
-        RETURN_IF(names->context, *(int64_t *)value == 0 && f->standard != 0 && f->low != f->high, SOMA_INVALID,
-                  "[%s] %s must not be 0", who, f->name);
-        return SOMA_OK;
-    case SOMA_FIELD_WORD:
-        if (!json_node_string(node) || !field_word(f->name, json_node_string(node), &number))
-            return field_no_number(names, who, "", f->name);
-        *(int *)value = (int)number;
-        return SOMA_OK;
-    case SOMA_FIELD_NUMBER:
-        return read_number(names, who, f, node, value);
-    case SOMA_FIELD_STRING:
-        *(const char **)value = json_node_string(node);
-        return *(const char **)value ? SOMA_OK : wrong(names, who, f, "a string");
-    case SOMA_FIELD_AXES:
-    case SOMA_FIELD_SHAPE:
-        return read_shape(names, who, f, node, value);
-    case SOMA_FIELD_DTYPE:
-        return read_dtype(names, who, f, node, value);
-    case SOMA_FIELD_ACTIVATION: {
-        soma_function *function = NULL;
-        TRY(read_function(names, who, f, &activation_names, node, &function, NULL, NULL));
-        *(soma_activation_fn **)value = (soma_activation_fn *)function;
-        return SOMA_OK;
-    }
-    case SOMA_FIELD_INITIALIZER: {
-        soma_initializer *initializer = value;
-        soma_function *function = NULL;
-        TRY(read_function(names, who, f, &initializer_names, node, &function, initializer->parameters,
-                          &initializer->seed));
-        initializer->build = (soma_initializer_fn *)function;
-        return SOMA_OK;
-    }
-    case SOMA_FIELD_CONSTRAINT: {
-        soma_constraint *constraint = value;
-        soma_function *function = NULL;
-        TRY(read_function(names, who, f, &constraint_names, node, &function, constraint->parameters, NULL));
-        constraint->apply = (soma_constraint_fn *)function;
-        return SOMA_OK;
-    }
-    case SOMA_FIELD_LOSS: {
-        soma_loss *loss = value;
-        soma_function *function = NULL;
-        TRY(read_function(names, who, f, &loss_with_names, node, &function, loss->parameters, NULL));
-        loss->build = (soma_loss_with_fn *)function;
-        return SOMA_OK;
-    }
-    case SOMA_FIELD_SCHEDULE:
-        return schedule_read_json(names, who, node, value);
-    case SOMA_FIELD_REGULARIZER: {
-        soma_regularizer *regularizer = value;
-        soma_function *function = NULL;
-        TRY(read_function(names, who, f, &regularizer_names, node, &function, regularizer->parameters, NULL));
-        regularizer->penalty = (soma_regularizer_fn *)function;
-        return SOMA_OK;
-    }
-    case SOMA_FIELD_RANGE:
-        return read_range(names, who, f, node, value);
-    case SOMA_FIELD_SEED:
-        return read_seed(names, who, node, value);
-    case SOMA_FIELD_NUMBERS:
-        return read_numbers(names, who, f, node, value);
-    case SOMA_FIELD_LAYER: {
-        soma_layer **layer = value;
-        soma_layer_destroy(*layer); /* named twice */
-        *layer = json_node_kind(node) == JSON_IS_ARRAY ? stacked_cells(names, node) : layer_from_json_node(names, node);
-        if (*layer) return SOMA_OK;
-        soma_status status = soma_last_status(names->context);
-        return status != SOMA_OK ? status : SOMA_NO_MEMORY;
-    }
-    }
-    return SOMA_OK;
-}
-
-static soma_status unknown_option(const field_names *names, const char *who, const soma_field *const *tables,
-                                  const char *key) {
-    enum { KNOWN = 64 };
-    const char *known[KNOWN];
-    int n = 0;
-    for (int t = 0; t < FIELD_TABLES; t++) {
-        for (const soma_field *f = tables[t]; f && f->name && n < KNOWN; f++)
-            known[n++] = f->name;
-    }
-    const char *nearest = text_nearest(key, known, n);
-    return error_set(names->context, SOMA_NOT_FOUND, "[%s] unknown option '%s'%s%s%s", who, key,
-                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-}
-
-/* Keras' words for options that have another name here. */
-static const char *our_name(const char *who, const char *key) {
-    static const struct {
-        const char *whose, *key, *ours;
-    } others[] = {{"InputLayer", "shape", "input_shape"}, {"MultiHeadAttention", "output_shape", "output_dim"}};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (strcmp(others[i].whose, who) == 0 && strcmp(others[i].key, key) == 0) return others[i].ours;
-    }
-    return key;
-}
-
-/* Options in Keras' configurations that say how it works, not what comes out: whatever they are, it is the same here.
- * And others as long as they ask for nothing: null, or false. */
-static bool says_nothing(const char *key, const json_node *value) {
-    static const char *const keys[] = {"unroll", "use_cudnn", "flash_attention",  "synchronized",   "jit_compile",
-                                       "name",   "oov_token", "vocabulary_dtype", "vocabulary_size"};
-    static const char *const flags[] = {"sparse", "pad_to_max_tokens", "invert"};
-    bool on = true;
-    if (json_node_kind(value) == JSON_IS_NULL) return true;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (strcmp(keys[i], key) == 0) return true;
-    }
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        if (strcmp(flags[i], key) == 0) return json_node_bool(value, &on) && !on;
-    }
-    return false;
-}
-
-/* The table's entry for a key. Where a rate is not a number it is a function of the step: the schedule's entry. */
-static const soma_field *find(const soma_field *const tables[FIELD_TABLES], const char *key, const json_node *value) {
-    bool schedule = strcmp(key, "learning_rate") == 0 && json_node_kind(value) == JSON_IS_OBJECT;
-    for (int t = 0; t < FIELD_TABLES; t++) {
-        for (const soma_field *f = tables[t]; f && f->name; f++) {
-            if (schedule ? f->kind == SOMA_FIELD_SCHEDULE : strcmp(f->name, key) == 0) return f;
-        }
-    }
-    return NULL;
-}
-
-soma_status fields_read(const field_names *names, const char *who, const soma_field *const tables[FIELD_TABLES],
-                        const json_node *object, void *options) {
-    if (!object || json_node_kind(object) == JSON_IS_NULL) return SOMA_OK;
-    RETURN_IF(names->context, json_node_kind(object) != JSON_IS_OBJECT, SOMA_INVALID,
-              "[%s] its options must be given by name", who);
-    void *cursor = NULL;
-    const char *key;
-    const json_node *value;
-    while (json_node_next(object, &cursor, &key, &value)) {
-        const bool list = strcmp(key, "cells") == 0 && json_node_kind(value) == JSON_IS_ARRAY;
-        for (int64_t i = 0; list && i < json_node_count(value); i++) {
-            char cell[24];
-            (void)number_format(cell, sizeof cell, "cell_%lld", (long long)i);
-            const soma_field *one = find(tables, cell, value);
-            if (!one) return unknown_option(names, who, tables, cell);
-            TRY(fields_read_value(names, who, one, json_node_at(value, i), options));
-        }
-        if (list) continue;
-        const soma_field *found = find(tables, our_name(who, key), value);
-        if (!found && says_nothing(key, value)) continue;
-        if (!found) return unknown_option(names, who, tables, key);
-        if (json_node_kind(value) == JSON_IS_NULL) {
-            if (found->kind == SOMA_FIELD_AXES && found->low == SOMA_NO_AXES)
-                *(int64_t *)at(options, found) = SOMA_NO_AXES;
-            continue;
-        }
-        TRY(fields_read_value(names, who, found, value, options));
-    }
-    return SOMA_OK;
 }

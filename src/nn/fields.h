@@ -15,6 +15,14 @@ typedef struct field_names {
 
 enum { FIELD_TABLES = 2 };
 
+/* Where an option's value is. */
+static inline void *field_at(void *options, const soma_field *f) {
+    return (char *)options + f->offset;
+}
+static inline const void *field_at_const(const void *options, const soma_field *f) {
+    return (const char *)options + f->offset;
+}
+
 /* What zero stands for takes its place, and values are checked against their bounds. fields may be NULL. */
 soma_status fields_complete(soma_context *context, const char *who, const soma_field *fields, void *options);
 

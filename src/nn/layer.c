@@ -1,5 +1,5 @@
 /* Layers: their life, their names, their weights' list.
- * Rests on fields.c for the options. A class is data and two functions; see layer_dense.c for one.
+ * Rests on fields.h for the options. A class is data and two functions; see layer_dense.c for one.
  * A layer only describes its weights; variables are made by the model, which knows the context and the order. */
 #include "nn/layer.h"
 

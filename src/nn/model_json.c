@@ -1,5 +1,5 @@
 /* Models as JSON: what .soma files keep, and what people write in configurations.
- * Rests on fields.c. {"layers": [...]} is a sequential model; with "calls" it is any other: values are numbered, inputs
+ * Rests on fields.h. {"layers": [...]} is a sequential model; with "calls" it is any other: values are numbered, inputs
  * first, then the result of each call. Everything read is checked before it is used. */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Optimizers: their life, what all of them share (decay, clipping), and JSON.
- * Rests on fields.c. A class is data and two functions; see optimizer_sgd.c for one.
+ * Rests on fields.h. A class is data and two functions; see optimizer_sgd.c for one.
  * Making one never returns NULL, so that a mistake in its options is not taken for a wish for the default. */
 #include "nn/optimizer.h"
 
