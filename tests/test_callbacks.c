@@ -121,6 +121,37 @@ static void direction_must_be_clear(void **state) {
     soma_model_destroy(net);
 }
 
+/* Also where the model, its history or an earlier fit knows the name. */
+static void what_is_watched_must_be_measured(void **state) {
+    (void)state;
+    soma_model *net = one_weight();
+    float numbers[] = {1, 2, 3, 4};
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), numbers},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), numbers}, true);
+    assert_int_equal(soma_fit(net, data, .callbacks = {soma_early_stopping()}), SOMA_INVALID);
+    assert_string_equal(soma_last_error(NULL),
+                        "[fit] a callback watches val_loss, which is not measured. There are: loss, and val_... "
+                        "with validation_data or validation_split");
+    assert_int_equal(soma_updates(net), 0);
+    assert_int_equal(soma_fit(net, data, .callbacks = {soma_early_stopping()}, .validation_split = 0.5), SOMA_OK);
+    assert_int_equal(soma_fit(net, data, .epochs = 2, .initial_epoch = 1, .callbacks = {soma_reduce_lr_on_plateau()}),
+                     SOMA_INVALID);
+    assert_int_equal(
+        soma_fit(net, data,
+                 .callbacks = {soma_terminate_on_nan(), soma_model_checkpoint("x.soma", .save_best_only = 1)}),
+        SOMA_INVALID);
+    assert_int_equal(
+        soma_fit(net, data, .callbacks = {soma_early_stopping(.monitor = "val_accuracy")}, .validation_split = 0.5),
+        SOMA_INVALID);
+    assert_int_equal(soma_fit(net, data, .callbacks = {soma_early_stopping(.monitor = "loss")}), SOMA_OK);
+    soma_callback own = {.monitor = "learning_rate"};
+    assert_int_equal(soma_fit(net, data, .callbacks = {&own}), SOMA_INVALID);
+    own.changes_learning_rate = true;
+    assert_int_equal(soma_fit(net, data, .callbacks = {&own}), SOMA_OK);
+    soma_dataset_destroy(data);
+    soma_model_destroy(net);
+}
+
 static void plateaus_lower_the_rate(void **state) {
     (void)state;
     soma_model *net = one_weight();
@@ -627,6 +658,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(early_stopping_stops),
         TEST(direction_must_be_clear),
+        TEST(what_is_watched_must_be_measured),
         TEST(plateaus_lower_the_rate),
         TEST(rates_follow_a_function_of_the_epoch),
         TEST(rates_are_in_the_history),

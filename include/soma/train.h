@@ -113,6 +113,7 @@ typedef struct soma_callback {
     soma_hook *on_predict_batch_begin, *on_predict_batch_end;
     void (*destroy)(struct soma_callback *callback); /* when set, called once the training is over */
     bool changes_learning_rate;                      /* logs and history then have "learning_rate" */
+    const char *monitor; /* the number it watches: an error of fit where nothing measures it; NULL: none */
     /* What a backup has to keep for a resumed training to go on alike: numbers, and bytes. */
     double *state;
     int n_state;

@@ -149,7 +149,9 @@ static soma_status set_up(checkpoint *c) {
     c->path = callback_strdup(c->context, c->o.path);
     if (!c->path) return SOMA_NO_MEMORY;
     soma_monitor_mode mode = c->o.save_best_only ? c->o.mode : SOMA_MODE_MIN; /* else nothing is compared */
-    return monitor_init(&c->monitor, c->context, "model_checkpoint", c->o.monitor, mode);
+    TRY(monitor_init(&c->monitor, c->context, "model_checkpoint", c->o.monitor, mode));
+    if (c->o.save_best_only) c->base.monitor = c->monitor.name;
+    return SOMA_OK;
 }
 
 soma_callback *soma_model_checkpoint_create(const soma_model_checkpoint_options *options) {

@@ -81,8 +81,9 @@ soma_callback *soma_early_stopping_create(const soma_early_stopping_options *opt
     e->base.destroy = destroy;
     e->base.state = e->numbers;
     e->base.n_state = NUMBERS;
-    if (monitor_init(&e->monitor, e->context, "early_stopping", options->monitor, options->mode) == SOMA_OK)
-        return &e->base;
+    soma_status status = monitor_init(&e->monitor, e->context, "early_stopping", options->monitor, options->mode);
+    e->base.monitor = e->monitor.name;
+    if (status == SOMA_OK) return &e->base;
     destroy(&e->base);
     return callback_failed();
 }

@@ -67,7 +67,9 @@ static soma_status set_up(plateau *p) {
     if (p->o.min_delta == 0) p->o.min_delta = signbit(p->o.min_delta) ? 0 : 1e-4;
     RETURN_IF(p->context, !(p->o.factor > 0 && p->o.factor < 1), SOMA_INVALID,
               "[reduce_lr_on_plateau] factor is %g: it must be more than 0 and less than 1", p->o.factor);
-    return monitor_init(&p->monitor, p->context, "reduce_lr_on_plateau", p->o.monitor, p->o.mode);
+    TRY(monitor_init(&p->monitor, p->context, "reduce_lr_on_plateau", p->o.monitor, p->o.mode));
+    p->base.monitor = p->monitor.name;
+    return SOMA_OK;
 }
 
 soma_callback *soma_reduce_lr_on_plateau_create(const soma_reduce_lr_on_plateau_options *options) {

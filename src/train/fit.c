@@ -170,13 +170,36 @@ static bool rate_changes(const fitting *f) {
     return changes;
 }
 
+/* What a callback watches is measured; else it would wait for ever. */
+static soma_status check_monitor(const fitting *f, const char *name, const bool used[KEY_KINDS]) {
+    text known;
+    text_init(&known, f->model->context);
+    bool found = !name;
+    for (int i = 0; i < f->t->n_keys && !found; i++) {
+        const training_key *key = &f->t->keys[i];
+        if (!used[key->kind]) continue;
+        found = strcmp(key->name, name) == 0;
+        text_printf(&known, "%s%s", known.length ? ", " : "", key->name);
+    }
+    if (!found)
+        (void)error_set(f->model->context, SOMA_INVALID,
+                        "[fit] a callback watches %s, which is not measured. There are: %s%s", name,
+                        text_string(&known),
+                        used[KEY_VALIDATION] ? "" : ", and val_... with validation_data or validation_split");
+    text_deinit(&known);
+    return found ? SOMA_OK : SOMA_INVALID;
+}
+
 static soma_status prepare(fitting *f) {
     const soma_fit_options *o = f->o;
     f->epochs = o->epochs ? o->epochs : 1;
     TRY(prepare_data(f));
     TRY(find_place(f));
     int64_t first = f->t->start_epoch, more = f->epochs > first ? f->epochs - first : 0;
-    TRY(history_begin(f->model, first > 0, more, (const bool[]){true, f->validation != NULL, rate_changes(f)}));
+    const bool used[KEY_KINDS] = {true, f->validation != NULL, rate_changes(f)};
+    for (int i = 0; i < SOMA_MAX_CALLBACKS && o->callbacks[i]; i++)
+        TRY(check_monitor(f, o->callbacks[i]->monitor, used));
+    TRY(history_begin(f->model, first > 0, more, used));
     f->logs = (soma_logs){.epochs = f->epochs, .batches = f->n_batches, .names = f->names, .values = f->values};
     f->logs.write = f->progress.write;
     f->logs.write_user = f->progress.user;
