@@ -119,6 +119,16 @@ static void losses_refuse_what_does_not_fit(void **state) {
     expect_error(SOMA_SHAPE, "[mean_squared_error]");
     assert_null(soma_sparse_categorical_crossentropy(p, p));
     expect_error(SOMA_SHAPE, "no class indices");
+    soma_tensor *places = soma_ones(NULL, SOMA_F32, SOMA_DIMS(4, 3, 3, 4)); /* a dense layer of an image */
+    soma_tensor *column = soma_zeros(NULL, SOMA_I64, SOMA_DIMS(4, 1));
+    assert_null(soma_sparse_categorical_crossentropy(y, places));
+    expect_error(SOMA_SHAPE, "last axis; for one answer a sample, add a flatten layer before the dense one");
+    assert_null(soma_sparse_categorical_crossentropy(column, places));
+    expect_error(SOMA_SHAPE, "add a flatten layer");
+    assert_null(soma_categorical_crossentropy(p, places));
+    expect_error(SOMA_SHAPE, "differ; for one answer a sample, add a flatten layer");
+    assert_null(soma_mean_squared_error(column, soma_ones(NULL, SOMA_F32, SOMA_DIMS(4, 3, 1))));
+    expect_error(SOMA_SHAPE, "differ; for one answer a sample, add a flatten layer");
     /* a last axis of one is squeezed or added */
     soma_tensor *one = soma_array(NULL, SOMA_F32, SOMA_DIMS(2, 1), (float[]){1, 3});
     soma_tensor *flat = soma_array(NULL, SOMA_F32, SOMA_DIMS(2), (float[]){0, 1});

@@ -10,6 +10,15 @@
 
 static const double epsilon = 1e-7;
 
+/* What helps where labels have fewer axes than what the model gives: they are class indices, or the model gives an
+ * answer for each place of an image or a sequence. */
+static const char *remedy(const soma_tensor *y_true, const soma_tensor *y_pred) {
+    if (y_true->rank >= y_pred->rank) return "";
+    if (y_true->rank + 1 == y_pred->rank && shape_equal(y_true->rank, y_true->shape, y_true->rank, y_pred->shape))
+        return "; class indices need a sparse loss, or to be made one-hot by soma_to_categorical";
+    return "; for one answer a sample, add a flatten layer before the dense one";
+}
+
 soma_tensor *loss_align(const char *name, soma_tensor *y_true, soma_tensor *y_pred) {
     if (!y_true || !y_pred) return NULL;
     soma_tensor *y = y_true;
@@ -20,11 +29,9 @@ soma_tensor *loss_align(const char *name, soma_tensor *y_true, soma_tensor *y_pr
     }
     if (!y) return NULL;
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
-    RETURN_NULL_IF(
-        y->graph->context, !shape_equal(y->rank, y->shape, y_pred->rank, y_pred->shape), SOMA_SHAPE,
-        "[%s] y_true %s and y_pred %s differ%s", name, tensor_shape_text(a, y_true), tensor_shape_text(b, y_pred),
-        y_true->rank < y_pred->rank ? "; class indices need a sparse loss, or to be made one-hot by soma_to_categorical"
-                                    : "");
+    RETURN_NULL_IF(y->graph->context, !shape_equal(y->rank, y->shape, y_pred->rank, y_pred->shape), SOMA_SHAPE,
+                   "[%s] y_true %s and y_pred %s differ%s", name, tensor_shape_text(a, y_true),
+                   tensor_shape_text(b, y_pred), remedy(y_true, y_pred));
     return soma_cast(y, y_pred->dtype);
 }
 
@@ -35,8 +42,8 @@ soma_tensor *loss_indices(const char *name, soma_tensor *y_true, soma_tensor *y_
     if (!y) return NULL;
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
     RETURN_NULL_IF(y->graph->context, !shape_equal(y->rank, y->shape, y_pred->rank - 1, y_pred->shape), SOMA_SHAPE,
-                   "[%s] y_true %s are no class indices for y_pred %s: a value a class is needed along the last axis",
-                   name, tensor_shape_text(a, y_true), tensor_shape_text(b, y_pred));
+                   "[%s] y_true %s are no class indices for y_pred %s: a value a class is needed along the last axis%s",
+                   name, tensor_shape_text(a, y_true), tensor_shape_text(b, y_pred), remedy(y_true, y_pred));
     return soma_cast(y, SOMA_I64);
 }
 
