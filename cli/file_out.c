@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,7 +30,9 @@ static int write_all(int fd, const void *bytes, size_t n) {
 
 int file_out_write(cli *c, const char *path, const void *bytes, size_t n) {
     struct stat about;
-    const bool direct = stat(path, &about) == 0 && !S_ISREG(about.st_mode);
+    const bool exists = stat(path, &about) == 0, direct = exists && !S_ISREG(about.st_mode);
+    char target[PATH_MAX]; /* what a symbolic link leads to is replaced, not the link */
+    if (exists && !direct && realpath(path, target)) path = target;
     char *name = direct ? cli_text(c, "%s", path) : cli_text(c, "%s.%ld.tmp", path, (long)getpid());
     const int fd = open(name, O_WRONLY | O_CLOEXEC | (direct ? 0 : O_CREAT | O_EXCL), 0666);
     if (fd < 0) return failure(c, path, errno);

@@ -7,11 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "support/failing.h"
@@ -222,6 +226,67 @@ static void writing_replaces_whole_files(void **state) {
     unlink(path);
 }
 
+static void links_stay(void **state) {
+    (void)state;
+    char target[256], link[256];
+    snprintf(target, sizeof target, "%s", scratch_write("linked", "first", 5));
+    snprintf(link, sizeof link, "%s", scratch_path("link"));
+    assert_int_equal(symlink("linked", link), 0);
+    const int files = scratch_count();
+    write_text(NULL, link, "second");
+    expect_content(target, "second");
+    struct stat about;
+    assert_int_equal(lstat(link, &about), 0);
+    assert_true(S_ISLNK(about.st_mode));
+    assert_int_equal(scratch_count(), files);
+    unlink(link);
+    unlink(target);
+}
+
+/* What a killed process left goes with the next writing; what is being written, by this process or by another one, or
+ * has another name, does not. */
+static void left_over_files_are_removed(void **state) {
+    (void)state;
+    const char *const names[] = {"left.7.0.tmp", "left.7.0.tmp2", "left.x.0.tmp", "left.7.tmp", "other.7.0.tmp"};
+    for (int i = 0; i < 5; i++)
+        (void)scratch_write(names[i], "", 0);
+    const int files = scratch_count();
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        file_writer *w = file_writer_open(NULL, scratch_path("left"));
+        (void)(write(ready[1], w ? "w" : "-", 1) + 1);
+        alarm(60); /* should the test die before it */
+        for (;;)
+            pause();
+    }
+    char said = 0;
+    assert_int_equal(read(ready[0], &said, 1), 1);
+    assert_int_equal(said, 'w');
+    assert_int_equal(scratch_count(), files); /* the child has removed one, and has one */
+    assert_int_not_equal(access(scratch_path(names[0]), F_OK), 0);
+    file_writer *w = file_writer_open(NULL, scratch_path("left"));
+    assert_int_equal(scratch_count(), files + 1);
+    write_text(NULL, scratch_path("left"), "another's");
+    assert_int_equal(scratch_count(), files + 2);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(scratch_count(), files + 2);
+    assert_int_equal(file_writer_write(w, "whole", 5), SOMA_OK);
+    assert_int_equal(file_writer_commit(w), SOMA_OK);
+    expect_content(scratch_path("left"), "whole");
+    assert_int_equal(scratch_count(), files + 1);
+    write_text(NULL, scratch_path("left"), "last");
+    assert_int_equal(scratch_count(), files);
+    for (int i = 1; i < 5; i++)
+        assert_int_equal(unlink(scratch_path(names[i])), 0);
+    close(ready[0]);
+    close(ready[1]);
+    unlink(scratch_path("left"));
+}
+
 static void full_disks_are_errors(void **state) {
     (void)state;
     if (access("/dev/full", W_OK) != 0) skip();
@@ -264,6 +329,8 @@ int main(void) {
         cmocka_unit_test(damaged_gzip_is_an_error),
         cmocka_unit_test(streams_survive_refused_memory),
         cmocka_unit_test(writing_replaces_whole_files),
+        cmocka_unit_test(links_stay),
+        cmocka_unit_test(left_over_files_are_removed),
         cmocka_unit_test(full_disks_are_errors),
         cmocka_unit_test(writers_survive_refused_memory),
     };

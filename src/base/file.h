@@ -47,8 +47,8 @@ uint64_t file_stream_limit(const file_stream *stream);
 
 typedef struct file_writer file_writer;
 
-/* A new file beside path, which takes its place at commit. Devices and pipes are written directly. NULL after an error.
- */
+/* A new file beside path, which takes its place at commit, or that of the file to which path links. Devices and pipes
+ * are written directly. What killed writers of path left is removed. NULL after an error. */
 file_writer *file_writer_open(soma_context *context, const char *path);
 /* The folders that a file's path names. What goes wrong shows when the file is opened. */
 void file_make_folders(char *path);

@@ -1,12 +1,18 @@
 /* Writing files that are whole or not there.
  * Rests on POSIX: a new file beside the old one, synced, then renamed over it, then the folder synced.
- * What is no regular file (a device, a pipe) can't be replaced and is written directly. */
+ * What is no regular file (a device, a pipe) can't be replaced and is written directly. A symbolic link stays, what it
+ * leads to is replaced. Who writes holds a lock, which ends with the process however that ends: so what a killed one
+ * left is told from what is being written, also where process numbers say nothing (containers, shared folders). */
 #define _GNU_SOURCE 1
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,15 +49,45 @@ static void writer_free(file_writer *w) {
     mem_free(w->context, w, sizeof *w);
 }
 
+/* Removes the temporary files of path that nobody writes any more. */
+static void remove_left_over(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char folder[PATH_MAX] = ".";
+    if (slash) (void)snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path);
+    DIR *files = opendir(folder);
+    for (const struct dirent *file = NULL; files && (file = readdir(files));) {
+        const size_t n = strlen(name);
+        int digits = 0;
+        if (strncmp(file->d_name, name, n) != 0) continue;
+        (void)sscanf(file->d_name + n, ".%*9[0-9].%*9[0-9].tmp%n", &digits);
+        if (!digits || file->d_name[n + (size_t)digits]) continue;
+        const int fd = openat(dirfd(files), file->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) (void)unlinkat(dirfd(files), file->d_name, 0);
+        if (fd >= 0) close(fd);
+    }
+    if (files) closedir(files);
+}
+
+/* Whether the new file is ours, and not taken for a left over one before it had its lock. */
+static bool lock_temporary(int fd) {
+    struct stat about;
+    (void)flock(fd, LOCK_EX);
+    return fstat(fd, &about) == 0 && about.st_nlink > 0;
+}
+
 /* A file that was not there before: path.PID.N.tmp. */
 static soma_status open_temporary(file_writer *w, mode_t mode) {
     const size_t bytes = strlen(w->path) + 48;
     w->temporary = mem_box_alloc(w->context, bytes);
     if (!w->temporary) return SOMA_NO_MEMORY;
+    remove_left_over(w->path);
     for (int i = 0; i < 1000; i++) {
         (void)number_format(w->temporary, bytes, "%s.%ld.%d.tmp", w->path, (long)getpid(), i);
         w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (w->fd >= 0 || (errno != EEXIST && errno != EINTR)) break;
+        if (w->fd >= 0 && lock_temporary(w->fd)) break;
+        if (w->fd < 0 && errno != EEXIST && errno != EINTR) break;
+        if (w->fd >= 0) close(w->fd);
+        w->fd = -1;
     }
     if (w->fd < 0) return file_error(w->context, w->path, "cannot be written", errno);
     if (mode) (void)fchmod(w->fd, mode & 0777); /* the new file is readable to whom the old one was, if allowed */
@@ -70,8 +106,10 @@ void file_make_folders(char *path) {
 file_writer *file_writer_open(soma_context *context, const char *path) {
     file_writer *w = mem_zalloc(context, sizeof *w);
     if (!w) return NULL;
-    *w = (file_writer){.context = context, .fd = -1, .path = copy_string(context, path)};
     struct stat about;
+    char target[PATH_MAX];
+    if (lstat(path, &about) == 0 && S_ISLNK(about.st_mode) && realpath(path, target)) path = target;
+    *w = (file_writer){.context = context, .fd = -1, .path = copy_string(context, path)};
     soma_status status = w->path ? SOMA_OK : SOMA_NO_MEMORY;
     const bool exists = status == SOMA_OK && stat(path, &about) == 0;
     if (exists && S_ISDIR(about.st_mode)) status = file_error(context, path, "cannot be written", EISDIR);
