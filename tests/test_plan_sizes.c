@@ -211,6 +211,18 @@ static void build_far(scene *s, const int64_t *n) {
     target(s, soma_sum(soma_sub(top, x), SOMA_AXES(1), false));
 }
 
+/* A scale and a shift for each channel, a condition that is kept as a byte, and sums over rows that look at both: piece
+ * by piece, of whole rows. */
+static void build_channels(scene *s, const int64_t *n) {
+    soma_tensor *x = input(s, SOMA_DIMS(n[0], n[1])), *zero = soma_scalar(s->graph, s->dtype, 0);
+    soma_tensor *y = soma_add(soma_mul(x, input(s, SOMA_DIMS(n[1]))), input(s, SOMA_DIMS(n[1])));
+    soma_tensor *kept = soma_greater(y, zero), *z = soma_where(kept, y, zero);
+    target(s, kept);
+    target(s, z);
+    target(s, soma_sum(soma_mul(soma_add(z, input(s, SOMA_DIMS(n[1]))), x), SOMA_AXES(0), false));
+    target(s, soma_max(soma_where(kept, x, y), SOMA_AXES(0), false));
+}
+
 static const test_case cases[] = {
     {"product in blocks of k", build_product, {60, 2100, 150, 0}},
     {"product in blocks", build_product, {301, 1030, 131, 0}},
@@ -250,6 +262,11 @@ static const test_case cases[] = {
     {"rows beyond the caches", build_far, {42001, 101, 0, 0}},
     {"long rows beyond the caches", build_far, {43, 98765, 0, 0}},
     {"everything", build_all, {700, 301, 0, 0}},
+    {"channels", build_channels, {9001, 16, 0, 0}},
+    {"channels of no whole vectors", build_channels, {20011, 33, 0, 0}},
+    {"few channels beyond the caches", build_channels, {100003, 3, 0, 0}},
+    {"many channels", build_channels, {1001, 600, 0, 0}},
+    {"a row of channels", build_channels, {1, 5003, 0, 0}},
     {"recurrent in panels", build_recurrent, {32, 64, 40, 0}},
     {"recurrent of odd sizes", build_recurrent, {37, 45, 7, 0}},
     {"recurrent, one feature", build_recurrent, {17, 32, 1, 0}},

@@ -561,8 +561,9 @@ static bool finish(emitter *e, tile_program *p) {
     p->accesses = arena_alloc(kept, (size_t)e->n_accesses * sizeof *p->accesses + 1);
     p->instructions = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->instructions + 1);
     p->stores = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->stores + 1);
-    p->maps = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->maps + 1);
-    if (!p->accesses || !p->instructions || !p->stores || !p->maps || !allocate(e, p)) return false;
+    p->before = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->before + 1);
+    p->each = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->each + 1);
+    if (!p->accesses || !p->instructions || !p->stores || !p->before || !p->each || !allocate(e, p)) return false;
     memcpy(p->accesses, e->accesses, (size_t)e->n_accesses * sizeof *p->accesses);
     memcpy(p->instructions, e->instructions, (size_t)e->n_instructions * sizeof *p->instructions);
     for (int i = 0; i < e->n_instructions; i++)

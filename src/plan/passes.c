@@ -70,7 +70,7 @@ static void prepare(const soma_plan *plan, plan_step *s) {
     if (s->kind == STEP_CONTRACT) contract_prepare(&s->as.contract);
     if (s->kind != STEP_REDUCE) return;
     program_prepare(&s->as.reduction.pre, NULL);
-    s->as.reduction.pre.plain = false; /* its result is wanted whole */
+    s->as.reduction.pre.whole_result = true;
     program_prepare(&s->as.reduction.post, NULL);
 }
 

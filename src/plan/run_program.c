@@ -391,48 +391,6 @@ static void random_numbers(const block *b, const tile_instruction *in) {
     }
 }
 
-/* A plain program whose arrays are all used where they lie: chunk after chunk through all maps, so that what lies in
- * between stays in L1 however large the block is. False when an array must be converted or copied. */
-static bool run_plain(block *b) {
-    const tile_program *p = b->program;
-    void **registers = b->registers;
-    int walking[PROGRAM_MAX_REGISTERS], n_walking = 0;
-    for (int i = 0; i < p->n_stores; i++) {
-        const int stored = p->instructions[p->stores[i]].arguments[0];
-        if (b->in_place[stored] < 0) return false;
-        walking[n_walking++] = stored;
-    }
-    for (int i = 0; i < p->n_instructions; i++) {
-        const tile_instruction *in = &p->instructions[i];
-        if (in->kind == INSTRUCTION_LOAD && in->result == ACCESS_FULL) {
-            void *there = in_place(b, &p->accesses[in->access], false);
-            if (!there) return false;
-            registers[in->dst] = there;
-            walking[n_walking++] = in->dst;
-        } else if (in->kind == INSTRUCTION_LOAD) {
-            load(b, in);
-        } else if (in->kind == INSTRUCTION_MAP && !in->plain) {
-            map(b, in); /* of numbers */
-        }
-    }
-    const int64_t whole = b->rows * b->ld, behind = p->chunk * b->size;
-    for (int64_t done = 0; done < whole; done += p->chunk) {
-        const int64_t n = minimum(p->chunk, whole - done);
-        for (int i = 0; i < p->n_maps; i++) {
-            const tile_instruction *in = &p->instructions[p->maps[i]];
-            if (p->far && done + p->chunk < whole)
-                for (int k = 0; k < n_walking; k++)
-                    fetch_part((const char *)registers[walking[k]] + behind, behind, i, p->n_maps);
-            call_map(b->runner, in->plain, registers[in->dst], registers[in->arguments[0]], registers[in->arguments[1]],
-                     registers[in->arguments[2]], n);
-        }
-        registers[0] = (char *)registers[0] + behind;
-        for (int i = 0; i < n_walking; i++)
-            registers[walking[i]] = (char *)registers[walking[i]] + behind;
-    }
-    return true;
-}
-
 /* Registers to their places: in scratch, or where their values are stored. */
 static void place_registers(block *b, char *scratch) {
     const tile_program *program = b->program;
@@ -463,6 +421,128 @@ static bool hold(program_registers *registers, const block *b) {
     return false;
 }
 
+/* Rows of a piece: as many as keep it in L1, whole vectors together; 0 where no rows do. */
+static int64_t piece_rows(const tile_program *p, int64_t ld) {
+    const int64_t unit = p->real->lanes / minimum(ld & -ld, p->real->lanes), rows = p->chunk / ld / unit * unit;
+    return rows ? rows : unit * ld <= p->block ? unit : 0;
+}
+
+/* Where a block's elements begin that lie without gaps, though they may have to be converted; else NULL. */
+static void *in_one_run(const block *b, const tile_access *access) {
+    if (access->storage < 0 || access->width || access->column_stride != 1 || b->columns != b->ld) return NULL;
+    if (b->rows > 1 && !one_run(b, access)) return NULL;
+    const int64_t offset = access->offset + access_row_offset(access, &b->program->space, b->row) + b->column;
+    return (char *)b->runner->plan->bases[access->storage] + offset * element_size(b, access);
+}
+
+/* An array that a plain program walks through: its place is a register, or apart from the one it is converted for. */
+typedef struct walk {
+    void **place;
+    int64_t step, ahead; /* bytes of a piece; how many are asked for ahead */
+} walk;
+
+/* What a plain program walks through: at[i] is where its i-th instruction loads from or stores to, NULL if its register
+ * lies there itself. Returns how many, -1 if an array has gaps. */
+static int find_walks(block *b, int64_t piece, void **at, walk *walks) {
+    const tile_program *p = b->program;
+    int n = 0;
+    for (int i = 0; i < p->n_each; i++) {
+        const tile_instruction *in = &p->instructions[p->each[i]];
+        if (in->kind == INSTRUCTION_MAP) continue;
+        const tile_access *access = &p->accesses[in->access];
+        const bool load = in->kind == INSTRUCTION_LOAD;
+        const int reg = load ? in->dst : in->arguments[0];
+        void *there = load ? in_place(b, access, false) : NULL;
+        at[i] = NULL;
+        if (there) b->registers[reg] = there;
+        if (there || (!load && in->in_place && b->in_place[reg] == access->storage)) {
+            walks[n++] = (walk){&b->registers[reg], piece * b->size, piece * b->size};
+            continue;
+        }
+        if (!(at[i] = in_one_run(b, access))) return -1;
+        const int64_t step = piece * element_size(b, access);
+        walks[n++] = (walk){&at[i], step, in->past ? 0 : step};
+    }
+    return n;
+}
+
+static void run_piece(const block *b, const tile_instruction *in, void *at, int64_t n) {
+    const cpu_real *real = b->program->real;
+    void **registers = b->registers;
+    if (in->kind == INSTRUCTION_MAP)
+        call_map(b->runner, in->plain, registers[in->dst], registers[in->arguments[0]], registers[in->arguments[1]],
+                 registers[in->arguments[2]], n);
+    else if (in->kind == INSTRUCTION_LOAD)
+        call_load(b->runner, real->load[b->program->accesses[in->access].dtype], registers[in->dst], at, 1, n);
+    else if (in->past)
+        real->store_past(at, registers[in->arguments[0]], n);
+    else
+        call_store(b->runner, real->store[b->program->accesses[in->access].dtype], at, 1, registers[in->arguments[0]],
+                   n);
+}
+
+/* A plain program whose arrays lie without gaps: piece after piece through all instructions, so that what lies in
+ * between stays in L1 however large the block is, and where arrays lie is found out once. What all rows read is written
+ * out for one piece. False when an array has gaps, or no piece is whole rows where that is needed. */
+static bool run_plain(block *b, program_registers *in_turn, program_piece *done, void *user) {
+    const tile_program *p = b->program;
+    void *at[2 * PROGRAM_MAX_REGISTERS];
+    walk walks[2 * PROGRAM_MAX_REGISTERS];
+    int64_t piece = p->chunk;
+    block first = *b;
+    if (done || p->repeats) {
+        if (b->rows == 1) return false;
+        first.rows = minimum(piece_rows(p, b->ld), b->rows);
+        piece = first.rows * b->ld;
+        if (piece == 0) return false;
+    }
+    const int n_walks = find_walks(b, piece, at, walks);
+    if (n_walks < 0) return false;
+    first.held = p->repeats && hold(in_turn, &first);
+    for (int i = 0; i < p->n_before; i++) {
+        const tile_instruction *in = &p->instructions[p->before[i]];
+        if (in->kind == INSTRUCTION_LOAD)
+            load(&first, in);
+        else
+            map(b, in);
+    }
+    const int64_t whole = b->rows * b->ld;
+    for (int64_t start = 0; start < whole; start += piece) {
+        const int64_t n = minimum(piece, whole - start);
+        for (int i = 0; i < p->n_each; i++) {
+            const tile_instruction *in = &p->instructions[p->each[i]];
+            if (p->far && start + piece < whole)
+                for (int k = 0; k < n_walks; k++)
+                    fetch_part((const char *)*walks[k].place + walks[k].step, walks[k].ahead, i, p->n_each);
+            if (in->kind == INSTRUCTION_MAP || at[i]) run_piece(b, in, at[i], n);
+        }
+        if (done) done(user, n);
+        b->registers[0] = (char *)b->registers[0] + piece * b->size;
+        for (int i = 0; i < n_walks; i++)
+            *walks[i].place = (char *)*walks[i].place + walks[i].step;
+    }
+    return true;
+}
+
+bool program_run_pieces(const tile_program *program, const plan_runner *runner, char *scratch,
+                        program_registers *in_turn, int64_t row, int64_t rows, int64_t column, int64_t columns,
+                        program_piece *done, void *user) {
+    int bound[PROGRAM_MAX_REGISTERS];
+    block b = {.program = program,
+               .runner = runner,
+               .registers = in_turn->at,
+               .row = row,
+               .rows = rows,
+               .column = column,
+               .columns = columns,
+               .ld = columns,
+               .size = program->dtype == SOMA_F64 ? 8 : 4,
+               .in_place = bound};
+    if (!program->plain || rows * columns <= 0) return false;
+    place_registers(&b, scratch);
+    return run_plain(&b, in_turn, done, user);
+}
+
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, program_registers *in_turn,
                  int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t ld) {
     int bound[PROGRAM_MAX_REGISTERS];
@@ -477,10 +557,11 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
                .ld = ld,
                .size = program->dtype == SOMA_F64 ? 8 : 4,
                .in_place = bound};
-    b.held = hold(in_turn, &b);
     const int64_t whole = rows * ld;
     place_registers(&b, scratch);
-    if (whole > program->chunk && program->plain && run_plain(&b)) return;
+    if (whole > program->chunk && program->plain && !program->whole_result && run_plain(&b, in_turn, NULL, NULL))
+        return;
+    b.held = hold(in_turn, &b);
     for (int i = 0; i < program->n_instructions; i++) {
         const tile_instruction *in = &program->instructions[i];
         for (int k = 0; k < b.n_ahead; k++)
@@ -551,9 +632,10 @@ void program_prepare(tile_program *program, const plan_storage *storages) {
                                                        : 0;
     program->chunk = minimum(program->block, CHUNK_BYTES / (program->dtype == SOMA_F64 ? 8 : 4));
     program->plain = true;
-    program->far = program->space.rows * program->space.columns > FAR_ELEMENTS;
+    program->repeats = false;
+    program->far = program->n_stores > 0 && program->space.rows * program->space.columns > FAR_ELEMENTS;
     program->past = false;
-    program->n_maps = 0;
+    program->n_before = program->n_each = 0;
     program->width = 0;
     for (int i = 0; i < program->n_accesses && !program->whole_rows; i++)
         if (program->accesses[i].width) program->width = program->accesses[i].width;
@@ -563,16 +645,16 @@ void program_prepare(tile_program *program, const plan_storage *storages) {
         in->in_place = in->in_place && !in->past;
         program->past = program->past || in->past;
         in->single = in->kind == INSTRUCTION_LOAD && is_single(program, in);
-        bool map = in->kind == INSTRUCTION_MAP && !in->by_rows, number = in->result == ACCESS_UNIFORM;
-        bool load = in->kind == INSTRUCTION_LOAD && program->accesses[in->access].kind != ACCESS_COLUMN;
-        bool store = in->kind == INSTRUCTION_STORE && in->in_place;
-        program->plain = program->plain && (map || load || store) && (number || in->result == ACCESS_FULL);
-        for (int k = 0; store && k < i; k++) /* kept in one place, copied to the other */
-            if (program->instructions[k].kind == INSTRUCTION_STORE &&
-                program->instructions[k].arguments[0] == in->arguments[0])
-                program->plain = false;
+        const bool map = in->kind == INSTRUCTION_MAP && !in->by_rows, number = in->result == ACCESS_UNIFORM;
+        const bool load = in->kind == INSTRUCTION_LOAD, store = in->kind == INSTRUCTION_STORE;
+        const bool repeats = load && program->accesses[in->access].kind == ACCESS_COLUMN;
+        program->plain = program->plain && ((number && !store) || in->result == ACCESS_FULL) && (map || load || store);
+        program->repeats = program->repeats || repeats;
+        if (number || repeats)
+            program->before[program->n_before++] = i;
+        else
+            program->each[program->n_each++] = i;
         if (!map || number || in->result != ACCESS_FULL) continue;
-        program->maps[program->n_maps++] = i;
         in->plain = in->map[in->variant];
         for (int k = in->n_arguments; k < 3; k++)
             in->arguments[k] = in->arguments[0]; /* not read */
@@ -598,26 +680,6 @@ static void run_panels(const tile_program *program, const plan_runner *runner, p
     }
 }
 
-/* Pieces first .. last-1 of the only row at once, where that can be; returns how many it did. The last one is left, for
- * vectors that would reach behind an array. */
-static int64_t run_range(const tile_program *program, const plan_runner *runner, void **registers, int64_t first,
-                         int64_t last) {
-    int bound[PROGRAM_MAX_REGISTERS];
-    const int64_t column = first * program->block, n = (last - 1 - first) * program->block;
-    block b = {.program = program,
-               .runner = runner,
-               .registers = registers,
-               .rows = 1,
-               .column = column,
-               .columns = n,
-               .ld = n,
-               .size = program->dtype == SOMA_F64 ? 8 : 4,
-               .in_place = bound};
-    if (n <= 0) return 0;
-    place_registers(&b, runner->scratch);
-    return run_plain(&b) ? last - 1 - first : 0;
-}
-
 /* Units: whole blocks of rows when a row is short or must be whole, else pieces of rows. */
 static void run_units(const tile_program *program, const plan_runner *runner) {
     program_registers registers;
@@ -635,6 +697,10 @@ static void run_units(const tile_program *program, const plan_runner *runner) {
         if (rows > PROGRAM_MAX_ROWS) rows = PROGRAM_MAX_ROWS;
         if (rows < 1) rows = 1;
         runner_share(runner, (space->rows + rows - 1) / rows, &first, &last);
+        /* The last one is left, for vectors that would reach behind an array. */
+        if (program_run_pieces(program, runner, runner->scratch, &registers, first * rows, (last - 1 - first) * rows, 0,
+                               space->columns, NULL, NULL))
+            first = last - 1;
         for (int64_t u = first; u < last; u++) {
             int64_t row = u * rows, n = minimum(rows, space->rows - row);
             program_run(program, runner, runner->scratch, &registers, row, n, 0, space->columns, space->columns);
@@ -643,7 +709,9 @@ static void run_units(const tile_program *program, const plan_runner *runner) {
     }
     int64_t pieces = (space->columns + program->block - 1) / program->block;
     runner_share(runner, space->rows * pieces, &first, &last);
-    if (program->plain && space->rows == 1) first += run_range(program, runner, registers.at, first, last);
+    if (space->rows == 1 && program_run_pieces(program, runner, runner->scratch, &registers, 0, 1,
+                                               first * program->block, (last - 1 - first) * program->block, NULL, NULL))
+        first = last - 1;
     for (int64_t u = first; u < last; u++) {
         int64_t row = u / pieces, column = u % pieces * program->block;
         int64_t n = space->columns - column < program->block ? space->columns - column : program->block;

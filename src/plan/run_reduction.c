@@ -13,6 +13,9 @@ typedef struct frame {
     char *accumulator, *row, *scratch; /* row: a copy of one */
     int64_t size;
     program_registers *registers;
+    char *into; /* while rows of `columns` are summed: where to, and whether there is something already */
+    int64_t columns;
+    bool begun;
 } frame;
 
 static const int combining[CPU_REDUCE_COUNT] = {[CPU_REDUCE_SUM] = CPU_ADD,
@@ -33,37 +36,51 @@ static void combine(const frame *f, char *into, const void *value, int64_t n) {
     call_map(f->runner, f->real->map[combining[f->r->code]][0], into, into, value, NULL, n);
 }
 
+/* The next n elements, whole rows of pre's result: all of them into `into`, in order. */
+static void take_rows(void *user, int64_t n) {
+    frame *f = user;
+    const reduction *r = f->r;
+    const char *values = f->registers->at[r->pre_result];
+    const int64_t columns = f->columns, rows = n / columns, lanes = f->real->lanes;
+    const int64_t touched = (columns + lanes - 1) & -lanes;
+    int64_t j = 0;
+    if (r->code == CPU_REDUCE_SUM && !f->runner->writing && f->begun) { /* in the same order */
+        const int64_t whole = columns < touched ? rows - (touched - 1) / columns : rows;
+        if (whole > 0) f->real->add_rows(f->into, values, columns, whole, columns);
+        j = whole > 0 ? whole : 0;
+    }
+    for (; j < rows; j++) {
+        const char *row = values + j * columns * f->size;
+        if ((rows - j) * columns < touched) { /* whole vectors would reach behind what may be somebody else's array */
+            call_copy(f->runner, f->row, row, columns * f->size);
+            row = f->row;
+        }
+        if (f->begun)
+            combine(f, f->into, row, columns);
+        else
+            call_copy(f->runner, f->into, row, columns * f->size);
+        f->begun = true;
+    }
+}
+
 /* `into` gets the reduction of elements first .. last-1 for one piece of inner. */
 static void reduce_columns(frame *f, int64_t outer, int64_t first, int64_t last, int64_t column, int64_t columns,
                            char *into) {
     const reduction *r = f->r;
-    int64_t rows = last - first;
-    if (rows > PROGRAM_MAX_ROWS || rows * columns > r->pre.block)
-        rows = minimum(PROGRAM_MAX_ROWS, r->pre.block / columns);
-    if (rows < 1) rows = 1;
-    int64_t lanes = f->real->lanes, touched = (columns + lanes - 1) & -lanes;
+    const int64_t most = minimum(PROGRAM_MAX_ROWS, r->pre.block / columns);
+    f->into = into;
+    f->columns = columns;
+    f->begun = false;
     for (int64_t i = first, n; i < last; i += n) {
-        n = minimum(rows, last - i);
-        if (r->together) n = minimum(n, r->together - (outer * r->reduced + i) % r->together);
-        program_run(&r->pre, f->runner, f->scratch, f->registers, outer * r->reduced + i, n, column, columns, columns);
-        const char *values = f->registers->at[r->pre_result];
-        int64_t j = 0;
-        if (r->code == CPU_REDUCE_SUM && !f->runner->writing && i > first) { /* in the same order */
-            const int64_t whole = columns < touched ? n - (touched - 1) / columns : n;
-            if (whole > 0) f->real->add_rows(into, values, columns, whole, columns);
-            j = whole > 0 ? whole : 0;
-        }
-        for (; j < n; j++) {
-            const char *row = values + j * columns * f->size;
-            if ((n - j) * columns < touched) { /* whole vectors would reach behind what may be somebody else's array */
-                call_copy(f->runner, f->row, row, columns * f->size);
-                row = f->row;
-            }
-            if (i == first && j == 0)
-                call_copy(f->runner, into, row, columns * f->size);
-            else
-                combine(f, into, row, columns);
-        }
+        const int64_t row = outer * r->reduced + i;
+        n = last - i;
+        if (r->together) n = minimum(n, r->together - row % r->together);
+        if (!f->runner->writing &&
+            program_run_pieces(&r->pre, f->runner, f->scratch, f->registers, row, n, column, columns, take_rows, f))
+            continue;
+        n = minimum(n, most < 1 ? 1 : most);
+        program_run(&r->pre, f->runner, f->scratch, f->registers, row, n, column, columns, columns);
+        take_rows(f, n * columns);
     }
 }
 

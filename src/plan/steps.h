@@ -108,15 +108,17 @@ typedef struct tile_program {
     int n_slots, n_numbers;
     int n_stores; /* stores come first in `stores`, by instruction */
     int *stores;
-    int n_maps; /* of maps over whole blocks, by instruction, likewise */
-    int *maps;
-    bool plain;      /* nothing but such maps, of numbers and arrays that may be used where they lie */
-    int64_t chunk;   /* elements that a plain program takes through all its maps at a time */
-    bool far;        /* its arrays are larger than caches: the next block's are asked for ahead */
-    bool past;       /* has stores past the caches */
-    int64_t block;   /* elements of a slot */
-    int64_t width;   /* of the panels that some arrays lie in, 0: none do, or rows must be whole */
-    bool whole_rows; /* has reductions: a block holds whole rows */
+    int n_before, n_each; /* of a plain program: what is done once, numbers and what all rows read, and in each piece */
+    int *before, *each;
+    bool plain;        /* nothing but loads, maps and stores, none of which wants rows in turn */
+    bool repeats;      /* reads what is the same in all rows */
+    bool whole_result; /* a reduction wants a block's result in one piece */
+    int64_t chunk;     /* elements that a plain program takes through all its maps at a time */
+    bool far;          /* its arrays are larger than caches: the next block's are asked for ahead */
+    bool past;         /* has stores past the caches */
+    int64_t block;     /* elements of a slot */
+    int64_t width;     /* of the panels that some arrays lie in, 0: none do, or rows must be whole */
+    bool whole_rows;   /* has reductions: a block holds whole rows */
 } tile_program;
 
 enum { PROGRAM_MAX_REGISTERS = 96, PROGRAM_MAX_ROWS = 256, PROGRAM_PAD = 64 };
@@ -339,6 +341,13 @@ typedef struct program_registers {
  * registers. registers->at[0] must be set when the program reads it. */
 void program_run(const tile_program *program, const plan_runner *runner, char *scratch, program_registers *registers,
                  int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t ld);
+/* A plain program on any number of rows, ld == columns, piece by piece: `done` (unless NULL) gets each piece, n
+ * elements that are whole rows, as soon as registers hold it. False where it cannot be run so, and nothing has been
+ * done. */
+typedef void program_piece(void *user, int64_t n);
+bool program_run_pieces(const tile_program *program, const plan_runner *runner, char *scratch,
+                        program_registers *registers, int64_t row, int64_t rows, int64_t column, int64_t columns,
+                        program_piece *done, void *user);
 /* Works out what a run needs often; once the size of blocks is settled. Large arrays that nobody reads in the plan are
  * stored past the caches; storages: NULL if none is. */
 void program_prepare(tile_program *program, const plan_storage *storages);
