@@ -142,6 +142,41 @@ static void fit_knows_the_ignored(void **state) {
     soma_dataset_destroy(data);
 }
 
+/* Where labels say yes or no; shares between are as good, for binary cross-entropies. */
+static void labels_are_yes_or_no(void **state) {
+    (void)state;
+    float x[4] = {1, 2, 3, 4}, y[4] = {0, 1, 1, 2};
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), x},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), y}, true);
+    const struct {
+        soma_loss_fn *loss;
+        float label;
+        bool fits;
+    } cases[] = {{soma_binary_crossentropy, 2, false},
+                 {soma_binary_crossentropy, -1, false},
+                 {soma_binary_crossentropy, 0, true},
+                 {soma_binary_crossentropy, 0.75f, true},
+                 {soma_binary_crossentropy_from_logits, 3, false},
+                 {soma_binary_crossentropy_from_logits, 1, true},
+                 {soma_hinge, 2, false},
+                 {soma_squared_hinge, -2, false},
+                 {soma_hinge, -1, true},
+                 {soma_mean_squared_error, 9, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        soma_model *net = soma_sequential(soma_dense(1, .activation = soma_sigmoid, .input_shape = {1}));
+        expect_ok(soma_compile(net, .optimizer = soma_sgd(), .loss = cases[i].loss));
+        y[3] = cases[i].label;
+        if (cases[i].fits) {
+            expect_ok(soma_fit(net, data));
+        } else {
+            assert_int_equal(soma_fit(net, data), SOMA_INVALID);
+            expect_error(SOMA_INVALID, "is out of range");
+        }
+        soma_model_destroy(net);
+    }
+    soma_dataset_destroy(data);
+}
+
 /* ---- masks ---- */
 
 enum { SAMPLES = 6, STEPS = 4 };
@@ -300,7 +335,7 @@ int main(void) {
         TEST(embeddings_are_compared), TEST(distances_are_contrasted), TEST(lonely_samples_are_no_nan),
         TEST(classes_are_ignored),     TEST(wrong_labels_are_borne),   TEST(fit_knows_the_ignored),
         TEST(masks_weigh_the_loss),    TEST(smoothing_is_keras),       TEST(losses_are_summed_when_asked),
-        TEST(overlaps_have_axes),
+        TEST(overlaps_have_axes),      TEST(labels_are_yes_or_no),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -327,6 +327,20 @@ static soma_status check_samples(soma_model *model, const char *what, soma_datas
     return SOMA_OK;
 }
 
+/* Labels that say yes or no: other whole numbers are most likely classes, and the loss would have no least value. */
+static soma_status check_truths(soma_model *model, const char *what, soma_dataset *data, int output) {
+    soma_loss_fn *plain = training_loss_of(model->training, output)->plain;
+    const bool hinge = plain == soma_hinge || plain == soma_squared_hinge;
+    const bool binary = plain == soma_binary_crossentropy || plain == soma_binary_crossentropy_from_logits;
+    int64_t low, high;
+    if ((!hinge && !binary) || !dataset_label_range(data, output, &low, &high)) return SOMA_OK;
+    RETURN_IF(model->context, high > 1 || low < (hinge ? -1 : 0), SOMA_INVALID,
+              "[%s] label %lld is out of range: %s; classes want a sparse_categorical_crossentropy", what,
+              (long long)(high > 1 ? high : low),
+              hinge ? "a hinge takes -1 or 0 for no and 1 for yes" : "binary_crossentropy takes 0 to 1");
+    return SOMA_OK;
+}
+
 /* Labels that stand for classes must name classes that the output has. */
 static soma_status check_classes(soma_model *model, const char *what, soma_dataset *data, int output) {
     const training_loss *loss = training_loss_of(model->training, output);
@@ -335,7 +349,7 @@ static soma_status check_classes(soma_model *model, const char *what, soma_datas
     int64_t ignored = ignores ? (int64_t)loss->with.parameters[0] : 0;
     const name_entry *name = sparse ? name_find(&loss_names, "sparse_categorical_crossentropy")
                                     : name_of(&loss_names, (soma_function *)loss->plain);
-    if (!name || !name->indices) return SOMA_OK;
+    if (!name || !name->indices) return check_truths(model, what, data, output);
     const model_value *value = &model->values[model->outputs[output]];
     int64_t classes = value->rank > 0 ? value->shape[value->rank - 1] : 1, low, high;
     RETURN_IF(model->context, !dataset_label_range(data, output, &low, &high), SOMA_INVALID,
