@@ -293,26 +293,24 @@ INLINE vec V(split)(vec x, vec *k) {
 #endif
 }
 
-/* 1/sqrt x to 2 ulp: the processor's estimate and a Newton step where that is faster than to divide. */
+/* 1/sqrt x to 2 ulp: the processor's estimate and a Newton step where that is faster than to divide. Of 0 and infinity
+ * the estimate is right, and the error NaN, for which any positive number will do. */
+INLINE vec V(rsqrt_error)(vec x, vec y) {
+    return V(min)(V(fnma)(x * y, y * R(0.5), V(splat)(R(0.5))), V(splat)(1));
+}
 INLINE vec V(rsqrt)(vec x) {
 #if VEC_BYTES == 64
-    vec y = (vec)X86(rsqrt14)(x);
-    vec e = V(fnma)(x * y, y * R(0.5), V(splat)(R(0.5)));
+    vec y = (vec)X86(rsqrt14)(x), e = V(rsqrt_error)(x, y);
 #if REAL_BITS == 64
-    const mask special = V(ne)(e, e);
     y = V(fma)(y * e, V(fma)(e, V(splat)(R(1.5)), V(splat)(1)), y);
-    e = V(fnma)(x * y, y * R(0.5), V(splat)(R(0.5)));
-    return V(select)(special, (vec)X86(rsqrt14)(x), V(fma)(y, e, y));
-#else
-    return V(select)(V(ne)(e, e), y, V(fma)(y, e, y)); /* 0 and inf are right already, and give e NaN */
+    e = V(rsqrt_error)(x, y);
 #endif
+    return V(fma)(y, e, y);
 #elif VEC_BYTES == 32 && REAL_BITS == 32
     const mask small = V(lt)(x, V(splat)(0x1p-126f)); /* the estimate takes a denormal for zero */
     const vec s = V(select)(small, x * 0x1p24f, x);
-    const vec y = (vec)_mm256_rsqrt_ps(s);
-    const vec e = V(fnma)(s * y, y * 0.5f, V(splat)(0.5f));
-    const vec z = V(fma)(y * e, V(fma)(e, V(splat)(1.5f), V(splat)(1)), y);
-    const vec r = V(select)(V(ne)(e, e), y, z);
+    const vec y = (vec)_mm256_rsqrt_ps(s), e = V(rsqrt_error)(s, y);
+    const vec r = V(fma)(y * e, V(fma)(e, V(splat)(1.5f), V(splat)(1)), y);
     return V(select)(small, r * 0x1p12f, r);
 #else
     return 1 / V(sqrt)(x);

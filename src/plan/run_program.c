@@ -126,15 +126,17 @@ static bool move_single(const block *b, const tile_access *access, char *reg, bo
     return true;
 }
 
-/* A few elements of four bytes: a call would take longer than the copy. */
+/* A few bytes: a call would take longer than the copy. */
 static void copy_short(char *dst, const char *src, int64_t n) {
-    for (; n >= 4; n -= 4, dst += 16, src += 16)
+    for (; n >= 16; n -= 16, dst += 16, src += 16)
         memcpy(dst, src, 16);
-    for (; n > 0; n--, dst += 4, src += 4)
+    for (; n >= 4; n -= 4, dst += 4, src += 4)
         memcpy(dst, src, 4);
+    for (; n > 0; n--)
+        *dst++ = *src++;
 }
 
-enum { SHORT = 64, CHUNK_BYTES = 2048, FAR_ELEMENTS = 1 << 18, PAST_BYTES = 1 << 24 };
+enum { SHORT = 64, TOGETHER_BYTES = 2048, CHUNK_BYTES = 2048, FAR_ELEMENTS = 1 << 18, PAST_BYTES = 1 << 24 };
 
 /* Row after row of an access that is not in panels: its offset, without dividing for each row. */
 typedef struct row_walk {
@@ -160,6 +162,10 @@ static int64_t walk_left(const row_walk *w) {
     return last < 0 ? 1 : w->space->row_shape[last] - w->index[last];
 }
 
+static int64_t row_step(const row_walk *w) {
+    return w->access->row_strides[w->space->row_rank - 1];
+}
+
 static void walk_on(row_walk *w, int64_t n) {
     for (int i = w->space->row_rank - 1; i >= 0; i--, n = 1) {
         w->offset += n * w->access->row_strides[i];
@@ -170,37 +176,61 @@ static void walk_on(row_walk *w, int64_t n) {
     }
 }
 
-/* Is a row short, of the registers' own type, and without gaps? */
-static bool short_rows(const block *b, const tile_access *access) {
-    return access->dtype == SOMA_F32 && b->size == 4 && access->column_stride == 1 && b->columns <= SHORT &&
-           !b->runner->writing;
-}
-
 /* Without gaps, in memory as in the register: all rows are one. */
 static bool one_run(const block *b, const tile_access *access) {
     return access->dense && access->column_stride == 1 && b->columns == b->ld &&
            b->columns == b->program->space.columns;
 }
 
+/* Short rows without gaps of another type are converted some at once, with what is between them in the register. */
+static bool together(const block *b, const tile_access *access) {
+    return access->dtype != b->program->dtype && access->column_stride == 1 && b->ld <= SHORT && !b->runner->writing;
+}
+
+static void convert_together(const block *b, const tile_access *access, char *registers, bool write) {
+    char *base = (char *)b->runner->plan->bases[access->storage], rows[TOGETHER_BYTES];
+    const cpu_real *real = b->program->real;
+    const int64_t size = element_size(b, access), row = b->ld * size, bytes = b->columns * size;
+    row_walk w;
+    walk_from(&w, access, &b->program->space, b->row);
+    for (int64_t r = 0, n; r < b->rows; r += n, registers += n * b->ld * b->size) {
+        n = minimum(TOGETHER_BYTES / row, b->rows - r);
+        if (write) real->store[access->dtype](rows, 1, registers, n * b->ld);
+        for (int64_t i = 0; i < n; i++, walk_on(&w, 1)) {
+            char *there = base + (w.offset + b->column) * size;
+            copy_short(write ? there : rows + i * row, write ? rows + i * row : there, bytes);
+        }
+        if (!write) real->load[access->dtype](registers, rows, 1, n * b->ld);
+    }
+}
+
+/* Rows of the registers' own type without gaps go by one call for a run of them. */
+static bool alike(const block *b, const tile_access *access) {
+    return access->dtype == b->program->dtype && access->column_stride == 1 && b->columns <= SHORT &&
+           b->program->space.row_rank > 0;
+}
+
 static void load_rows(const block *b, const tile_access *access, char *dst) {
     const char *base = b->runner->plan->bases[access->storage];
     const cpu_real *real = b->program->real;
     const int64_t size = element_size(b, access), ahead = b->column * access->column_stride;
-    const int last = b->program->space.row_rank - 1;
+    const bool runs = alike(b, access);
     cpu_load_fn *get = real->load[access->dtype];
-    const bool alike =
-        access->dtype == b->program->dtype && access->column_stride == 1 && b->columns <= SHORT && last >= 0;
     row_walk w;
     walk_from(&w, access, &b->program->space, b->row);
     if (one_run(b, access)) {
         call_load(b->runner, get, dst, base + w.offset * size, 1, b->rows * b->columns);
         return;
     }
+    if (together(b, access)) {
+        convert_together(b, access, dst, false);
+        return;
+    }
     for (int64_t r = 0, n; r < b->rows; r += n, walk_on(&w, n), dst += n * b->ld * b->size) {
         const char *row = base + (w.offset + ahead) * size;
-        n = alike ? minimum(walk_left(&w), b->rows - r) : 1;
-        if (alike)
-            call_rows(b->runner, real, dst, b->ld, row, access->row_strides[last], n, b->columns);
+        n = runs ? minimum(walk_left(&w), b->rows - r) : 1;
+        if (runs)
+            call_rows(b->runner, real, dst, b->ld, row, row_step(&w), n, b->columns);
         else
             call_load(b->runner, get, dst, row, access->column_stride, b->columns);
     }
@@ -220,21 +250,29 @@ static void store_rows_past(const block *b, const tile_access *access, const cha
         put(base + w.offset * b->size, src, b->columns);
 }
 
-static void store_rows(const block *b, const tile_access *access, const char *src) {
+static void store_rows(const block *b, const tile_access *access, char *src) {
     char *base = b->runner->plan->bases[access->storage];
+    const cpu_real *real = b->program->real;
     const int64_t size = element_size(b, access), ahead = b->column * access->column_stride;
-    cpu_store_fn *put = b->program->real->store[access->dtype];
-    const bool fits = short_rows(b, access);
+    const bool short_rows = alike(b, access), runs = short_rows && b->columns % real->lanes == 0;
+    cpu_store_fn *put = real->store[access->dtype];
     row_walk w;
     walk_from(&w, access, &b->program->space, b->row);
     if (one_run(b, access)) {
         call_store(b->runner, put, base + w.offset * size, 1, src, b->rows * b->columns);
         return;
     }
-    for (int64_t r = 0; r < b->rows; r++, walk_on(&w, 1), src += b->ld * b->size) {
+    if (together(b, access)) {
+        convert_together(b, access, src, true);
+        return;
+    }
+    for (int64_t r = 0, n; r < b->rows; r += n, walk_on(&w, n), src += n * b->ld * b->size) {
         char *row = base + (w.offset + ahead) * size;
-        if (fits)
-            copy_short(row, src, b->columns);
+        n = runs ? minimum(walk_left(&w), b->rows - r) : 1;
+        if (runs)
+            call_rows(b->runner, real, row, row_step(&w), src, b->ld, n, b->columns);
+        else if (short_rows && !b->runner->writing)
+            copy_short(row, src, b->columns * size);
         else
             call_store(b->runner, put, row, access->column_stride, src, b->columns);
     }
@@ -243,8 +281,11 @@ static void store_rows(const block *b, const tile_access *access, const char *sr
 /* An array of a program that walks through more than the caches hold: its next piece will be asked for while this one
  * is computed, a little at a time, since bursts of requests hold up the loads of now. */
 static void look_ahead(block *b, const void *there) {
-    if (b->program->far && b->n_ahead < AHEAD_MAX)
-        b->ahead[b->n_ahead++] = (const char *)there + b->rows * b->ld * b->size;
+    const char *next = (const char *)there + b->rows * b->ld * b->size;
+    int k = 0;
+    while (k < b->n_ahead && b->ahead[k] != next)
+        k++;
+    if (b->program->far && k == b->n_ahead && k < AHEAD_MAX) b->ahead[b->n_ahead++] = next;
 }
 
 static void load(block *b, const tile_instruction *in) {
@@ -306,7 +347,7 @@ static void load(block *b, const tile_instruction *in) {
 static void store(const block *b, const tile_instruction *in) {
     const tile_access *access = &b->program->accesses[in->access];
     const soma_plan *plan = b->runner->plan;
-    const char *src = b->registers[in->arguments[0]];
+    char *src = b->registers[in->arguments[0]];
     char *base = plan->bases[access->storage];
     int64_t size = element_size(b, access);
     cpu_store_fn *put = b->program->real->store[access->dtype];
@@ -456,7 +497,10 @@ static int find_walks(block *b, int64_t piece, void **at, walk *walks) {
         at[i] = NULL;
         if (there) b->registers[reg] = there;
         if (there || (!load && in->in_place && b->in_place[reg] == access->storage)) {
-            walks[n++] = (walk){&b->registers[reg], piece * b->size, piece * b->size};
+            bool known = false; /* what is read and written is asked for once */
+            for (int k = 0; k < n; k++)
+                known = known || *walks[k].place == b->registers[reg];
+            walks[n++] = (walk){&b->registers[reg], piece * b->size, known ? 0 : piece * b->size};
             continue;
         }
         if (!(at[i] = in_one_run(b, access))) return -1;
