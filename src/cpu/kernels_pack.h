@@ -8,19 +8,19 @@ static void V(pack)(void *dst, int64_t panel, int64_t width, const void *src, in
         real *d = (real *)dst + c / width * panel;
         const real *s = (const real *)src + c;
         const int64_t have = columns - c < width ? columns - c : width;
-        if (width == LANES && have < LANES) { /* a thin matrix: no loop over its columns */
-            for (int64_t r = 0; r < rows; r++, d += width, s += src_row)
-                V(store_loose)(d, V(load_part)(s, have, 0));
-            continue;
+        const int64_t whole = have & -(int64_t)LANES;
+        for (int64_t r = 0; r < rows && whole > 0; r++) {
+            for (int64_t i = 0; i < whole; i += LANES)
+                V(store_loose)(d + r * width + i, V(load_loose)(s + r * src_row + i));
         }
-        for (int64_t r = 0; r < rows; r++, d += width, s += src_row) {
-            int64_t i = 0;
-            for (; i + LANES <= have; i += LANES)
-                V(store_loose)(d + i, V(load_loose)(s + i));
-            for (; i < width; i += LANES) {
-                const int64_t some = have - i < 0 ? 0 : have - i < LANES ? have - i : LANES;
-                V(store_part)(d + i, V(load_part)(s + i, some, 0), width - i < LANES ? width - i : LANES);
-            }
+        for (int64_t i = whole; i < width; i += LANES) { /* what is left, a vector of all rows at a time */
+            const int64_t some = have - i < 0 ? 0 : have - i, room = width - i;
+            real *to = d + i;
+            const real *from = s + i;
+            for (int64_t r = 0; r < rows && room >= LANES; r++, to += width, from += src_row)
+                V(store_loose)(to, V(load_part)(from, some, 0));
+            for (int64_t r = 0; r < rows && room < LANES; r++, to += width, from += src_row)
+                V(store_part)(to, V(load_part)(from, some, 0), room);
         }
     }
 }

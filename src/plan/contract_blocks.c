@@ -41,7 +41,7 @@ static char *sums(const frame *f, const block *b, int64_t panel, int64_t *c_row)
         return (char *)f->runner->plan->bases[c->partial] + at * f->size;
     }
     if (b->part > 0) return f->accumulators + b->panels * b->rows * c->width * f->size + own;
-    char *direct = frame_direct(f, b->row, panel * c->width, c_row);
+    char *direct = frame_direct(f, b->row, panel * c->width, false, c_row);
     return direct ? direct : f->accumulators + own;
 }
 
@@ -105,7 +105,7 @@ static void finish(frame *f, const block *b, int64_t panel) {
     const contract *c = f->c;
     int64_t c_row;
     char *values = sums(f, b, panel, &c_row);
-    if (frame_direct(f, b->row, panel * c->width, &c_row)) return;
+    if (frame_direct(f, b->row, panel * c->width, false, &c_row)) return;
     for (int64_t i = 0; i < b->rows; i += c->stack * c->tile_rows)
         frame_finish(f, values + i * c->width * f->size, b->row + i, minimum(c->stack * c->tile_rows, b->rows - i),
                      panel * c->width);

@@ -251,7 +251,8 @@ static void run_results(frame *f, char *zeros, char *seen, char *made) {
         ask_results(f, row, strip_result(w, &end) + strip_rows(w, &end) * w->places[1] - row, &next);
         for (int64_t p = 0; p < c->panels; p++) {
             int64_t c_row = c->c_row;
-            char *direct = w->pieces == 1 ? frame_direct(f, strip_result(w, &start), p * c->width, &c_row) : NULL;
+            char *direct =
+                w->pieces == 1 ? frame_direct(f, strip_result(w, &start), p * c->width, false, &c_row) : NULL;
             char *into = f->accumulators + (c->whole_rows ? p * c->width * f->size : 0);
             multiply(f, seen, tiles, kernel + p * 16 * w->plane_b * f->size, p, made, &next);
             transform_made(f, made, from, count, p, direct ? direct : into, c_row);

@@ -79,6 +79,7 @@ enum {
     DEPTH_PART = 1024 /* at least, of a part of k */,
     BLOCK_ELEMENTS = 36864 /* of C in L2 */,
     UNITS = 16 /* that threads can share */,
+    SHALLOW = 64 /* k of a product of which a unit's start is a good part */,
     PART_FLOPS = 2000000,
     INSIDE_ELEMENTS = 65536 /* of B that stay in L2 while all rows of A pass */,
     ROWS_B_BYTES = 524288 /* of B in L2, where rows are finished as wholes */,
@@ -588,6 +589,26 @@ static void set_whole_rows(contract *c, const cpu_real *real) {
     if (p->block < c->finish_rows * c->c_row) c->epilogue.block = c->finish_rows * c->c_row;
 }
 
+/* Rows of C that are no whole vectors may be written in their place in order, each one's tail under what is written
+ * next, if a tile has no longer tail than the shortest one behind it. */
+static bool tails_fit(const contract *c, const cpu_real *real) {
+    if (c->direct < 0 || !c->epilogue.accesses[c->direct].dense || c->panels > 1 || c->pieces > 1 || c->n_clips)
+        return false;
+    const int64_t rest = c->m % c->tile_rows, least = rest ? rest : c->tile_rows;
+    return (1 + least) * c->n >= c->last_vectors * real->lanes;
+}
+
+/* Starting a unit takes as long as a few steps of k: where these are few, and no epilogue follows, units are larger. */
+static void set_shallow(contract *c) {
+    if (c->direct < 0 || c->blocked || c->k > SHALLOW) return;
+    const int64_t most = c->tiles * c->panels * (c->batch / c->inner) / (2 * UNITS);
+    if (most <= c->stack) return;
+    c->stack = even_parts(c->tiles, most);
+    c->blocks = parts_of(c->tiles, c->stack);
+    const int64_t tile = c->stack * c->tile_rows * c->width; /* a last panel that is not whole vectors is copied */
+    if (c->epilogue.block < tile) c->epilogue.block = tile;
+}
+
 static void set_epilogue(contract *c, const cpu_real *real) {
     if (c->winograd.on) {
         winograd_cut_epilogue(c);
@@ -603,12 +624,14 @@ static void set_epilogue(contract *c, const cpu_real *real) {
         bool even = last <= 0 || (!c->blocked && p->space.row_shape[last] % c->m == 0);
         if (even && !a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
     }
+    c->tails = tails_fit(c, real);
     if (c->direct >= 0 && c->pack_a) c->block_panels = c->panels; /* the sums are in C: A is packed once */
     c->narrow =
         !c->row_by_row && c->direct < 0 && !c->blocked && c->pieces == 1 && c->panels == 1 && 2 * c->n <= c->width;
     for (int i = 0; i < p->n_accesses; i++)
         c->narrow = c->narrow && !p->accesses[i].width;
     set_whole_rows(c, real);
+    set_shallow(c);
 }
 
 /* What need not be multiplied, and what need not be computed; kernels round to whole tiles. */

@@ -85,9 +85,11 @@ k_piece frame_cut(const contract *c, int64_t index) {
     return p;
 }
 
-char *frame_direct(const frame *f, int64_t row, int64_t column, int64_t *c_row) {
+char *frame_direct(const frame *f, int64_t row, int64_t column, bool more, int64_t *c_row) {
     const contract *c = f->c;
-    if (c->direct < 0 || column + c->width > c->n) return NULL;
+    if (c->direct < 0) return NULL;
+    const int64_t end = column + frame_vectors(c, column / c->width) * f->real->lanes;
+    if (end > c->n && !(more && c->tails)) return NULL;
     const tile_access *access = &c->epilogue.accesses[c->direct];
     *c_row = c->epilogue.space.row_rank ? access->row_strides[c->epilogue.space.row_rank - 1] : 0;
     return (char *)f->runner->plan->bases[access->storage] +
@@ -194,8 +196,8 @@ static void multiply_first(frame *f, const tile_place *p, int64_t vectors, char 
                 f->a + p->a * f->size, into);
 }
 
-/* Some register tiles, one above the other, with one epilogue. */
-static void run_unit(frame *f, const unit *u, const char *b) {
+/* Some register tiles, one above the other, with one epilogue. more: the thread has tiles behind them. */
+static void run_unit(frame *f, const unit *u, const char *b, bool more) {
     const contract *c = f->c;
     const int64_t tile = u->block * c->stack, column = u->panel * c->width, vectors = frame_vectors(c, u->panel);
     tile_place p;
@@ -204,7 +206,7 @@ static void run_unit(frame *f, const unit *u, const char *b) {
     char *direct;
     for (int64_t left = minimum(c->stack, c->tiles - tile);;) {
         const int64_t alike = f->lying ? 1 : frame_alike(f, &p, left);
-        direct = frame_direct(f, row + rows, column, &c_row);
+        direct = frame_direct(f, row + rows, column, more, &c_row);
         char *into = direct ? direct : f->accumulators + rows * c_row * f->size;
         if (f->lying)
             multiply_first(f, &p, vectors, into, c_row);
@@ -231,7 +233,7 @@ static void run_tiles(frame *f) {
         if (c->widen && (u.outer != left.outer || u.block != left.block))
             contract_widen(f, u.outer, u.block * c->stack, minimum(c->stack, c->tiles - u.block * c->stack), NULL);
         left = u;
-        run_unit(f, &u, b);
+        run_unit(f, &u, b, i + 1 < last);
         next_unit(c, &u);
     }
 }

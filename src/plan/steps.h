@@ -220,6 +220,7 @@ typedef struct contract {
     bool parts_apart;  /* parts are units of their own */
     int partial;       /* storage of [parts][panels][batch*m][width] then, of [parts][panels][16 planes], or -1 */
     int direct;        /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
+    bool tails;        /* rows follow each other there: each one's tail may lie under the next */
     size_t left_at, packed_at, panel_at, scratch_at,
         scratch_bytes; /* of a thread's scratch: where its parts begin, all of it */
     tile_program epilogue;
