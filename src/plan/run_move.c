@@ -149,23 +149,28 @@ static soma_status run_pad(const soma_tensor *node, const op_view *inputs, op_vi
     element_set(output->dtype, value, 0, node->attributes.value[0]);
     const int64_t before = p.before[p.rank - 1], inside = p.inside[p.rank - 1], behind = row - before - inside;
     runner_share(runner, size / row, &first, &last);
-    for (int64_t u = first; u < last; u++) {
-        int64_t rest = u, from = 0;
+    for (int64_t u = first, alike = 1; u < last; u += alike) { /* rows from u on, all inside or all outside */
+        int64_t rest = u, from = 0, step = 0;
         bool within = inside > 0;
+        alike = 1;
         for (int axis = p.rank - 2; axis >= 0; axis--) {
             int64_t i = rest % p.shape[axis] - p.before[axis];
             rest /= p.shape[axis];
             within = within && i >= 0 && i < p.inside[axis];
             from += i * p.strides[axis];
+            if (axis < p.rank - 2) continue;
+            step = p.strides[axis];
+            const int64_t behind_it = p.shape[axis] - p.before[axis];
+            const int64_t end = i < 0 ? 0 : i < p.inside[axis] ? p.inside[axis] : behind_it;
+            alike = minimum(end - i, last - u);
         }
         char *to = (char *)output->data + (size_t)(u * row) * bytes;
-        if (!within) {
-            fill_run(to, value, row, bytes);
-            continue;
+        if (!within) fill_run(to, value, alike * row, bytes);
+        for (int64_t k = 0; within && k < alike; k++, to += (size_t)row * bytes, from += step) {
+            if (before > 0) fill_run(to, value, before, bytes);
+            if (x->data) copy_run(to + (size_t)before * bytes, view_at(x, from), p.strides[p.rank - 1], inside, bytes);
+            if (behind > 0) fill_run(to + (size_t)(before + inside) * bytes, value, behind, bytes);
         }
-        if (before > 0) fill_run(to, value, before, bytes);
-        if (x->data) copy_run(to + (size_t)before * bytes, view_at(x, from), p.strides[p.rank - 1], inside, bytes);
-        if (behind > 0) fill_run(to + (size_t)(before + inside) * bytes, value, behind, bytes);
     }
     return SOMA_OK;
 }
