@@ -195,14 +195,13 @@ static void composed(void **state) {
     assert_int_equal(kernel_steps(&y, 1), 0); /* nothing is padded, so nothing moves */
     soma_tensor *value = soma_sum(soma_square(y), SOMA_ALL_AXES, false), *wrt[2] = {x, w};
     assert_int_equal(soma_grad(value, wrt, 2, g), SOMA_OK);
-    assert_int_equal(kernel_steps(g, 2), 1); /* the padding of dy */
+    assert_int_equal(kernel_steps(g, 2), 0); /* the product pads dy on its way */
     y = soma_max_pool(x, (const int64_t[]){2, 2}, NULL);
     assert_int_equal(soma_grad(soma_sum(soma_square(y), SOMA_ALL_AXES, false), &x, 1, g), SOMA_OK);
     assert_int_equal(kernel_steps(g, 1), 0); /* windows side by side: no overlap to add up */
-    /* the same padding serves the result and the weights' gradient */
     y = soma_conv(x, w, &(soma_window_options){.pads = {{1, 1}, {1, 1}}});
     assert_int_equal(soma_grad(soma_sum(soma_square(y), SOMA_ALL_AXES, false), &w, 1, g), SOMA_OK);
-    assert_int_equal(kernel_steps((soma_tensor *[]){y, g[0]}, 2), 1);
+    assert_int_equal(kernel_steps((soma_tensor *[]){y, g[0]}, 2), 0);
 }
 
 /* ---- errors ---- */
@@ -218,15 +217,40 @@ static soma_tensor *zeros(int rank, const int64_t *shape) {
     return soma_zeros(NULL, SOMA_F32, rank, shape);
 }
 
-/* Products of enough channels leave padding out: no step pads, and every element is the reference plan's. The numbers
- * are quarters, so sums are exact in any order. */
-static void padding_left_out(void **state) {
+/* ---- padding ---- */
+
+typedef struct padded_case {
+    int rank;
+    int64_t x[5], w[5];
+    soma_window_options options;
+} padded_case;
+
+/* A plan of the result and both gradients; NULL after an error. */
+static soma_plan *padded_plan(soma_context *context, const padded_case *c, soma_dtype dtype, bool reference,
+                              soma_tensor **targets) {
+    soma_graph *graph = soma_graph_create(context);
+    soma_tensor *x = soma_input(graph, dtype, c->rank, c->x, "x"), *w = soma_input(graph, dtype, c->rank, c->w, "w");
+    soma_tensor *y = soma_conv(x, w, &c->options);
+    if (!y) fail_msg("%s", soma_last_error(context));
+    soma_tensor *dy = soma_input(graph, dtype, y->rank, y->shape, "dy"), *wrt[] = {x, w};
+    targets[0] = y;
+    assert_int_equal(soma_grad(soma_sum(soma_mul(y, dy), SOMA_ALL_AXES, false), wrt, 2, targets + 1), SOMA_OK);
+    soma_plan *plan = soma_plan_create(targets, 3, &(soma_plan_options){.reference = reference});
+    if (!plan) fail_msg("%s", soma_last_error(context));
+    soma_tensor *given[] = {x, w, dy};
+    for (int i = 0; i < 3; i++) {
+        soma_tensor *values = numbers(NULL, dtype, given[i]->rank, given[i]->shape, i);
+        assert_int_equal(soma_plan_bind(plan, given[i], soma_data(values)), SOMA_OK);
+    }
+    assert_int_equal(soma_plan_run(plan), SOMA_OK);
+    return plan;
+}
+
+/* No step pads, and every element is the reference plan's, on any number of threads. The numbers are quarters, so sums
+ * are exact in any order. */
+static void padding_is_not_there(void **state) {
     (void)state;
-    static const struct {
-        int rank;
-        int64_t x[5], w[5];
-        soma_window_options options;
-    } cases[] = {
+    static const padded_case cases[] = {
         {4, {2, 9, 7, 32}, {3, 3, 32, 5}, {.pads = {{1, 1}, {1, 1}}}},
         {4, {1, 5, 30, 33}, {3, 3, 33, 40}, {.pads = {{1, 1}, {1, 1}}}},
         {4, {3, 8, 9, 32}, {3, 4, 32, 3}, {.strides = {2, 2}, .pads = {{1, 1}, {2, 1}}}},
@@ -236,31 +260,36 @@ static void padding_left_out(void **state) {
         {4, {2, 5, 6, 32}, {3, 1, 32, 9}, {.pads = {{1, 1}, {0, 0}}}},
         {3, {2, 40, 32}, {5, 32, 6}, {.strides = {3}, .pads = {{2, 2}}}},
         {5, {2, 4, 3, 5, 32}, {3, 2, 3, 32, 4}, {.pads = {{1, 1}, {1, 0}, {1, 1}}}},
+        {4, {3, 33, 37, 3}, {3, 3, 3, 16}, {.pads = {{1, 1}, {1, 1}}}}, /* many tiles for what is made once */
+        {4, {5, 31, 24, 16}, {3, 3, 16, 32}, {.strides = {2, 2}, .pads = {{0, 1}, {0, 1}}}},
+        {4, {1, 23, 61, 5}, {5, 5, 5, 75}, {.strides = {2, 3}, .pads = {{2, 2}, {2, 1}}}}, /* several panels */
+        {4, {9, 17, 17, 7}, {3, 3, 7, 33}, {.strides = {2, 2}, .pads = {{1, 1}, {1, 1}}}}, /* deep: dw in parts */
+        {3, {1, 5000, 1}, {9, 1, 8}, {.pads = {{4, 4}}}},                                  /* one long row */
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        soma_dtype dtype = i % 2 ? SOMA_F64 : SOMA_F32;
-        soma_tensor *x = soma_input(NULL, dtype, cases[i].rank, cases[i].x, "x");
-        soma_tensor *w = soma_input(NULL, dtype, cases[i].rank, cases[i].w, "w");
-        soma_tensor *y = soma_conv(x, w, &cases[i].options), *in[2];
-        if (!y) fail_msg("%s", soma_last_error(NULL));
-        in[0] = numbers(NULL, dtype, x->rank, x->shape, 0);
-        in[1] = numbers(NULL, dtype, w->rank, w->shape, 1);
-        soma_plan *plans[2];
-        for (int k = 0; k < 2; k++) {
-            plans[k] = soma_plan_create(&y, 1, &(soma_plan_options){.reference = k == 1});
-            if (!plans[k]) fail_msg("%s", soma_last_error(NULL));
-            assert_int_equal(soma_plan_bind(plans[k], x, soma_data(in[0])), SOMA_OK);
-            assert_int_equal(soma_plan_bind(plans[k], w, soma_data(in[1])), SOMA_OK);
-            assert_int_equal(soma_plan_run(plans[k]), SOMA_OK);
+    int levels = 0;
+    for (const cpu_kernels *level; (level = cpu_level(levels)) != NULL; levels++) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            const soma_dtype dtype = i % 2 ? SOMA_F64 : SOMA_F32;
+            soma_context *context =
+                soma_context_create(&(soma_context_options){.isa = level->name, .threads = 1 + (int)i % 3});
+            soma_tensor *targets[2][3];
+            soma_plan *plan = padded_plan(context, &cases[i], dtype, false, targets[0]);
+            soma_plan *reference = padded_plan(NULL, &cases[i], dtype, true, targets[1]);
+            for (int k = 0; k < plan->n_steps; k++)
+                if (plan->steps[k].kind == STEP_KERNEL) fail_msg("case %d: %s", (int)i, plan->steps[k].text);
+            for (int k = 0; k < 3; k++) {
+                const size_t bytes = (size_t)soma_size(targets[0][k]) * soma_dtype_size(dtype);
+                if (memcmp(soma_plan_output(plan, k), soma_plan_output(reference, k), bytes) != 0)
+                    fail_msg("%s, case %d: %s differs", level->name, (int)i, (const char *[]){"y", "dx", "dw"}[k]);
+            }
+            soma_plan_destroy(plan);
+            soma_plan_destroy(reference);
+            soma_graph_destroy(targets[0][0]->graph);
+            soma_graph_destroy(targets[1][0]->graph);
+            soma_context_destroy(context);
         }
-        for (int k = 0; k < plans[0]->n_steps; k++)
-            if (plans[0]->steps[k].kind == STEP_KERNEL) fail_msg("case %d: %s", (int)i, plans[0]->steps[k].text);
-        const size_t bytes = (size_t)soma_size(y) * soma_dtype_size(dtype);
-        if (memcmp(soma_plan_output(plans[0], 0), soma_plan_output(plans[1], 0), bytes) != 0)
-            fail_msg("case %d differs", (int)i);
-        soma_plan_destroy(plans[0]);
-        soma_plan_destroy(plans[1]);
     }
+    assert_true(levels > 0);
 }
 
 static void errors(void **state) {
@@ -322,7 +351,7 @@ int main(void) {
         cmocka_unit_test_teardown(bias_and_relu_before_a_max_pool, forget),
         cmocka_unit_test_teardown(windows, forget),
         cmocka_unit_test_teardown(composed, forget),
-        cmocka_unit_test_teardown(padding_left_out, forget),
+        cmocka_unit_test_teardown(padding_is_not_there, forget),
         cmocka_unit_test_teardown(errors, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,48 +1,68 @@
-/* Padding that only products see, by windows, need not be there: rows of places whose windows reach beyond the array
- * leave those elements out, and Winograd's transforms take zeros for them. So nothing is copied.
- * Rests on axes.c, which follows a pad as a view. Decided by shapes before fusing, and not by the batch's size: a
- * sample has the same bits alone and among others. Where anybody else reads a pad, it is in memory for all. */
+/* Padding that only products see, by windows, need not be there: they make their part of the array with its zeros as
+ * they go, in the thread's memory (contract_left.c), and Winograd's transforms take zeros for what is not there. So
+ * nothing is written for them to read it again.
+ * Rests on axes.c, which follows a pad as a view. Decided by shapes before fusing; bits are those of a pad in memory.
+ * Where anybody else reads a pad, it is in memory for all. */
 #include "plan/passes.h"
 
 enum {
-    PLACES_LEAST = 4 /* of a matrix's rows, or its tiles would be too low */,
-    PLACES_MOST = 256 /* whose sums stay in L1 */,
-    RUN_LEAST = 32 /* channels: what a tile sums at a time must outweigh its start */,
-    DEPTH_MOST = 2047 /* of products that are not cut into blocks */
+    ELEMENT_FLOPS = 8 /* of a product, at least, for an element of the array with its padding */,
+    WINDOW_MOST = 1 << 18 /* elements from a window's first to its last, for a thread's memory */
 };
 
-/* Axes of rows and of k as the tiles need them. */
-static bool is_worth(const fine_axes *x) {
-    const fine_axis *rows, *depth;
-    int n_rows = axes_of(x, 0, &rows), n_depth = axes_of(x, 1, &depth), seen = 0, places = 0;
-    int64_t k = 1;
-    for (int i = 0; i < n_rows; i++)
-        places += rows[i].role == PAD_PLACE;
-    for (int i = 0; i < n_depth; i++) {
-        seen += depth[i].role == PAD_SEEN;
-        k *= depth[i].extent;
+bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *out) {
+    const soma_tensor *blocker;
+    const int64_t *before = pad->attributes.start, *inside = pad->inputs[0]->shape;
+    layout l;
+    int last = pad->rank - 1;
+    int64_t run = 1;
+    if (pad->attributes.value[0] != 0 || shape_size(pad->rank, inside) == 0 || !chain_layout(below, &l, &blocker))
+        return false;
+    while (last > 0 && inside[last] == pad->shape[last])
+        last--;
+    for (int i = pad->rank - 1; i >= last; run *= inside[i--])
+        if (inside[i] != 1 && l.strides[i] != run) return false;
+    *out = (contract_padding){.rank = last + 1, .offset = l.offset};
+    for (int i = 0; i <= last; i++) {
+        const int64_t each = i == last ? run / inside[last] : 1;
+        out->shape[i] = pad->shape[i] * each;
+        out->low[i] = before[i] * each;
+        out->high[i] = (before[i] + inside[i]) * each;
+        out->stride[i] = i == last ? 1 : l.strides[i];
     }
-    if (x->n_pads == 0 || places != x->n_pads || seen != x->n_pads || k > DEPTH_MOST) return false;
-    const fine_axis *run = &depth[n_depth - 1], *row = &rows[n_rows - 1];
-    return run->role == PAD_NONE && run->stride == 1 && run->extent >= RUN_LEAST && row->extent >= PLACES_LEAST &&
-           row->extent <= PLACES_MOST;
+    return true;
 }
 
-/* Can the product leave out the zeros that its left operand sees? */
-static bool leaves_out(const build *b, const soma_tensor *t) {
+/* How far the elements of an axis of the matrix reach. */
+static int64_t reach(const fine_axes *x, int axis) {
+    const fine_axis *list;
+    int64_t elements = 1;
+    for (int i = axes_of(x, axis, &list) - 1; i >= 0; i--)
+        elements += (list[i].extent - 1) * list[i].stride;
+    return elements;
+}
+
+/* Can the product do without the zeros that its left operand sees? */
+static bool does_without(const build *b, const soma_tensor *t) {
     if (t->op != &op_matmul || t->rank != 2 || node_real(t) == SOMA_DTYPE_COUNT) return false;
     const cpu_real *real = t->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
     const soma_tensor *blocker, *x = t->inputs[0], *pad = b->infos[x->id].pad;
-    chain c = {.n = 0};
+    chain c = {.n = 0}, below = {.n = 0};
     for (; x != pad->inputs[0] && c.n < CHAIN_MAX; x = x->inputs[0])
         c.views[c.n++] = x;
+    const int above = c.n - 1;
     for (; x->op->kind == OP_VIEW && !b->infos[x->id].forced && c.n < CHAIN_MAX; x = x->inputs[0])
-        c.views[c.n++] = x;
-    c.source = x;
+        c.views[c.n++] = below.views[below.n++] = x;
+    c.source = below.source = x;
     fine_axes axes;
     winograd w;
-    return axes_find(&c, t->inputs[0], &axes, &blocker) &&
-           (winograd_find(&axes, t->shape[1], real, &w) || is_worth(&axes));
+    contract_padding padding;
+    if (axes_find(&c, t->inputs[0], &axes, &blocker) && winograd_find(&axes, t->shape[1], real, &w)) return true;
+    c.n = above;
+    c.source = pad;
+    const double flops = 2.0 * (double)shape_size(2, t->shape) * (double)t->inputs[0]->shape[1];
+    return flops >= ELEMENT_FLOPS * (double)shape_size(pad->rank, pad->shape) && padding_find(pad, &below, &padding) &&
+           axes_find(&c, t->inputs[0], &axes, &blocker) && minimum(reach(&axes, 0), reach(&axes, 1)) <= WINDOW_MOST;
 }
 
 static void refuse(build *b, const soma_tensor *t) {
@@ -59,7 +79,7 @@ void plan_clip(build *b) {
             continue;
         }
         for (int i = 0; i < t->n_inputs; i++)
-            if (i > 0 || !b->infos[t->inputs[i]->id].pad || !leaves_out(b, t)) refuse(b, t->inputs[i]);
+            if (i > 0 || !b->infos[t->inputs[i]->id].pad || !does_without(b, t)) refuse(b, t->inputs[i]);
         if (t->op != &op_pad) continue;
         info->pad = t;
         info->clipped = !info->forced;

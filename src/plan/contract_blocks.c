@@ -86,8 +86,9 @@ static void multiply(frame *f, const block *b, const k_piece *k, const k_piece *
         t.a_tile = c->tile_rows * depth;
     }
     for (int64_t done = 0; done < b->tiles;) {
-        const int64_t alike = f->lying || next ? 1 : frame_alike(f, &p, b->tiles - done);
+        const int64_t alike = f->lying || next || f->ahead_bytes ? 1 : frame_alike(f, &p, b->tiles - done);
         if (next) fetch_left(f, b, next, (panel - b->panel) * b->tiles + done, b->panels * b->tiles);
+        frame_fetch(f, alike, b->panels * b->tiles);
         const char *a = c->pack_a ? f->packed + done * t.a_tile * f->size : f->a + (p.a + k->a) * f->size;
         cpu_tile_fn *kernel = f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors];
         if (f->lying)
@@ -137,15 +138,15 @@ static void add_parts(frame *f) {
     }
 }
 
-/* All of a part's k, piece by piece. `packed`: the block whose part of A is packed, or widened. */
+/* All of a part's k, piece by piece. `packed`: the block whose part of A is packed, or made. */
 static void run_part(frame *f, const block *b, int64_t index, int64_t *packed) {
     const contract *c = f->c;
     const int64_t from = c->pieces * b->part / c->parts, to = c->pieces * (b->part + 1) / c->parts;
-    const bool ahead = f->mode == CPU_A_COLUMNS && !c->pack_a && !c->widen && !c->slab_rank;
+    const bool ahead = f->mode == CPU_A_COLUMNS && !c->pack_a && !c->make_left && !c->slab_rank;
     for (int64_t i = from; i < to; i++) {
         k_piece k = frame_piece(c, i);
         const bool other = c->pieces > 1 || *packed != index;
-        if (c->widen && other) contract_widen(f, b->outer, b->first, b->tiles, &k);
+        if (c->make_left && other) contract_make_left(f, b->outer, b->first, b->tiles, &k);
         if (c->pack_a && other) pack_block(f, b, &k);
         *packed = index;
         const k_piece next = frame_piece(c, i + 1 < to ? i + 1 : i);

@@ -12,10 +12,13 @@ typedef struct frame {
     const cpu_real *real;
     int mode; /* of A, where it is not packed */
     const char *a, *b;
-    /* the thread's: tiles, A made float32, A's part of a block, B's panel, the epilogue's registers */
+    /* the thread's: tiles, A as its strides want it, A's part of a block, B's panel, the epilogue's registers */
     char *accumulators, *left, *packed, *panel, *scratch;
-    const char *lying;    /* the panel's columns of B, as long as its rows are not in `panel` */
-    int64_t size, b_size; /* of an element */
+    int64_t left_first, left_end;    /* what is in `left` */
+    const char *ahead;               /* behind the bytes that were read last to make it: what may be asked for, */
+    int64_t ahead_bytes, ahead_left; /* as many of them; those that were not yet */
+    const char *lying;               /* the panel's columns of B, as long as its rows are not in `panel` */
+    int64_t size, b_size;            /* of an element */
     program_registers *registers;
 } frame;
 
@@ -91,13 +94,22 @@ static inline void frame_next(const frame *f, tile_place *p, int64_t tiles) {
 
 /* Where row `row` of B is in its panel. */
 static inline int64_t frame_row(const contract *c, int64_t row) {
-    return c->n_clips || row == 0 ? row * c->b_row : row / c->run * c->b_segment + row % c->run * c->b_row;
+    return row == 0 ? 0 : row / c->run * c->b_segment + row % c->run * c->b_row;
 }
 
-/* contract_widen.c: A's elements that some tiles read in a piece of k, made float32; f->a is then where they lie. */
-void contract_widen(frame *f, int64_t outer, int64_t tile, int64_t tiles, const k_piece *k);
-/* How many elements the thread's memory must hold for that. */
-int64_t contract_widened(const contract *c);
+/* contract_left.c: A's elements that some tiles read in a piece of k, made in the thread's memory; f->a is then where
+ * they lie. */
+void contract_make_left(frame *f, int64_t outer, int64_t tile, int64_t tiles, const k_piece *k);
+/* Asks for some of what will be read next for that, as much as `tiles` are of n: in between, memory would be idle. */
+static inline void frame_fetch(frame *f, int64_t tiles, int64_t n) {
+    if (f->ahead_bytes == 0) return;
+    const int64_t bytes = minimum(f->ahead_bytes * tiles / n, f->ahead_left);
+    fetch_part(f->ahead, bytes, 0, 1);
+    f->ahead += bytes;
+    f->ahead_left -= bytes;
+}
+/* How much is made at a time, and how many elements the thread's memory must hold for that. */
+void contract_prepare_left(contract *c);
 
 /* Is no column of a tile's part of a panel wanted? */
 static inline bool frame_unwanted(const contract *c, const tile_place *p, int64_t column) {
@@ -120,9 +132,6 @@ static inline void frame_clear(const frame *f, const tile_place *p, int64_t vect
         memset(into + i * c_row * f->size, 0, (size_t)(vectors * f->real->lanes * f->size));
 }
 
-/* contract_clip.c: the rows of one matrix, of which parts of k are padding. */
-void contract_clipped(const frame *f, const tile_place *p, const char *b, char *into, int64_t c_row, int64_t vectors);
-
 /* How tiles lie where A is not packed. */
 static inline cpu_tiles frame_tiles(const frame *f, const k_piece *k, int64_t c_row, bool accumulate) {
     const contract *c = f->c;
@@ -133,7 +142,7 @@ static inline cpu_tiles frame_tiles(const frame *f, const k_piece *k, int64_t c_
                        .a_segment = c->a_segment,
                        .a_tile = c->tile_rows * c->a_row,
                        .b_row = c->b_row,
-                       .b_segment = c->n_clips && c->pieces > 1 ? k->run * c->b_row : c->b_segment,
+                       .b_segment = c->b_segment,
                        .c_row = c_row,
                        .accumulate = accumulate};
 }
@@ -160,10 +169,6 @@ static inline void frame_multiply(const frame *f, const tile_place *p, int64_t t
     const contract *c = f->c;
     if (frame_unwanted(c, p, column)) {
         if (!calls_refused(f->runner)) frame_clear(f, p, vectors, into, c_row);
-        return;
-    }
-    if (c->n_clips) {
-        if (!calls_refused(f->runner)) contract_clipped(f, p, b, into, c_row, vectors);
         return;
     }
     cpu_tile_fn *kernel = f->real->tile[f->mode][p->height][vectors];

@@ -28,7 +28,7 @@ void contract_run_whole_rows(frame *f) {
         const char *matrix = frame_matrix(f, outer);
         if (c->pack_b && packed != outer) pack_all(f, outer);
         packed = outer;
-        if (c->widen) contract_widen(f, outer, tile, tiles, NULL);
+        if (c->make_left) contract_make_left(f, outer, tile, tiles, NULL);
         tile_place start;
         frame_tile(f, outer, tile, &start);
         int64_t rows = 0;
@@ -38,6 +38,7 @@ void contract_run_whole_rows(frame *f) {
             rows = 0;
             for (int64_t left = tiles;;) {
                 const int64_t alike = frame_alike(f, &p, left);
+                frame_fetch(f, alike, c->panels * c->left_tiles);
                 frame_multiply(f, &p, alike, b, i * c->width, frame_vectors(c, i),
                                f->accumulators + (rows * c->c_row + i * c->width) * f->size, c->c_row);
                 rows += alike * p.height;

@@ -17,6 +17,9 @@ typedef struct operands {
     int64_t batch_shape[CONTRACT_AXES], strides[2][CONTRACT_AXES];
     bool shared; /* one B for all batches */
     bool bfloat[2];
+    const soma_tensor *pad; /* that A sees, and that is not there, where no transform leaves it out; else NULL */
+    contract_padding padding;
+    winograd winograd;
     int b_rows, b_columns;
     const fine_axis *b_row, *b_column;
 } operands;
@@ -53,12 +56,29 @@ static bool join_batch(operands *o) {
     return true;
 }
 
-static soma_status find_operands(operands *o) {
+/* A's axes; where it sees padding that no transform leaves out, over the array with its padding, as if that was there.
+ */
+static bool find_left(operands *o, const cpu_real *real, const soma_tensor **blocker) {
+    const soma_tensor *t = o->node;
+    chain above = o->from[0], below;
+    const bool found = axes_find(&above, t->inputs[0], &o->axes[0], blocker);
+    if (found && winograd_find(&o->axes[0], t->shape[t->rank - 1], real, &o->winograd)) return true;
+    above.n = 0;
+    while (above.n < o->from[0].n && above.views[above.n]->op != &op_pad)
+        above.n++;
+    if (above.n == o->from[0].n) return found;
+    *blocker = o->pad = above.source = above.views[above.n];
+    above.offset = 0;
+    return chain_find(o->b, o->pad->inputs[0], &below) && padding_find(o->pad, &below, &o->padding) &&
+           axes_find(&above, t->inputs[0], &o->axes[0], blocker);
+}
+
+static soma_status find_operands(operands *o, const cpu_real *real) {
     const soma_tensor *t = o->node;
     for (int i = 0; i < 2; i++) {
         const soma_tensor *blocker = t->inputs[i];
-        if (!chain_find(o->b, t->inputs[i], &o->from[i]) ||
-            !axes_find(&o->from[i], t->inputs[i], &o->axes[i], &blocker))
+        if (!chain_find(o->b, t->inputs[i], &o->from[i])) return block(o, blocker);
+        if (i == 0 ? !find_left(o, real, &blocker) : !axes_find(&o->from[1], t->inputs[1], &o->axes[1], &blocker))
             return block(o, blocker);
     }
     if (!join_batch(o)) return block(o, t->inputs[0]);
@@ -141,7 +161,7 @@ static bool few_rows(const operands *o, const contract *c, int64_t most) {
     const fine_axis *axis;
     int rank = o->node->rank, simple = axes_of(&o->axes[0], rank - 1, &axis) <= 1;
     simple = simple && axes_of(&o->axes[0], rank - 2, &axis) <= 1;
-    return simple && !o->bfloat[0] && (o->shared ? c->m * c->batch : c->m) <= most;
+    return simple && !o->bfloat[0] && !o->pad && (o->shared ? c->m * c->batch : c->m) <= most;
 }
 
 /* Few rows of C and B's rows contiguous: packing would read and write B once more than the product reads it. */
@@ -316,23 +336,19 @@ static soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
 
 /* ---- A ---- */
 
-/* Batches and rows as few axes; the last that has one B is the rows of a matrix. */
-static bool set_rows(operands *o, contract *c) {
+/* Batches and rows as few axes; the last that has one B is the rows of a matrix, or `even` of them, as C has them in a
+ * row where it lies between other parts of an array: tiles are then stored straight there. */
+static bool set_rows(operands *o, contract *c, int64_t even) {
     const fine_axis *rows;
     int n = 0, count = axes_of(&o->axes[0], o->node->rank - 2, &rows);
-    bool padded = false; /* the axis before */
     for (int i = 0; i < o->n_batch + count; i++) {
         bool batch = i < o->n_batch;
         int64_t extent = batch ? o->batch_shape[i] : rows[i - o->n_batch].extent;
         int64_t a = batch ? o->strides[0][i] : rows[i - o->n_batch].stride, b = batch ? o->strides[1][i] : 0;
-        pad_role role = batch ? PAD_NONE : rows[i - o->n_batch].role;
-        if (n > 0 && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent && role == PAD_NONE &&
-            !padded) {
+        if (n > 0 && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent) {
             extent *= c->batch_shape[--n];
         } else if (n == CONTRACT_AXES)
             return false;
-        padded = role == PAD_PLACE;
-        if (padded) c->clips[rows[i - o->n_batch].pad].place = n;
         c->batch_shape[n] = extent;
         c->a_batch[n] = a;
         c->b_batch[n++] = b;
@@ -341,6 +357,11 @@ static bool set_rows(operands *o, contract *c) {
     if (n > 0 && c->b_batch[n - 1] == 0) {
         c->m = c->batch_shape[--n];
         c->a_row = c->a_batch[n];
+        if (c->m > even && c->m % even == 0) {
+            c->batch_shape[n] = c->m / even;
+            c->a_batch[n++] = even * c->a_row;
+            c->m = even;
+        }
     }
     for (int i = n - 1; i >= 0; i--) {
         if (c->b_batch[i] == 0 && c->batch == c->inner) c->inner *= c->batch_shape[i];
@@ -363,41 +384,6 @@ static void set_depth(const operands *o, contract *c) {
         c->a_slab[i] = list[i].stride;
         c->slab_rank++;
     }
-}
-
-/* Where padding is left out, k's axes may come in any order: the segments are one whose zeros are the same for all rows
- * of a matrix, so that a tile's call leaves them out; the others are slabs. */
-static bool set_clips(operands *o, contract *c) {
-    const fine_axes *x = &o->axes[0];
-    const fine_axis *list;
-    int n = axes_of(x, o->node->rank - 1, &list), segments = -1;
-    if (x->n_pads == 0) return true;
-    if (o->axes[1].n_pads > 0 || o->node->rank != 2 || n == 0 || list[n - 1].role != PAD_NONE || c->a_col != 1)
-        return false;
-    for (int i = 0; i < n - 1; i++)
-        if (list[i].role != PAD_SEEN || c->clips[list[i].pad].place < c->batch_rank) segments = i;
-    c->slab_rank = 0;
-    c->segments = 1;
-    c->a_segment = c->b_segment = 0;
-    int64_t rows = c->run;
-    for (int i = n - 2; i >= 0; rows *= list[i--].extent) {
-        int at = i == segments ? n - 2 : c->slab_rank++; /* n - 2 slabs in all if there are segments */
-        if (i == segments) {
-            c->segments = list[i].extent;
-            c->a_segment = list[i].stride;
-            c->b_segment = rows;
-        } else {
-            c->slab_shape[at] = list[i].extent;
-            c->a_slab[at] = list[i].stride;
-            c->b_slab[at] = rows;
-        }
-        if (list[i].role != PAD_SEEN) continue;
-        contract_clip *clip = &c->clips[list[i].pad];
-        const fine_pad *pad = &x->pads[list[i].pad];
-        *clip = (contract_clip){clip->place, at, pad->place_step, pad->seen_step, pad->low, pad->high};
-    }
-    c->n_clips = x->n_pads;
-    return true;
 }
 
 /* Is what a few rows of A are converted from, an element for so many multiply-adds, little beside the product? The
@@ -432,18 +418,38 @@ static bool use_left_panels(contract *c, const plan_storage *s) {
     return true;
 }
 
-static soma_status lower_left(operands *o, contract *c) {
+/* How many rows of C follow each other evenly, if it lies between other parts of an array, and they are as many as a
+ * tile should have. */
+static int64_t even_rows(const build *b, const group *g, const cpu_real *real) {
+    const layout *where = NULL;
+    for (int i = 0; i < g->n_members; i++)
+        if (b->infos[g->members[i]].within) where = b->infos[g->members[i]].placed;
+    if (!where || where->rank < g->split) return INT64_MAX;
+    int64_t rows = 1, stride = 0;
+    for (int i = g->split - 1; i >= 0; i--) {
+        if (where->shape[i] != g->shape[i]) return INT64_MAX;
+        if (g->shape[i] == 1) continue;
+        if (rows > 1 && where->strides[i] != stride) break;
+        rows *= g->shape[i];
+        stride = where->strides[i] * g->shape[i];
+    }
+    return 2 * rows > real->rows ? rows : INT64_MAX;
+}
+
+static soma_status lower_left(operands *o, contract *c, int64_t even) {
     c->a = storage_of(o->b, o->from[0].source);
     if (c->a < 0) return SOMA_NO_MEMORY;
     c->a_offset = o->axes[0].offset;
     c->widen = o->bfloat[0];
+    c->padding = o->padding;
     const plan_storage *s = &o->b->plan->storages[c->a];
     if (c->winograd.on) return s->width ? block(o, o->node->inputs[0]) : SOMA_OK;
-    if (!set_rows(o, c) || !set_clips(o, c)) return block(o, o->node->inputs[0]);
-    if (s->width && !use_left_panels(c, s)) return block(o, o->node->inputs[0]);
-    if (!c->n_clips && !c->b_segment) c->b_segment = c->run;
+    if (!set_rows(o, c, even)) return block(o, o->node->inputs[0]);
+    if (s->width && (o->pad || !use_left_panels(c, s))) return block(o, o->pad ? o->pad : o->node->inputs[0]);
+    if (!c->b_segment) c->b_segment = c->run;
     c->b_segment *= c->b_row;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
+    c->make_left = c->widen || o->pad;
     if (c->widen && !widening_pays(c)) o->b->infos[o->from[0].source->id].exact = o->b->again = true;
     return c->a_col == 1 || c->a_row == 1 ? SOMA_OK : block(o, o->node->inputs[0]);
 }
@@ -534,7 +540,7 @@ static void set_tiles(contract *c, const cpu_real *real) {
         return;
     }
     int64_t rows = c->inner * c->m, outer = c->batch / c->inner;
-    c->tile_rows = c->n_clips ? c->m : even_parts(c->m, real->rows);
+    c->tile_rows = even_parts(c->m, real->rows);
     c->tiles = c->inner * parts_of(c->m, c->tile_rows);
     int64_t all = c->tiles * c->panels * outer, most = STACK_ROWS / minimum(c->tile_rows, STACK_ROWS);
     c->stack = all >= 64 ? most : all >= 32 ? minimum(2, most) : 1;
@@ -592,8 +598,7 @@ static void set_whole_rows(contract *c, const cpu_real *real) {
 /* Rows of C that are no whole vectors may be written in their place in order, each one's tail under what is written
  * next, if a tile has no longer tail than the shortest one behind it. */
 static bool tails_fit(const contract *c, const cpu_real *real) {
-    if (c->direct < 0 || !c->epilogue.accesses[c->direct].dense || c->panels > 1 || c->pieces > 1 || c->n_clips)
-        return false;
+    if (c->direct < 0 || !c->epilogue.accesses[c->direct].dense || c->panels > 1 || c->pieces > 1) return false;
     const int64_t rest = c->m % c->tile_rows, least = rest ? rest : c->tile_rows;
     return (1 + least) * c->n >= c->last_vectors * real->lanes;
 }
@@ -637,7 +642,7 @@ static void set_epilogue(contract *c, const cpu_real *real) {
 /* What need not be multiplied, and what need not be computed; kernels round to whole tiles. */
 static void set_bands(const build *b, const group *g, contract *c) {
     const soma_tensor *t = g->root, *a = t->inputs[0];
-    const bool simple = c->segments == 1 && !c->slab_rank && !c->n_clips && !c->row_by_row;
+    const bool simple = c->segments == 1 && !c->slab_rank && !c->row_by_row;
     if (!simple || c->m != t->shape[t->rank - 2]) return;
     const band zeros = band_of_zeros(b, a), wanted = band_wanted(b, g, t);
     c->a_low = zeros.low;
@@ -680,16 +685,17 @@ soma_status lower_contract(build *b, int index) {
     c.n = t->shape[t->rank - 1];
     c.k = t->inputs[0]->shape[t->rank - 1];
     c.batch = shape_size(t->rank - 2, t->shape);
-    TRY(find_operands(o));
-    if (!winograd_find(&o->axes[0], c.n, real, &c.winograd)) set_depth(o, &c);
+    TRY(find_operands(o, real));
+    c.winograd = o->winograd;
+    if (!c.winograd.on) set_depth(o, &c);
     TRY(lower_right(o, &c, real));
-    TRY(lower_left(o, &c));
+    TRY(lower_left(o, &c, even_rows(b, &b->groups[index], real)));
     set_tiles(&c, real);
     TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c.epilogue));
     set_epilogue(&c, real);
     set_bands(b, &b->groups[index], &c);
-    c.copy_b = c.pack_b && may_copy(&c.right) && !c.whole_rows && (c.blocked || c.pieces == 1) && !c.n_clips &&
-               !c.banded && c.vectors == real->vectors;
+    c.copy_b = c.pack_b && may_copy(&c.right) && !c.whole_rows && (c.blocked || c.pieces == 1) && !c.banded &&
+               c.vectors == real->vectors;
     TRY(add_partial(b, &c));
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;

@@ -22,7 +22,7 @@ typedef struct node_info {
     bool stored;   /* members: somebody outside the group reads it, or it is a target */
     bool anew;     /* members: groups that read it make it anew, of what it is made of */
     bool kept;     /* members: some group reads it to make others anew */
-    bool clipped;  /* pads: products alone see it, by windows, and leave the zeros out: a view */
+    bool clipped;  /* pads: products alone see it, and make it as they go, or leave the zeros out: a view */
     bool out_only; /* members: rounded when stored, so not to be read from a register (casts to narrower dtypes) */
     bool per_row;  /* members: one value a row of the group's space */
     bool alone;    /* members: needs a storage of its own, which somebody takes whole */
@@ -187,12 +187,13 @@ typedef struct fine_pad {
 } fine_pad;
 /* A source's elements over a shape each of whose axes may take several strided ones: list[ends[i-1] .. ends[i]-1], from
  * the outermost, none for an extent of 1. */
+enum { PADS_MAX = 3 };
 typedef struct fine_axes {
     int64_t offset;
     int rank, ends[SOMA_MAX_RANK];
     fine_axis list[AXES_MAX];
     int n_pads;
-    fine_pad pads[CLIPS_MAX];
+    fine_pad pads[PADS_MAX];
 } fine_axes;
 /* How many axes make the result's axis i, and which. */
 int axes_of(const fine_axes *x, int i, const fine_axis **list);
@@ -213,6 +214,8 @@ int64_t winograd_partial(const contract *c);
 /* ---- clip.c ---- */
 /* Finds the pads that need not be there; before fusing. */
 void plan_clip(build *b);
+/* A pad as a product makes it of what is below it; false: it is not that simple. */
+bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *out);
 
 /* ---- bands.c ---- */
 /* Elements (i, j) of matrices with low <= j - i <= high. */

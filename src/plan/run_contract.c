@@ -37,8 +37,11 @@ void contract_prepare(contract *c) {
         return;
     }
     c->left_at = accumulator_bytes(c);
-    c->left_elements = c->widen ? contract_widened(c) : 0;
-    c->packed_at = c->left_at + (c->widen ? align_up((size_t)c->left_elements * sizeof(float)) + PROGRAM_PAD : 0);
+    c->packed_at = c->left_at;
+    if (c->make_left) {
+        contract_prepare_left(c);
+        c->packed_at += align_up((size_t)c->left_elements * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
+    }
     c->panel_at = c->packed_at + packed_bytes(c);
     c->scratch_at = c->panel_at + panel_bytes(c);
     c->scratch_bytes = c->scratch_at + align_up(program_scratch(&c->epilogue));
@@ -206,6 +209,7 @@ static void run_unit(frame *f, const unit *u, const char *b, bool more) {
     char *direct;
     for (int64_t left = minimum(c->stack, c->tiles - tile);;) {
         const int64_t alike = f->lying ? 1 : frame_alike(f, &p, left);
+        frame_fetch(f, alike, c->left_tiles * (c->panels_inside ? c->panels : 1));
         direct = frame_direct(f, row + rows, column, more, &c_row);
         char *into = direct ? direct : f->accumulators + rows * c_row * f->size;
         if (f->lying)
@@ -226,13 +230,18 @@ static void run_tiles(frame *f) {
     runner_share(f->runner, c->batch / c->inner * c->panels * c->blocks, &first, &last);
     if (first == last) return;
     const k_piece all = {.segments = 1, .run = c->k};
-    unit u = unit_at(c, first), left = {-1, 0, -1};
+    unit u = unit_at(c, first);
+    int64_t made = -1, from = 0, to = 0; /* A's tiles that were made for an outer */
     const char *b = NULL;
     for (int64_t i = first; i < last; i++) {
         if (!b || u.block == 0 || c->panels_inside) b = frame_panel(f, u.outer, u.panel, &all);
-        if (c->widen && (u.outer != left.outer || u.block != left.block))
-            contract_widen(f, u.outer, u.block * c->stack, minimum(c->stack, c->tiles - u.block * c->stack), NULL);
-        left = u;
+        const int64_t tile = u.block * c->stack;
+        if (c->make_left && (u.outer != made || tile < from || tile >= to)) {
+            made = u.outer;
+            from = tile;
+            to = minimum((tile / c->left_tiles + 1) * c->left_tiles, minimum(c->tiles, tile + (last - i) * c->stack));
+            contract_make_left(f, made, from, to - from, NULL);
+        }
         run_unit(f, &u, b, i + 1 < last);
         next_unit(c, &u);
     }

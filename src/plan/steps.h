@@ -149,15 +149,12 @@ typedef struct pack_step {
 
 enum { CONTRACT_AXES = 16 };
 
-/* Padding that is not there: element s of an axis of k is within A for place p of an axis of rows if
- * low <= p*place_step + s*seen_step < high; elsewhere it counts as zero, and is left out. */
-typedef struct contract_clip {
-    int place; /* of batch_shape; batch_rank: the rows of a matrix */
-    int seen;  /* of slab_shape; slab_rank: the segments */
-    int64_t place_step, seen_step, low, high;
-} contract_clip;
-
-enum { CLIPS_MAX = 3 };
+/* Padding that is not there: A's strides are those of an array of this shape, of which the storage has the elements
+ * low .. high-1 of each axis, in strides from the offset on, and the others are zero. The last axis is a run. */
+typedef struct contract_padding {
+    int rank; /* 0: A is as it is */
+    int64_t offset, shape[SOMA_MAX_RANK], low[SOMA_MAX_RANK], high[SOMA_MAX_RANK], stride[SOMA_MAX_RANK];
+} contract_padding;
 
 /* A convolution of 3 x 3 places, one apart, by Winograd's transforms, or the gradient for its weights: tiles of two by
  * two results, each of which sees four by four places of A. A strip is a row of them, or a piece of a long one. */
@@ -186,13 +183,14 @@ typedef struct contract {
     int64_t batch_shape[CONTRACT_AXES], slab_shape[CONTRACT_AXES];
     int a; /* storage, element (batch, i, slab, s, p) at a_offset + strides + i*a_row + s*a_segment + p*a_col */
     int64_t a_offset, a_row, a_segment, a_col, a_batch[CONTRACT_AXES], a_slab[CONTRACT_AXES];
-    bool widen; /* A is bfloat16: what a unit reads of it is made float32 in the thread's memory, so many elements */
-    int64_t left_elements;
+    bool widen; /* A is bfloat16 */
+    contract_padding padding;
+    bool make_left;        /* for either: what a unit reads of A is made in the thread's memory, */
+    int64_t left_tiles;    /* for so many tiles at a time; */
+    int64_t left_elements; /* it has room for so many */
     int64_t segments, run;
-    int n_clips;
-    contract_clip clips[CLIPS_MAX];
-    int64_t b_slab[CONTRACT_AXES], b_segment; /* where k's axes have B's rows */
-    int b; /* storage, row r of the matrix of a batch at b_offset + strides + panel*b_panel + r*b_row */
+    int64_t b_segment; /* from a segment's first row of B to the next one's */
+    int b;             /* storage, row r of the matrix of a batch at b_offset + strides + panel*b_panel + r*b_row */
     int64_t b_offset, b_row, b_panel, b_batch[CONTRACT_AXES];
     bool pack_b; /* by each thread, panel by panel, from b as `right` says; */
     bool copy_b; /* a whole panel by its first tile, on its way */
