@@ -186,6 +186,28 @@ static soma_tensor *hidden(soma_graph *graph, soma_dtype dtype, int64_t a, int64
     return soma_matmul(soma_gelu(soma_add(soma_matmul(x, w), bias)), v);
 }
 
+static soma_tensor *gate(soma_tensor *x, int64_t units, int i) {
+    return soma_slice_axis(x, -1, i * units, (i + 1) * units, 1);
+}
+
+/* c steps of an LSTM of b units for a samples: stacks in panels beside small products with long epilogues. */
+static soma_tensor *cells(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    soma_tensor *x = xs[0] = input(graph, dtype, SOMA_DIMS(c, a, 5)),
+                *w = xs[1] = input(graph, dtype, SOMA_DIMS(5, 4 * b));
+    soma_tensor *u = xs[2] = input(graph, dtype, SOMA_DIMS(b, 4 * b)),
+                *bias = xs[3] = input(graph, dtype, SOMA_DIMS(4 * b));
+    soma_tensor *all = soma_add(soma_matmul(x, w), bias), *h = NULL, *cell = NULL;
+    u = soma_mul_scalar(u, 0.2);
+    for (int64_t t = 0; t < c; t++) {
+        soma_tensor *sum = soma_squeeze(soma_slice_axis(all, 0, t, t + 1, 1), 0);
+        if (h) sum = soma_add(sum, soma_matmul(h, u));
+        soma_tensor *made = soma_mul(soma_sigmoid(gate(sum, b, 0)), soma_tanh(gate(sum, b, 2)));
+        cell = cell ? soma_add(soma_mul(soma_sigmoid(gate(sum, b, 1)), cell), made) : made;
+        h = soma_mul(soma_sigmoid(gate(sum, b, 3)), soma_tanh(cell));
+    }
+    return h;
+}
+
 static void sizes(net_fn *net, int n, const int64_t (*size)[3]) {
     for (int i = 0; i < n; i++) {
         check(net, SOMA_F32, size[i]);
@@ -222,6 +244,12 @@ static void hidden_layers_anywhere(void **state) {
     (void)state;
     static const int64_t list[][3] = {{3, 5, 7}, {128, 33, 64}, {131, 17, 101}, {257, 64, 128}, {70, 3, 211}};
     SIZES(hidden, list);
+}
+
+static void cells_anywhere(void **state) {
+    (void)state;
+    static const int64_t list[][3] = {{1, 3, 3}, {5, 16, 4}, {19, 40, 6}, {33, 64, 4}, {32, 128, 3}};
+    SIZES(cells, list);
 }
 
 /* Shares by the scores of a deep product. */
@@ -326,10 +354,15 @@ static int fill(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attention_anywhere),        cmocka_unit_test(bands_anywhere),
-        cmocka_unit_test(products_leave_bands_out),  cmocka_unit_test(normalization_anywhere),
-        cmocka_unit_test(hidden_layers_anywhere),    cmocka_unit_test(deep_products_keep_their_passes),
-        cmocka_unit_test(rows_are_reduced_in_place), cmocka_unit_test(slopes_are_made_forward),
+        cmocka_unit_test(attention_anywhere),
+        cmocka_unit_test(bands_anywhere),
+        cmocka_unit_test(products_leave_bands_out),
+        cmocka_unit_test(normalization_anywhere),
+        cmocka_unit_test(hidden_layers_anywhere),
+        cmocka_unit_test(deep_products_keep_their_passes),
+        cmocka_unit_test(rows_are_reduced_in_place),
+        cmocka_unit_test(slopes_are_made_forward),
+        cmocka_unit_test(cells_anywhere),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -69,11 +69,25 @@ static void fetch_left(const frame *f, const block *b, const k_piece *k, int64_t
     }
 }
 
-/* next: the piece of k whose part of A is asked for meanwhile, or NULL. */
+/* The same of the panel of B that comes next, for a segment's rows in it are a page. */
+static void fetch_right(const frame *f, const block *b, const k_piece *k, int64_t panel, int64_t index, int64_t n) {
+    const contract *c = f->c;
+    const char *from = frame_matrix(f, b->outer) + panel * c->b_panel * f->size;
+    const int64_t depth = k->segments * k->run, end = k->row + depth * (index + 1) / n;
+    for (int64_t r = k->row + depth * index / n, rows; r < end; r += rows) {
+        const char *row = from + frame_row(c, r) * f->size;
+        rows = minimum(c->run - r % c->run, end - r);
+        for (int64_t at = 0; at < rows * c->b_row * f->size; at += 64)
+            __builtin_prefetch(row + at, 0, 2);
+    }
+}
+
+/* next: the piece of k whose part of A is asked for meanwhile, and that of B when it is the next; or NULL. */
 static void multiply(frame *f, const block *b, const k_piece *k, const k_piece *next, int64_t panel, bool accumulate) {
     const contract *c = f->c;
     const int64_t vectors = frame_vectors(c, panel), depth = k->segments * k->run;
     const char *right = frame_panel(f, b->outer, panel, k);
+    const bool more = panel + 1 < b->panel + b->panels;
     int64_t c_row;
     char *into = sums(f, b, panel, &c_row);
     tile_place p;
@@ -89,6 +103,7 @@ static void multiply(frame *f, const block *b, const k_piece *k, const k_piece *
         const int64_t alike = f->lying || next || f->ahead_bytes ? 1 : frame_alike(f, &p, b->tiles - done);
         if (next) fetch_left(f, b, next, (panel - b->panel) * b->tiles + done, b->panels * b->tiles);
         frame_fetch(f, alike, b->panels * b->tiles);
+        if (next && !c->pack_b) fetch_right(f, b, more ? k : next, more ? panel + 1 : b->panel, done, b->tiles);
         const char *a = c->pack_a ? f->packed + done * t.a_tile * f->size : f->a + (p.a + k->a) * f->size;
         cpu_tile_fn *kernel = f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors];
         if (f->lying)
@@ -107,9 +122,10 @@ static void finish(frame *f, const block *b, int64_t panel) {
     int64_t c_row;
     char *values = sums(f, b, panel, &c_row);
     if (frame_direct(f, b->row, panel * c->width, false, &c_row)) return;
-    for (int64_t i = 0; i < b->rows; i += c->stack * c->tile_rows)
-        frame_finish(f, values + i * c->width * f->size, b->row + i, minimum(c->stack * c->tile_rows, b->rows - i),
-                     panel * c->width);
+    for (int64_t i = 0, n; i < b->rows; i += n) {
+        n = frame_together(c, b->row + i, minimum(c->stack * c->tile_rows, b->rows - i));
+        frame_finish(f, values + i * c->width * f->size, b->row + i, n, panel * c->width);
+    }
 }
 
 static void set_rows(const frame *f, block *b) {
@@ -151,7 +167,7 @@ static void run_part(frame *f, const block *b, int64_t index, int64_t *packed) {
         *packed = index;
         const k_piece next = frame_piece(c, i + 1 < to ? i + 1 : i);
         for (int64_t j = 0; j < b->panels; j++)
-            multiply(f, b, &k, ahead && i + 1 < to ? &next : NULL, b->panel + j, i > from);
+            multiply(f, b, &k, ahead ? &next : NULL, b->panel + j, i > from);
     }
 }
 

@@ -43,6 +43,11 @@ const char *frame_b(const frame *f, int64_t outer, int64_t panel, const k_piece 
 /* The only store's row-major place for a tile, when whole vectors may be written there at once; else NULL. more: the
  * rows behind will be written by this thread, so that the tails of these may lie there until then. */
 char *frame_direct(const frame *f, int64_t row, int64_t column, bool more, int64_t *c_row);
+/* So many rows from `row` on are of one matrix of a stack in panels. */
+static inline int64_t frame_together(const contract *c, int64_t row, int64_t rows) {
+    return c->together ? minimum(rows, c->together - row % c->together) : rows;
+}
+
 /* The epilogue on rows (of all batches) row .. row+rows-1 of a panel. */
 void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t column);
 /* The epilogue on whole rows row .. row+rows-1, which lie in f->accumulators. */

@@ -102,6 +102,9 @@ enum {
     SHALLOW = 64 /* k of a product of which a unit's start is a good part */,
     PART_FLOPS = 2000000,
     INSIDE_ELEMENTS = 65536 /* of B that stay in L2 while all rows of A pass */,
+    TOGETHER_ROWS = 8 /* of a matrix, that an epilogue takes by themselves */,
+    LONG_EPILOGUE = 12 /* instructions */,
+    LONG_UNITS = 8 /* of a long epilogue, that threads can share */,
     ROWS_B_BYTES = 524288 /* of B in L2, where rows are finished as wholes */,
     ROWS_PACKED = 64 /* rows that are worth a B packed by each thread */,
     ROWS_ELEMENTS = 8192 /* of C, of the rows of a unit */,
@@ -614,11 +617,29 @@ static void set_shallow(contract *c) {
     if (c->epilogue.block < tile) c->epilogue.block = tile;
 }
 
+/* What shares an epilogue. A long one is started for as many tiles as it may be, where panels are enough for a team;
+ * arrays in panels are used where they lie matrix by matrix, but a few rows are copied as cheaply. */
+static void set_shared(contract *c) {
+    const tile_program *p = &c->epilogue;
+    const int64_t most = STACK_ROWS / minimum(c->tile_rows, STACK_ROWS);
+    if (c->row_by_row) return;
+    if (p->n_instructions >= LONG_EPILOGUE && c->panels * (c->batch / c->inner) >= LONG_UNITS && !c->blocked)
+        c->stack = even_parts(c->tiles, most);
+    for (int i = 0; i < p->n_accesses; i++) {
+        const tile_access *a = &p->accesses[i];
+        if (a->width && a->matrix_rows != p->space.rows && a->matrix_rows >= TOGETHER_ROWS)
+            c->together = c->together ? minimum(c->together, a->matrix_rows) : a->matrix_rows;
+    }
+    if (c->together >= c->m) c->stack = minimum(c->stack, c->tiles / c->inner);
+    if (!c->blocked) c->blocks = parts_of(c->tiles, c->stack);
+}
+
 static void set_epilogue(contract *c, const cpu_real *real) {
     if (c->winograd.on) {
         winograd_cut_epilogue(c);
         return;
     }
+    set_shared(c);
     int64_t tile = c->stack * c->tile_rows * c->width;
     tile_program *p = &c->epilogue;
     if (p->block < tile) p->block = tile;

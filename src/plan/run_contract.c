@@ -8,6 +8,8 @@ static size_t align_up(size_t bytes) {
     return (bytes + 63) & ~(size_t)63;
 }
 
+enum { FAR_DEPTH = 256 /* of a product */, FAR_INSTRUCTIONS = 12 /* of its epilogue */ };
+
 static size_t accumulator_bytes(const contract *c) {
     if (c->whole_rows)
         return align_up((size_t)(c->stack * c->tile_rows * c->c_row) * soma_dtype_size(c->dtype)) + PROGRAM_PAD;
@@ -32,6 +34,8 @@ static size_t panel_bytes(const contract *c) {
 
 void contract_prepare(contract *c) {
     program_prepare(&c->epilogue, NULL);
+    if (c->k >= FAR_DEPTH && c->epilogue.n_instructions >= FAR_INSTRUCTIONS)
+        c->epilogue.far = true; /* operands pass through the caches between two of its blocks */
     if (c->winograd.on) {
         winograd_prepare(c);
         return;
@@ -107,8 +111,12 @@ void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t colum
         program_run(&f->c->epilogue, f->runner, f->scratch, f->registers, row, rows, 0, f->c->n, f->c->n);
         return;
     }
-    program_run(&f->c->epilogue, f->runner, f->scratch, f->registers, row, rows, column,
-                minimum(f->c->width, f->c->n - column), f->c->width);
+    for (int64_t n; rows > 0; row += n, rows -= n) {
+        n = frame_together(f->c, row, rows);
+        program_run(&f->c->epilogue, f->runner, f->scratch, f->registers, row, n, column,
+                    minimum(f->c->width, f->c->n - column), f->c->width);
+        f->registers->at[0] = tile += n * f->c->width * f->size;
+    }
 }
 
 void frame_finish_rows(frame *f, int64_t row, int64_t rows) {

@@ -5,7 +5,7 @@
 
 #include "plan/calls.h"
 
-enum { AHEAD_MAX = 8 };
+enum { AHEAD_MAX = 16 };
 
 typedef struct block {
     const tile_program *program;

@@ -208,6 +208,7 @@ typedef struct contract {
     bool panels_inside;                         /* every few rows through all panels, not every panel over all rows */
     bool whole_rows;                            /* so, and then the epilogue over whole rows, which lie row-major, */
     int64_t c_row, finish_rows;                 /* so far apart, and go through it so many at a time */
+    int64_t together; /* rows of a matrix, of a stack in panels that the epilogue walks: they go by themselves; 0 */
     bool narrow; /* C is much narrower than a panel: rows lie close together for the epilogue, each row's tail under the
                     next, as kernels write them in order */
     bool blocked; /* blocks of C, through k piece by piece */
