@@ -223,6 +223,13 @@ static void build_channels(scene *s, const int64_t *n) {
     target(s, soma_max(soma_where(kept, x, y), SOMA_AXES(0), false));
 }
 
+/* A few rows stored behind many. */
+static void build_far_part(scene *s, const int64_t *n) {
+    soma_tensor *many = soma_add_scalar(input(s, SOMA_DIMS(n[0], n[1])), 1), *few = input(s, SOMA_DIMS(n[2], n[1]));
+    soma_tensor *all = soma_concat((soma_tensor *[]){many, soma_mul(few, few)}, 2, 0);
+    target(s, all);
+}
+
 static const test_case cases[] = {
     {"product in blocks of k", build_product, {60, 2100, 150, 0}},
     {"product in blocks", build_product, {301, 1030, 131, 0}},
@@ -261,6 +268,7 @@ static const test_case cases[] = {
     {"short rows beyond the caches", build_far, {470001, 9, 0, 0}},
     {"rows beyond the caches", build_far, {42001, 101, 0, 0}},
     {"long rows beyond the caches", build_far, {43, 98765, 0, 0}},
+    {"a few rows behind many", build_far_part, {65537, 67, 2, 0}},
     {"everything", build_all, {700, 301, 0, 0}},
     {"channels", build_channels, {9001, 16, 0, 0}},
     {"channels of no whole vectors", build_channels, {20011, 33, 0, 0}},

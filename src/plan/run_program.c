@@ -241,6 +241,7 @@ static void store_rows_past(const block *b, const tile_access *access, const cha
     char *base = (char *)b->runner->plan->bases[access->storage] + b->column * b->size;
     void (*put)(void *, const void *, int64_t) = b->program->real->store_past;
     row_walk w;
+    if (calls_refused(b->runner)) return;
     walk_from(&w, access, &b->program->space, b->row);
     if (one_run(b, access)) {
         put(base + w.offset * b->size, src, b->rows * b->columns);
@@ -663,9 +664,9 @@ static bool goes_past(const tile_program *program, const tile_instruction *in, c
     if (in->kind != INSTRUCTION_STORE || !storages) return false;
     const tile_access *access = &program->accesses[in->access];
     const plan_storage *storage = &storages[access->storage];
-    return storage->kind == STORAGE_ARENA && storage->output && storage->bytes >= PAST_BYTES &&
-           access->kind == ACCESS_FULL && !access->width && access->dtype == program->dtype &&
-           access->column_stride == 1;
+    const int64_t bytes = program->space.rows * program->space.columns * (int64_t)soma_dtype_size(access->dtype);
+    return storage->kind == STORAGE_ARENA && storage->output && bytes >= PAST_BYTES && access->kind == ACCESS_FULL &&
+           !access->width && access->dtype == program->dtype && access->column_stride == 1;
 }
 
 void program_prepare(tile_program *program, const plan_storage *storages) {
