@@ -184,53 +184,6 @@ static void workers_keep_off_the_callers_cpu(void **state) {
     team_destroy(s.team);
 }
 
-/* A worker is away while nobody works: runs are better made alone, until a while later. */
-static void go_away(void *argument, int thread, int threads) {
-    (void)argument;
-    (void)threads;
-    if (thread == 1) nap();
-}
-
-static void absent_workers_hold_up(void **state) {
-    (void)state;
-    if (team_cpus() < 2) skip();
-    team *t = team_create(NULL, 2);
-    assert_false(team_held_up(t));
-    for (int i = 0; i < 100 && !team_held_up(t); i++)
-        team_run(t, go_away, NULL);
-    assert_true(team_held_up(t));
-    while (team_held_up(t))
-        nap();
-    shared s = {0};
-    team_run(t, count_me, &s);
-    assert_int_equal(s.threads, 2);
-    team_destroy(t);
-}
-
-/* A worker that works longer than the others is no reason: alone it would take longer still. */
-static void work_for_long(void *argument, int thread, int threads) {
-    (void)threads;
-    volatile int64_t *sum = argument;
-    for (int64_t i = 0; i < 2000000 && thread == 1; i++)
-        *sum += i;
-}
-
-static void busy_workers_do_not(void **state) {
-    (void)state;
-    if (team_cpus() < 2) skip();
-    volatile int64_t sum = 0;
-    team *t = team_create(NULL, 2);
-    bool free = false;
-    for (int i = 0; i < 100 && !free; i++) { /* something else may be running */
-        while (team_held_up(t))
-            nap();
-        team_run(t, work_for_long, (void *)(uintptr_t)&sum);
-        free = !team_held_up(t);
-    }
-    assert_true(free);
-    team_destroy(t);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everybody_takes_part),
@@ -240,8 +193,6 @@ int main(void) {
         cmocka_unit_test(callers_take_turns),
         cmocka_unit_test(refused_threads_are_done_without),
         cmocka_unit_test(workers_keep_off_the_callers_cpu),
-        cmocka_unit_test(absent_workers_hold_up),
-        cmocka_unit_test(busy_workers_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,6 @@
 #define _GNU_SOURCE 1
 #include "base/apart.h"
 
-#include <time.h>
-
 #ifdef __linux__
 
 void apart_begin(apart *a) {
@@ -28,13 +26,6 @@ void apart_keep_off(const apart *a, pthread_t thread) {
     if (CPU_COUNT(&others) > 0) (void)pthread_setaffinity_np(thread, sizeof others, &others);
 }
 
-int64_t apart_worked(pthread_t thread) {
-    clockid_t clock;
-    struct timespec t;
-    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &t) != 0) return 0;
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 #else
 
 void apart_begin(apart *a) {
@@ -49,13 +40,6 @@ bool apart_moved(apart *a) {
 void apart_keep_off(const apart *a, pthread_t thread) {
     (void)a;
     (void)thread;
-}
-
-int64_t apart_worked(pthread_t thread) {
-    struct timespec t;
-    (void)thread;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 #endif

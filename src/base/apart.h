@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 typedef struct apart {
 #ifdef __linux__
@@ -24,8 +23,5 @@ void apart_begin(apart *a);
 bool apart_moved(apart *a);
 /* Lets the thread run on all CPUs allowed but that one. */
 void apart_keep_off(const apart *a, pthread_t thread);
-/* Nanoseconds that the thread has had a CPU so far, to the present one even while it runs (the process's own clock lags
- * by up to a tick). Where that is not known: the time, as if it always had. */
-int64_t apart_worked(pthread_t thread);
 
 #endif

@@ -19,7 +19,6 @@
 #include "base/memory.h"
 
 enum { SPIN_MICROSECONDS = 100, SPIN_CROWDED = 2, YIELDS_CROWDED = 16, LINE = 64 };
-enum { FIRST_PAUSE = 4, LONGEST_PAUSE = 1000000000 }; /* in times of the run that was held up; in nanoseconds */
 
 typedef struct worker {
     team *team;
@@ -35,10 +34,6 @@ struct team {
     bool roomy; /* a CPU for every thread */
     apart apart;
     int spin_microseconds, yields;
-    int64_t pause;           /* how long runs were better made alone when one was held up last */
-    atomic_llong busy_until; /* when that ends */
-    atomic_llong absent;     /* in this run: nanoseconds that threads slept while none of the team worked */
-    pthread_t caller;
     pthread_mutex_t turn; /* held through a run: callers take turns */
     pthread_mutex_t lock; /* for going to sleep and waking sleepers */
     pthread_cond_t wake;
@@ -105,30 +100,14 @@ static void keep_apart(team *t) {
         apart_keep_off(&t->apart, t->workers[i - 1].handle);
 }
 
-/* The time that passes while none of the team works grows, all other time cancels out. */
-static int64_t idle_time(const team *t) {
-    int64_t idle = now() - apart_worked(t->caller);
-    for (int i = 1; i < t->running; i++)
-        idle -= apart_worked(t->workers[i - 1].handle);
-    return idle;
-}
-
-static void sleep_for(team *t, const condition *c) {
+static void wait_for(team *t, const condition *c, int thread) {
+    if (spin(t, c)) return;
     pthread_mutex_lock(&t->lock);
     atomic_fetch_add(&t->sleepers, 1);
     while (!holds(c, memory_order_seq_cst))
         pthread_cond_wait(&t->wake, &t->lock);
     atomic_fetch_sub(&t->sleepers, 1);
     pthread_mutex_unlock(&t->lock);
-}
-
-static void wait_for(team *t, const condition *c, int thread) {
-    if (spin(t, c)) return;
-    const bool inside = t->roomy && c->counter != &t->region;
-    const int64_t before = inside ? idle_time(t) : 0;
-    sleep_for(t, c);
-    const int64_t absent = inside ? idle_time(t) - before : 0;
-    if (absent > 0) atomic_fetch_add(&t->absent, absent);
     if (thread == 0) keep_apart(t);
 }
 
@@ -207,23 +186,6 @@ int team_size(const team *t) {
     return t->size;
 }
 
-/* After a run in which threads slept: would one thread have been done sooner? The others wait for one that is absent,
- * so each of them has seen how long it was. Runs are made alone for a while then, longer if the next one is held up,
- * too. */
-static void judge(team *t, int64_t start) {
-    const int64_t end = now(), took = end - start, working = took - atomic_load(&t->absent) / (t->running - 1);
-    if (working * t->running >= took) return;
-    const bool again = start - atomic_load(&t->busy_until) < t->pause;
-    t->pause = again ? 2 * t->pause : FIRST_PAUSE * took;
-    if (t->pause > LONGEST_PAUSE) t->pause = LONGEST_PAUSE;
-    atomic_store(&t->busy_until, end + t->pause);
-}
-
-bool team_held_up(const team *t) {
-    const int64_t until = atomic_load_explicit(&t->busy_until, memory_order_relaxed);
-    return until && now() < until;
-}
-
 void team_run(team *t, team_fn *function, void *argument) {
     if (t->size == 1) {
         function(argument, 0, 1);
@@ -234,15 +196,11 @@ void team_run(team *t, team_fn *function, void *argument) {
     keep_apart(t);
     t->function = function;
     t->argument = argument;
-    t->caller = pthread_self();
-    const int64_t start = now();
-    atomic_store_explicit(&t->absent, 0, memory_order_relaxed);
     atomic_store_explicit(&t->unfinished, t->running - 1, memory_order_relaxed);
     atomic_fetch_add(&t->region, 1);
     wake_sleepers(t);
     function(argument, 0, t->running);
     wait_for(t, &(condition){.zero = &t->unfinished}, 0);
-    if (atomic_load_explicit(&t->absent, memory_order_relaxed) > 0) judge(t, start);
     pthread_mutex_unlock(&t->turn);
 }
 

@@ -4,8 +4,6 @@
 #ifndef BASE_TEAM_H
 #define BASE_TEAM_H
 
-#include <stdbool.h>
-
 #include <soma/context.h>
 
 typedef struct team team;
@@ -21,9 +19,6 @@ int team_size(const team *t);
 /* Calls function on every thread, the caller as thread 0, and returns when all are done. What the caller wrote before
  * is seen by all, what they wrote is seen after. Two callers take turns; a run inside a run would wait for itself. */
 void team_run(team *t, team_fn *function, void *argument);
-/* Whether runs have been held up by other work on the CPUs, so that who can do without the others is sooner done alone:
- * for a while after a run in which threads slept for longer than they would have worked for the absent one. */
-bool team_held_up(const team *t);
 /* Inside a run, called by every thread of it: returns when all have arrived, with their writes visible. */
 void team_barrier(team *t, int thread);
 

@@ -157,11 +157,11 @@ static void run_thread(void *argument, int thread, int threads) {
 soma_status plan_run(const soma_plan *plan, soma_plan_time *times) {
     TRY(connect(plan));
     run all = {.plan = plan, .times = times, .begin = times ? seconds_now() : 0, .status = SOMA_OK};
-    team *crew = plan->threads > 1 ? context_team(plan->context) : NULL;
-    if (plan->threads > 1 && !crew) return SOMA_NO_MEMORY;
-    if (crew && (times || !team_held_up(crew)))
+    if (plan->threads > 1) {
+        team *crew = context_team(plan->context);
+        if (!crew) return SOMA_NO_MEMORY;
         team_run(crew, run_thread, &all);
-    else
+    } else
         run_thread(&all, 0, 1);
     return (soma_status)atomic_load(&all.status);
 }
