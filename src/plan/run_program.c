@@ -543,7 +543,7 @@ static bool run_plain(block *b, program_registers *in_turn, program_piece *done,
     }
     const int n_walks = find_walks(b, piece, at, walks);
     if (n_walks < 0) return false;
-    first.held = p->repeats && hold(in_turn, &first);
+    first.held = hold(in_turn, &first); /* always: this program takes the place of what another one left */
     for (int i = 0; i < p->n_before; i++) {
         const tile_instruction *in = &p->instructions[p->before[i]];
         if (in->kind == INSTRUCTION_LOAD)
