@@ -304,7 +304,7 @@ struct soma_plan {
     plan_rows *rows;      /* inputs that are gathered */
 };
 
-/* ---- running (run_*.c) ---- */
+/* ---- running (run_*.c, program_*.c) ---- */
 
 /* Who runs, and where a step records its failure: the steps after it are left out. */
 typedef struct plan_runner {
