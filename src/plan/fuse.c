@@ -5,86 +5,7 @@
 
 #include "plan/passes.h"
 
-/* ---- what a node is computed in ---- */
-
-/* Integer values that a float32 register holds exactly. */
-static bool is_small(const soma_tensor *t) {
-    for (;;) {
-        if (t->dtype == SOMA_BOOL || t->dtype == SOMA_U8 || t->dtype == SOMA_I8 || t->dtype == SOMA_I16) return true;
-        if (t->op->kind == OP_VIEW) {
-            t = t->inputs[0];
-            continue;
-        }
-        if (t->op == &op_iota) return t->rank == 0 || t->shape[t->attributes.axis] < 1 << 24;
-        if (t->op == &op_argmax || t->op == &op_argmin) return true;
-        if (t->op == &op_cast && (t->dtype == SOMA_I32 || t->dtype == SOMA_I64) &&
-            !dtype_is_float(t->inputs[0]->dtype)) {
-            t = t->inputs[0];
-            continue;
-        }
-        if (t->op == &op_constant && shape_size(t->rank, t->shape) == 1) {
-            int64_t v = t->dtype == SOMA_I64   ? *(const int64_t *)t->data
-                        : t->dtype == SOMA_I32 ? *(const int32_t *)t->data
-                                               : INT64_MAX;
-            return v < 1 << 24 && v > -(1 << 24);
-        }
-        return false;
-    }
-}
-
-static bool is_real(soma_dtype d) {
-    return d == SOMA_F32 || d == SOMA_F64;
-}
-
-/* Comparison or logic: the type in which it is exact. */
-static soma_dtype compare_real(const soma_tensor *t) {
-    soma_dtype d = SOMA_DTYPE_COUNT;
-    bool small = false, wide = false;
-    for (int i = 0; i < t->n_inputs; i++) {
-        const soma_tensor *x = t->inputs[i];
-        if (is_real(x->dtype)) d = x->dtype;
-        if (dtype_is_float(x->dtype) && !is_real(x->dtype)) d = SOMA_F32;
-        if (is_small(x)) small = true;
-        if (x->dtype == SOMA_I64 && !is_small(x)) wide = true;
-    }
-    if (d != SOMA_DTYPE_COUNT) return d;
-    bool equality = t->op == &op_equal || t->op == &op_not_equal;
-    if (small && equality) return SOMA_F32; /* what is not exact here cannot equal a small number */
-    for (int i = 0; i < t->n_inputs; i++)
-        if (!is_small(t->inputs[i])) return wide ? SOMA_DTYPE_COUNT : SOMA_F64;
-    return SOMA_F32;
-}
-
-soma_dtype node_real(const soma_tensor *t) {
-    if (t->op->kind == OP_REDUCE) {
-        soma_dtype d = t->inputs[0]->dtype;
-        return is_real(d) && (t->dtype == d || t->dtype == SOMA_I64) ? d : SOMA_DTYPE_COUNT;
-    }
-    if (t->op == &op_matmul) return is_real(t->dtype) && t->inputs[0]->dtype == t->dtype ? t->dtype : SOMA_DTYPE_COUNT;
-    if (t->op == &op_uniform || t->op == &op_normal) return is_real(t->dtype) ? t->dtype : SOMA_DTYPE_COUNT;
-    if (t->op == &op_iota)
-        return t->dtype == SOMA_F64 ? SOMA_F64 : is_small(t) || t->dtype == SOMA_F32 ? SOMA_F32 : SOMA_F64;
-    if (t->op == &op_cast || t->op->kind == OP_VIEW) {
-        soma_dtype from = t->inputs[0]->dtype;
-        if (is_real(t->dtype)) return from == SOMA_F64 ? SOMA_F64 : t->dtype;
-        if (is_real(from)) return from;
-        bool widens = t->dtype == SOMA_I32 || t->dtype == SOMA_I64 || from == SOMA_BOOL; /* narrower ones wrap around */
-        if (dtype_is_integer(t->dtype) && widens && is_small(t->inputs[0])) return SOMA_F32;
-        if (from == t->dtype) /* a copy: exact in registers or not at all */
-            return from == SOMA_I64 ? SOMA_DTYPE_COUNT : from == SOMA_I32 ? SOMA_F64 : SOMA_F32;
-        return SOMA_DTYPE_COUNT;
-    }
-    if (t->op->kind != OP_MAP) return SOMA_DTYPE_COUNT;
-    if (t->dtype == SOMA_BOOL) return compare_real(t);
-    if (!is_real(t->dtype)) return SOMA_DTYPE_COUNT;
-    for (int i = 0; i < t->n_inputs; i++)
-        if (t->inputs[i]->dtype != t->dtype && t->inputs[i]->dtype != SOMA_BOOL) return SOMA_DTYPE_COUNT;
-    return t->dtype;
-}
-
 /* ---- does a node's input meet the group element by element? ---- */
-
-typedef enum meeting { MEETS_FULL, MEETS_ROW } meeting;
 
 /* Strides of a value of n elements (all of the group's space, or a row's worth) over the space. */
 bool group_over_space(const group *g, layout *l, bool per_row) {
@@ -173,7 +94,7 @@ static bool join(build *b, int g, const soma_tensor *t, bool per_row) {
     node_info *info = &b->infos[t->id];
     info->per_row = per_row;
     bool cuts = t->op == &op_cast && dtype_is_integer(t->dtype) && dtype_is_float(t->inputs[0]->dtype);
-    info->out_only = t->dtype != b->groups[g].dtype && (cuts || !is_small(t));
+    info->out_only = t->dtype != b->groups[g].dtype && (cuts || !node_is_small(t));
     return group_push_member(b, &b->groups[g], t) && add_needs(b, g, t);
 }
 
@@ -492,55 +413,6 @@ static bool merge_late(build *b) {
             if (!b->groups[h].gone && may_merge(b, g, h) && !merge(b, g, h)) return false;
         }
     }
-    return true;
-}
-
-/* ---- who must be stored ---- */
-
-static void want_stored(build *b, const soma_tensor *t) {
-    while (b->infos[t->id].role == ROLE_VIEW)
-        t = t->inputs[0];
-    b->infos[t->id].stored = true;
-}
-
-static bool reads_memory(const build *b, const soma_tensor *t) {
-    const group *g = &b->groups[b->infos[t->id].group];
-    return g->kind == GROUP_KERNEL || (g->kind == GROUP_CONTRACT && g->root == t);
-}
-
-/* A group reads x: of what is made anew there, what it is made of. */
-static bool want_read(build *b, int g, const soma_tensor *x, bool within) {
-    while (b->infos[x->id].role == ROLE_VIEW)
-        x = x->inputs[0];
-    node_info *info = &b->infos[x->id];
-    if (info->role != ROLE_MEMBER || info->group == g) return true;
-    if (!info->anew) {
-        info->stored = true;
-        info->kept = info->kept || within;
-        return !within || group_push_need(b, &b->groups[g], info->group);
-    }
-    for (int i = 0; i < x->n_inputs; i++)
-        if (!want_read(b, g, x->inputs[i], true)) return false;
-    return true;
-}
-
-bool plan_find_stored(build *b) {
-    for (int64_t id = 0; id < b->graph->n_nodes; id++) {
-        const soma_tensor *t = b->graph->nodes[id];
-        const node_info *info = &b->infos[id];
-        if (info->role == ROLE_STATE) want_stored(b, t->inputs[0]);
-        if (info->role == ROLE_INLINE)
-            for (int i = 0; i < t->n_inputs; i++)
-                want_stored(b, t->inputs[i]);
-        if (info->role != ROLE_MEMBER) continue;
-        if (info->bfloat) want_stored(b, t); /* a copy, that rounds as its original */
-        for (int i = 0; i < t->n_inputs; i++) {
-            if (reads_memory(b, t)) want_stored(b, t->inputs[i]);
-            if (!want_read(b, info->group, t->inputs[i], false)) return false;
-        }
-    }
-    for (int i = 0; i < b->n_targets; i++)
-        if (b->infos[b->targets[i]->id].role != ROLE_STATE) want_stored(b, b->targets[i]);
     return true;
 }
 

@@ -251,9 +251,13 @@ soma_status plan_keep(build *b);
 /* Which values lie in memory as bfloat16, where the plan may. */
 soma_status plan_bfloat(build *b);
 
+/* ---- node_real.c ---- */
+soma_dtype node_real(const soma_tensor *node); /* type of the registers it is computed in; SOMA_DTYPE_COUNT: none */
+/* Integer values that a float32 register holds exactly. */
+bool node_is_small(const soma_tensor *t);
+
 /* ---- fuse.c ---- */
 soma_status plan_fuse(build *b);
-soma_dtype node_real(const soma_tensor *node); /* type of the registers it is computed in; SOMA_DTYPE_COUNT: none */
 /* Reductions: is the member of the result's size, made after the reduction, not before? */
 static inline bool group_after(const group *g, const soma_tensor *t) {
     return g->kind == GROUP_REDUCE && shape_size(t->rank, t->shape) == g->post_size;
@@ -261,6 +265,7 @@ static inline bool group_after(const group *g, const soma_tensor *t) {
 /* A value of the group's size (per_row: a row's worth) as strides over the group's space. */
 bool group_over_space(const group *g, layout *l, bool per_row);
 
+/* ---- find_stored.c ---- */
 /* Which values lie in memory, given the groups. */
 bool plan_find_stored(build *b); /* false when out of memory */
 
