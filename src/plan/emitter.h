@@ -1,4 +1,4 @@
-/* A tile program while it is made: what lower_program.c and lower_spot.c share.
+/* A tile program while it is made: what lower_program.c, lower_spot.c and emit_finish.c share.
  * Rests on passes.h. A value is a register, or a number in all places of a row but one (lower_spot.c). */
 #ifndef PLAN_EMITTER_H
 #define PLAN_EMITTER_H
@@ -44,6 +44,8 @@ typedef struct emitter {
 /* ---- lower_program.c; false after a failure ---- */
 
 bool emit_full(emitter *e);
+/* culprit must be computed into memory first. */
+bool emit_block(emitter *e, const soma_tensor *culprit);
 tile_instruction *emit_push(emitter *e, instruction_kind kind, access_class result);
 /* The value of a node seen by one of the space's (or a row's) size, through its views and `outer`, a forced view. */
 bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *outer, bool per_row, value *out);
@@ -66,5 +68,10 @@ bool emit_spot_map(emitter *e, int code, int n, value *arguments, value *out);
 bool emit_spot_sum(emitter *e, const value *x, value *out);
 /* In an ordinary register. */
 bool emit_spot_settle(emitter *e, value *v);
+
+/* ---- emit_finish.c ---- */
+
+/* The program of what was emitted. */
+bool emit_finish(emitter *e, tile_program *p);
 
 #endif
