@@ -302,7 +302,7 @@ int storage_of_variable(build *b, soma_variable *v, const soma_tensor *t, int64_
 /* The storage of a source node (leaf or stored member), made when it is first asked for; -1 when out of memory. */
 int storage_of(build *b, const soma_tensor *node);
 
-/* ---- lower.c, lower_contract.c, lower_program.c ---- */
+/* ---- lower.c, lower_contract.c, lower_tiles.c, lower_program.c ---- */
 soma_status plan_lower(build *b);
 /* Is the group a contraction that goes through its epilogue by whole rows, unless something there lies in panels? */
 bool contract_takes_rows(const build *b, const group *g);
