@@ -5,6 +5,7 @@
 
 #include "plan/passes.h"
 
+/* What both operands are, before a form is chosen for them. */
 typedef struct operands {
     build *b;
     const soma_tensor *node; /* the matmul */
