@@ -51,12 +51,15 @@ static soma_status pack_right(build *b, const pack_step *wanted, int *destinatio
     return SOMA_OK;
 }
 
-/* So few rows of C, with evenly spaced elements of A, that they go one by one. */
+/* So few rows of C have one B, with evenly spaced elements of A, that they go one by one. */
 static bool few_rows(const operands *o, const contract *c, int64_t most) {
     const fine_axis *axis;
     int rank = o->node->rank, simple = axes_of(&o->axes[0], rank - 1, &axis) <= 1;
+    int64_t rows = c->m;
+    for (int i = o->n_batch - 1; i >= 0 && o->strides[1][i] == 0; i--)
+        rows *= o->batch_shape[i];
     simple = simple && axes_of(&o->axes[0], rank - 2, &axis) <= 1;
-    return simple && !o->bfloat[0] && !o->pad && (o->shared ? c->m * c->batch : c->m) <= most;
+    return simple && !o->bfloat[0] && !o->pad && rows <= most;
 }
 
 /* Few rows of C and B's rows contiguous: packing would read and write B once more than the product reads it. */

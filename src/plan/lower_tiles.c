@@ -114,7 +114,7 @@ void contract_cut(contract *c, const cpu_real *real) {
     c->vectors = c->width / real->lanes;
     c->last_vectors = (c->n - (c->panels - 1) * c->width + real->lanes - 1) / real->lanes;
     if (c->row_by_row) {
-        c->tile_rows = c->m;
+        c->tile_rows = c->inner * c->m;
         c->stack = 1;
         return;
     }

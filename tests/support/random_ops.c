@@ -378,6 +378,10 @@ static void add_matmul(random_graph *r) {
         if (!op_broadcast_shape(batch_x, x->shape, batch_y, y->shape, &rank, shape)) continue;
         int64_t m = soma_size(x) / (k ? k : 1), n = soma_size(y) / (k ? k : 1);
         if (m > r->limit || n > r->limit || m * n > r->limit || m * n * k > 200 * r->limit) continue;
+        /* one without rows leaves the other as large as its batches make it */
+        const int64_t batch = shape_size(rank, shape) * k, rows = x->rank > 1 ? x->shape[x->rank - (left ? 1 : 2)] : 1;
+        const int64_t columns = y->rank > 1 ? y->shape[y->rank - (right ? 2 : 1)] : 1;
+        if (batch * rows > 200 * r->limit || batch * columns > 200 * r->limit) continue;
         soma_dtype d = op_promote(x->dtype, y->dtype);
         if (d != SOMA_F32 && d != SOMA_F64) continue;
         double ea = promoted(&a, d), eb = promoted(&b, d), most = (double)k * a.max * b.max;
