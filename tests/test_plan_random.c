@@ -31,10 +31,16 @@ enum { SEEDS = 300 };
 static uint64_t first_seed = 1, seeds = SEEDS;
 /* Graphs that once gave wrong results: a kernel that is a stack of tiny matrices in panels; a part of two
  * concatenations, one of them in panels; as many rows as columns, and a value of each row placed within a pad; hits
- * counted along a row; a variable that another plan left in panels, as a part of a concatenation. */
-static const uint64_t once_failed[] = {9188, 11103, 13005, 50123, 50368, 62166, 515, 140830};
+ * counted along a row; a variable that another plan left in panels, as a part of a concatenation; many pairs of rows,
+ * each of which has the same matrix; a product without rows by a matrix that is stretched over many batches. */
+static const uint64_t once_failed[] = {9188, 11103, 13005, 50123, 50368, 62166, 515, 140830, 145293, 143072};
 enum { ONCE_FAILED = sizeof once_failed / sizeof *once_failed };
 static const soma_plan_options reference = {.reference = true}, mixed = {.bfloat16_from = 1};
+
+/* By default half of them with blocks of networks. */
+static uint64_t drawn_seed(uint64_t i) {
+    return first_seed + i + (first_seed == 1 && i % 2 ? RANDOM_BLOCKS : 0);
+}
 
 /* What a run leaves: outputs, then variables, one after the other. */
 typedef struct results {
@@ -138,7 +144,7 @@ static bool near(const random_graph *r, const results *got, const results *expec
     for (int i = 0; i < r->n_variables; i++) {
         const soma_variable *v = r->variables[i];
         size_t bytes = room(v->size, v->dtype);
-        good = good && compare(r, "variable", i, v->dtype, v->size, x, y, fmax(r->variable_error[i], 0));
+        good = good && compare(r, "variable", i, v->dtype, v->size, x, y, r->variable_error[i]);
         x += bytes;
         y += bytes;
     }
@@ -199,7 +205,8 @@ static void compiled_equals_reference(void **state) {
     contexts c;
     int failed = 0;
     open_contexts(&c);
-    for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
+    for (uint64_t i = 0; i < seeds; i++) {
+        const uint64_t seed = drawn_seed(i);
         if (try_seed(&c, seed, OPS)) continue;
         failed++;
         int ops = 1; /* the shortest beginning of the graph that fails */
@@ -241,8 +248,8 @@ static void evaluated_equals_reference(void **state) {
     (void)state;
     int failed = 0;
     soma_context *context = soma_context_create(&(soma_context_options){.threads = 2, .seed = 3});
-    for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++)
-        if (seed % 5 == 0) failed += !try_evaluation(context, seed); /* those without inputs */
+    for (uint64_t i = 0; i < seeds; i++)
+        if (drawn_seed(i) % 5 == 0) failed += !try_evaluation(context, drawn_seed(i)); /* those without inputs */
     for (int i = 0; i < ONCE_FAILED; i++)
         if (once_failed[i] % 5 == 0) failed += !try_evaluation(context, once_failed[i]);
     soma_context_destroy(context);
@@ -302,8 +309,8 @@ static void mixed_precision_is_near(void **state) {
     open_contexts(&c);
     for (int i = 0; i < c.levels; i++) {
         tally t = {0};
-        for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++)
-            failed += !try_mixed(&c, i, seed, &t);
+        for (uint64_t k = 0; k < seeds; k++)
+            failed += !try_mixed(&c, i, drawn_seed(k), &t);
         print_message("%s: %d arrays rounded, %lld of %lld elements far off\n", c.of[i][0] ? soma_isa(c.of[i][0]) : "",
                       t.rounded, (long long)t.off, (long long)t.all);
         assert_true(1000 * t.off <= t.all);

@@ -50,6 +50,43 @@ static double source_max(random_graph *r, soma_dtype d) {
     return random_chance(r, 50) ? 2 : 12;
 }
 
+/* An input (0 to 2), a variable (to 5) or a constant (6) of such numbers; not kept when there are as many as may be. */
+static soma_tensor *make_source(random_graph *r, int kind, soma_dtype d, int rank, const int64_t *shape, double max) {
+    int64_t size = shape_size(rank, shape);
+    size_t bytes = (size_t)size * soma_dtype_size(d);
+    soma_tensor *x = NULL;
+    if (kind < 3 && r->n_inputs < RANDOM_INPUTS) {
+        int i = r->n_inputs++;
+        r->blocks[i] = malloc(bytes + soma_dtype_size(d) + 1);
+        r->data[i] = (char *)r->blocks[i] + soma_dtype_size(d);
+        fill(r, d, r->data[i], size, max);
+        x = r->closed ? soma_array_view(r->graph, d, rank, shape, r->data[i])
+                      : soma_input(r->graph, d, rank, shape, "x");
+        r->inputs[i] = r->closed ? NULL : x;
+    } else if (kind < 6 && r->n_variables < RANDOM_VARIABLES) {
+        int i = r->n_variables++;
+        r->variables[i] = soma_variable_create(r->context, "v", d, rank, shape);
+        r->initial[i] = malloc(bytes + 1);
+        fill(r, d, r->initial[i], size, max);
+        x = soma_read(r->graph, r->variables[i]);
+    } else if (kind == 6) {
+        void *data = malloc(bytes + 1);
+        fill(r, d, data, size, max);
+        x = soma_array(r->graph, d, rank, shape, data);
+        free(data);
+    } else {
+        return NULL;
+    }
+    random_keep(r, x, max, 0, dtype_is_float(d) ? 3 : 0, true);
+    return x;
+}
+
+random_node random_source(random_graph *r, soma_dtype d, int rank, const int64_t *shape, double max) {
+    soma_tensor *x = make_source(r, (int)random_draw(r, 7), d, rank, shape, max);
+    if (!x) x = make_source(r, 6, d, rank, shape, max);
+    return (random_node){x, max, 0, dtype_is_float(d) ? 3 : 0, true};
+}
+
 void random_add_source(random_graph *r) {
     static const soma_dtype dtypes[] = {SOMA_F32,  SOMA_F32, SOMA_F32, SOMA_F32, SOMA_F32, SOMA_F64, SOMA_F64, SOMA_F16,
                                         SOMA_BF16, SOMA_I8,  SOMA_I16, SOMA_I32, SOMA_I64, SOMA_U8,  SOMA_BOOL};
@@ -57,42 +94,17 @@ void random_add_source(random_graph *r) {
     int rank = draw_shape(r, shape), kind = (int)random_draw(r, 8);
     soma_dtype d = dtypes[random_draw(r, 15)];
     double max = source_max(r, d);
-    int64_t size = shape_size(rank, shape);
-    size_t bytes = (size_t)size * soma_dtype_size(d);
-    int grain = dtype_is_float(d) ? 3 : 0;
-    if (kind < 3 && r->n_inputs < RANDOM_INPUTS) {
-        int i = r->n_inputs++;
-        r->blocks[i] = malloc(bytes + soma_dtype_size(d) + 1);
-        r->data[i] = (char *)r->blocks[i] + soma_dtype_size(d);
-        fill(r, d, r->data[i], size, max);
-        soma_tensor *x = r->closed ? soma_array_view(r->graph, d, rank, shape, r->data[i])
-                                   : soma_input(r->graph, d, rank, shape, "x");
-        r->inputs[i] = r->closed ? NULL : x;
-        random_keep(r, x, max, 0, grain, true);
-    } else if (kind < 6 && r->n_variables < RANDOM_VARIABLES) {
-        int i = r->n_variables++;
-        r->variables[i] = soma_variable_create(r->context, "v", d, rank, shape);
-        r->initial[i] = malloc(bytes + 1);
-        r->variable_error[i] = -1;
-        fill(r, d, r->initial[i], size, max);
-        random_keep(r, soma_read(r->graph, r->variables[i]), max, 0, grain, true);
-    } else if (kind == 6) {
-        void *data = malloc(bytes + 1);
-        fill(r, d, data, size, max);
-        random_keep(r, soma_array(r->graph, d, rank, shape, data), max, 0, grain, true);
-        free(data);
-    } else {
-        d = random_chance(r, 30) ? SOMA_F64 : SOMA_F32;
-        int64_t count = random_draw(r, 1000);
-        soma_tensor *step = random_chance(r, 50) ? NULL : soma_array(r->graph, SOMA_I64, SOMA_SCALAR_DIMS, &count);
-        bool plain = random_chance(r, 50); /* the numbers themselves, or scaled */
-        soma_tensor *u = soma_random_uniform(r->graph, d, rank, shape, plain ? 0 : -1, 1, step);
-        soma_tensor *z = soma_random_normal(r->graph, d, rank, shape, plain ? 0 : 0.5, 1, step);
-        if (random_chance(r, 60))
-            random_keep(r, u, 1, random_epsilon(d), 0, true);
-        else
-            random_keep(r, z, 10, 256 * random_epsilon(d), 0, true);
-    }
+    if (make_source(r, kind, d, rank, shape, max)) return;
+    d = random_chance(r, 30) ? SOMA_F64 : SOMA_F32;
+    int64_t count = random_draw(r, 1000);
+    soma_tensor *step = random_chance(r, 50) ? NULL : soma_array(r->graph, SOMA_I64, SOMA_SCALAR_DIMS, &count);
+    bool plain = random_chance(r, 50); /* the numbers themselves, or scaled */
+    soma_tensor *u = soma_random_uniform(r->graph, d, rank, shape, plain ? 0 : -1, 1, step);
+    soma_tensor *z = soma_random_normal(r->graph, d, rank, shape, plain ? 0 : 0.5, 1, step);
+    if (random_chance(r, 60))
+        random_keep(r, u, 1, random_epsilon(d), 0, true);
+    else
+        random_keep(r, z, 10, 256 * random_epsilon(d), 0, true);
 }
 
 /* ---- ends ---- */
@@ -101,6 +113,17 @@ static void add_target(random_graph *r, soma_tensor *t, double tolerance) {
     if (r->n_targets == RANDOM_TARGETS) return;
     r->targets[r->n_targets] = t;
     r->tolerance[r->n_targets++] = tolerance;
+}
+
+/* A step of an optimizer. */
+static void add_update(random_graph *r, soma_tensor *weight, soma_tensor *gradient, double tolerance) {
+    int i = 0;
+    while (r->variables[i] != weight->variable)
+        i++;
+    if (r->variable_error[i] != 0) return;
+    soma_tensor *value = soma_sub(weight, soma_mul_scalar(gradient, 0.25));
+    add_target(r, soma_assign(r->variables[i], value), tolerance);
+    r->variable_error[i] = tolerance;
 }
 
 /* Gradients of a loss over one smooth node with respect to real inputs and variables. */
@@ -117,9 +140,12 @@ static void add_gradients(random_graph *r) {
         soma_tensor *scaled = soma_mul_scalar(x.tensor, 1 / fmax(x.max, 1));
         soma_tensor *loss = soma_sum(soma_square(scaled), SOMA_ALL_AXES, false);
         if (soma_grad(loss, wrt, n, gradients) != SOMA_OK) random_keep(r, NULL, 0, 0, 0, false);
-        for (int i = 0; i < n; i++)
-            if (random_chance(r, 60))
-                add_target(r, gradients[i], soma_tensor_dtype(x.tensor) == SOMA_F64 ? -1e-3 : -4e-3);
+        const double tolerance = soma_tensor_dtype(x.tensor) == SOMA_F64 ? -1e-3 : -4e-3;
+        for (int i = 0; i < n; i++) {
+            if (random_chance(r, 60)) add_target(r, gradients[i], tolerance);
+            if (r->seed >= RANDOM_BLOCKS && wrt[i]->variable && random_chance(r, 60))
+                add_update(r, wrt[i], gradients[i], tolerance);
+        }
         return;
     }
 }
@@ -127,7 +153,7 @@ static void add_gradients(random_graph *r) {
 static void add_assigns(random_graph *r) {
     for (int i = 0; i < r->n_variables; i++) {
         const soma_variable *v = r->variables[i];
-        if (random_chance(r, 30)) continue;
+        if (random_chance(r, 30) || r->variable_error[i] != 0) continue;
         for (int k = r->n_nodes - 1; k >= 0; k--) {
             const random_node *x = &r->nodes[k];
             bool fit =
@@ -158,7 +184,10 @@ random_graph *random_graph_create(soma_context *context, uint64_t seed, int ops)
     for (int i = 0; i < 4; i++)
         random_add_source(r);
     for (int i = 0; i < ops && r->n_nodes < RANDOM_NODES; i++)
-        random_add_op(r);
+        if (seed >= RANDOM_BLOCKS && random_chance(r, 30))
+            random_add_block(r);
+        else
+            random_add_op(r);
     for (int i = 0; i < r->n_nodes; i++)
         if (i == r->n_nodes - 1 || random_chance(r, 20)) add_target(r, r->nodes[i].tensor, r->nodes[i].error);
     if (random_chance(r, 50)) add_gradients(r);

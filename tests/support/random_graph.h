@@ -8,6 +8,9 @@
 
 enum { RANDOM_NODES = 160, RANDOM_INPUTS = 12, RANDOM_VARIABLES = 6, RANDOM_TARGETS = 64 };
 
+/* Seeds from here on also draw blocks of networks and steps of optimizers (random_blocks.c). */
+#define RANDOM_BLOCKS UINT64_C(1000000)
+
 typedef struct random_node {
     soma_tensor *tensor;
     double max;   /* |x| <= max */
@@ -32,7 +35,7 @@ typedef struct random_graph {
     int n_inputs;
     soma_variable *variables[RANDOM_VARIABLES];
     void *initial[RANDOM_VARIABLES];
-    double variable_error[RANDOM_VARIABLES]; /* after a run; -1: not assigned */
+    double variable_error[RANDOM_VARIABLES]; /* after a run; 0: as it was; below 0 as of targets */
     int n_variables;
     soma_tensor *targets[RANDOM_TARGETS];
     double tolerance[RANDOM_TARGETS]; /* absolute; below 0: minus the part of the largest element */

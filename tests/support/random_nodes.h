@@ -23,8 +23,12 @@ bool random_is_real(const random_node *x); /* float32 or float64 */
 /* Keeps a result if it is sound: small enough to go on with, its error well below its size. Ends the test if NULL. */
 void random_keep(random_graph *r, soma_tensor *t, double max, double error, int grain, bool smooth);
 
-/* An input, a variable, a constant or random numbers (random_graph.c); any op on what is there (random_ops.c). */
+/* An input, a variable, a constant or random numbers (random_graph.c); any op on what is there (random_ops.c); what
+ * networks are made of, on sources of its own (random_blocks.c). */
 void random_add_source(random_graph *r);
 void random_add_op(random_graph *r);
+void random_add_block(random_graph *r);
+/* An input, a variable or a constant of multiples of 1/8 (of 1, for integers) up to max. */
+random_node random_source(random_graph *r, soma_dtype d, int rank, const int64_t *shape, double max);
 
 #endif
