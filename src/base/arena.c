@@ -107,6 +107,23 @@ void *arena_alloc(arena *a, size_t bytes) {
     return take(next, rounded);
 }
 
+void *arena_grow(arena *a, void *old, size_t old_bytes, size_t bytes) {
+    if (old_bytes < ARENA_BIG) {
+        void *data = arena_alloc(a, bytes);
+        return data && old_bytes ? memcpy(data, old, old_bytes) : data;
+    }
+    arena_block **link = &a->big, *block = (arena_block *)(void *)((char *)old - ARENA_HEADER);
+    while (*link != block)
+        link = &(*link)->next;
+    size_t total;
+    if (!size_add(bytes, ARENA_HEADER, &total)) total = SIZE_MAX; /* which is refused */
+    block = mem_realloc(a->context, block, block->bytes, total);
+    if (!block) return NULL;
+    block->bytes = block->used = total;
+    *link = block;
+    return (char *)block + ARENA_HEADER;
+}
+
 char *arena_strdup(arena *a, const char *string) {
     const size_t bytes = strlen(string) + 1;
     char *copy = arena_alloc(a, bytes);

@@ -31,6 +31,9 @@ arena_mark arena_get_mark(const arena *a);
 void arena_rewind(arena *a, arena_mark mark);
 /* Zeroed; 16-byte aligned, 64 from 8 KB on. NULL after an error. bytes 0 gives a valid pointer. */
 void *arena_alloc(arena *a, size_t bytes);
+/* What arena_alloc or this gave since the last mark (NULL: nothing yet), with more room: the same bytes, others behind
+ * them. An array that doubles leaves no old ones behind once it has a block of its own. */
+void *arena_grow(arena *a, void *old, size_t old_bytes, size_t bytes);
 char *arena_strdup(arena *a, const char *string);
 char *arena_printf(arena *a, const char *format, ...) SOMA_PRINTF(2, 3);
 

@@ -14,9 +14,9 @@ plan_step *step_add(build *b, step_kind kind) {
     soma_plan *plan = b->plan;
     if (plan->n_steps == b->steps_capacity) {
         int capacity = b->steps_capacity ? 2 * b->steps_capacity : 32;
-        plan_step *steps = arena_alloc(&plan->arena, (size_t)capacity * sizeof *steps);
+        const size_t size = sizeof *plan->steps;
+        plan_step *steps = arena_grow(&plan->arena, plan->steps, (size_t)plan->n_steps * size, (size_t)capacity * size);
         if (!steps) return NULL;
-        if (plan->n_steps) memcpy(steps, plan->steps, (size_t)plan->n_steps * sizeof *steps);
         plan->steps = steps;
         b->steps_capacity = capacity;
     }

@@ -9,10 +9,14 @@
 #include "ops/build.h"
 #include "plan/passes.h"
 
+typedef struct place {
+    uint32_t hash, number; /* the new node's id + 1; 0: free */
+} place;
+
 typedef struct simplifier {
     build *b;
     soma_tensor **copies; /* by old id */
-    soma_tensor **table;  /* hash table of the new nodes, at most half full */
+    place *table;         /* hash table of the new nodes, at most half full */
     int64_t mask, held;
 } simplifier;
 
@@ -58,29 +62,37 @@ static bool node_equal(const soma_tensor *a, const soma_tensor *b) {
 }
 
 /* Where the node, or one made before that is equal, is or belongs. */
-static soma_tensor **find_place(const simplifier *s, const soma_tensor *t) {
-    for (uint64_t i = node_hash(t);; i++) {
-        soma_tensor **place = &s->table[i & (uint64_t)s->mask];
-        if (!*place || *place == t || node_equal(*place, t)) return place;
+static place *find_place(const simplifier *s, const soma_tensor *t, uint32_t hash) {
+    soma_tensor *const *nodes = s->b->graph->nodes;
+    for (int64_t i = hash;; i++) {
+        place *p = &s->table[i & s->mask];
+        if (!p->number || (p->hash == hash && (nodes[p->number - 1] == t || node_equal(nodes[p->number - 1], t))))
+            return p;
     }
 }
 
 static bool grow(simplifier *s) {
-    simplifier old = *s;
+    const simplifier old = *s;
     s->mask = 2 * s->mask + 1;
     s->table = arena_alloc(&s->b->arena, ((size_t)s->mask + 1) * sizeof *s->table);
-    for (int64_t i = 0; s->table && i <= old.mask; i++)
-        if (old.table[i]) *find_place(s, old.table[i]) = old.table[i];
+    for (int64_t i = 0; s->table && i <= old.mask; i++) {
+        int64_t to = old.table[i].hash;
+        while (old.table[i].number && s->table[to & s->mask].number)
+            to++;
+        if (old.table[i].number) s->table[to & s->mask] = old.table[i];
+    }
     return s->table;
 }
 
 /* The node itself, or one made before that is equal; NULL when out of memory. */
 static soma_tensor *unique(simplifier *s, soma_tensor *t) {
     if (2 * s->held > s->mask && !grow(s)) return NULL;
-    soma_tensor **place = find_place(s, t);
-    if (*place) return *place;
+    const uint32_t hash = (uint32_t)node_hash(t);
+    place *p = find_place(s, t, hash);
+    if (p->number) return s->b->graph->nodes[p->number - 1];
     s->held++;
-    return *place = t;
+    *p = (place){hash, (uint32_t)t->id + 1};
+    return t;
 }
 
 static soma_tensor *make(simplifier *s, const soma_tensor *like, soma_tensor *const *inputs) {
@@ -386,7 +398,7 @@ soma_status plan_simplify(build *b, soma_tensor *const *targets, int n) {
     for (int64_t id = 0; id <= top; id++)
         count += needed[id];
     simplifier s = {.b = b, .mask = 64};
-    while (s.mask < count * 16)
+    while (s.mask < 2 * count)
         s.mask *= 2;
     s.table = arena_alloc(&b->arena, (size_t)s.mask * sizeof *s.table);
     s.mask--;

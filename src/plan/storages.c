@@ -8,9 +8,10 @@ int storage_add(build *b, const plan_storage *s) {
     soma_plan *plan = b->plan;
     if (plan->n_storages == b->storages_capacity) {
         int capacity = b->storages_capacity ? 2 * b->storages_capacity : 32;
-        plan_storage *storages = arena_alloc(&plan->arena, (size_t)capacity * sizeof *storages);
+        const size_t size = sizeof *plan->storages;
+        plan_storage *storages =
+            arena_grow(&plan->arena, plan->storages, (size_t)plan->n_storages * size, (size_t)capacity * size);
         if (!storages) return -1;
-        if (plan->n_storages) memcpy(storages, plan->storages, (size_t)plan->n_storages * sizeof *storages);
         plan->storages = storages;
         b->storages_capacity = capacity;
     }
