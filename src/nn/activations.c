@@ -65,17 +65,20 @@ soma_tensor *soma_mish(soma_tensor *x) {
     return soma_mul(x, soma_tanh(soma_softplus(x)));
 }
 
+/* From -1 .. 1 to 0 .. 1, in one rounding. */
+static soma_tensor *halfway(soma_tensor *x) {
+    return soma_add_scalar(soma_mul_scalar(x, 0.5), 0.5);
+}
+
 soma_tensor *soma_gelu(soma_tensor *x) {
-    soma_tensor *half = soma_add_scalar(soma_erf(soma_mul_scalar(x, sqrt(0.5))), 1);
-    return soma_mul(soma_mul_scalar(x, 0.5), half);
+    return soma_mul(x, halfway(soma_erf(soma_mul_scalar(x, sqrt(0.5)))));
 }
 
 /* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
 soma_tensor *soma_gelu_tanh(soma_tensor *x) {
     soma_tensor *cube = soma_mul(soma_square(x), x);
     soma_tensor *inner = soma_add(x, soma_mul_scalar(cube, 0.044715));
-    soma_tensor *half = soma_add_scalar(soma_tanh(soma_mul_scalar(inner, 0.79788456080286535588)), 1);
-    return soma_mul(soma_mul_scalar(x, 0.5), half);
+    return soma_mul(x, halfway(soma_tanh(soma_mul_scalar(inner, 0.79788456080286535588))));
 }
 
 soma_tensor *soma_leaky_relu(soma_tensor *x) {

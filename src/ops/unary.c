@@ -14,9 +14,10 @@
         dx[0] = expression;                                                                                            \
     }
 
-/* 2/sqrt(pi) * e^(-x*x) */
+/* 2/sqrt(pi) e^(-x*x), the factor in the exponent */
 static soma_tensor *erf_slope(soma_tensor *x) {
-    return soma_mul_scalar(soma_exp(soma_neg(soma_square(x))), 1.1283791670955126);
+    soma_tensor *factor = soma_full(x->graph, x->dtype, x->rank, x->shape, 0.12078223763524522);
+    return soma_exp(soma_sub(factor, soma_square(x)));
 }
 
 VJP(neg, soma_neg(dy))

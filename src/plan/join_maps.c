@@ -91,6 +91,10 @@ static bool join_with_inputs(build *b, const bool *shown, soma_tensor *t) {
     }
     if (t->op == &op_sub && made_for(b, shown, y, &op_mul))
         return become(b, t, &op_subtract_product, y, 3, (soma_tensor *[]){y->inputs[0], y->inputs[1], x});
+    if (t->op == &op_sub && made_for(b, shown, y, &op_square)) {
+        b->uses[y->inputs[0]->id]++;
+        return become(b, t, &op_subtract_product, y, 3, (soma_tensor *[]){y->inputs[0], y->inputs[0], x});
+    }
     if (t->op == &op_mul && made_for(b, shown, y, &op_rsqrt)) return join_root(b, shown, t, y);
     if (t->op == &op_div && made_for(b, shown, y, &op_sqrt)) return join_root(b, shown, t, y);
     if (t->op == &op_div && made_for(b, shown, y, &op_add)) return join_quotient(b, shown, t);
