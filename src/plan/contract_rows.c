@@ -18,6 +18,22 @@ static const char *panel_of(const frame *f, const char *matrix, int64_t panel) {
     return c->pack_b ? f->panel + panel * c->k * c->width * f->size : matrix + panel * c->b_panel * f->size;
 }
 
+/* Asks for a panel's part of what the epilogue of some rows reads and stores: while tiles are computed memory is idle.
+ * A little at a time, as bursts hold up the tiles' own loads, and no nearer than L2, as L1 is the tiles'. */
+static void fetch_arrays(const frame *f, int64_t row, int64_t rows, int64_t panel) {
+    const contract *c = f->c;
+    const tile_program *p = &c->epilogue;
+    for (int i = 0; i < p->n_accesses; i++) {
+        const tile_access *x = &p->accesses[i];
+        if (x->kind != ACCESS_FULL || x->storage < 0 || !x->dense || x->width) continue;
+        const int64_t size = (int64_t)soma_dtype_size(x->dtype), part = rows * c->n * size / c->panels;
+        const int64_t first = (x->offset + access_row_offset(x, &p->space, row)) * size + panel * part;
+        const char *array = f->runner->plan->bases[x->storage];
+        for (int64_t at = first & ~(int64_t)63; at < first + part; at += 64)
+            __builtin_prefetch(array + at, 0, 2);
+    }
+}
+
 void contract_run_whole_rows(frame *f) {
     const contract *c = f->c;
     int64_t first, last, packed = -1;
@@ -31,8 +47,10 @@ void contract_run_whole_rows(frame *f) {
         if (c->make_left) contract_make_left(f, outer, tile, tiles, NULL);
         tile_place start;
         frame_tile(f, outer, tile, &start);
+        const int64_t row = start.batch * c->m + start.i;
         int64_t rows = 0;
         for (int64_t i = 0; i < c->panels; i++) {
+            fetch_arrays(f, row, minimum(tiles * c->tile_rows, c->batch * c->m - row), i);
             const char *b = panel_of(f, matrix, i);
             tile_place p = start;
             rows = 0;
@@ -47,6 +65,6 @@ void contract_run_whole_rows(frame *f) {
                 frame_next(f, &p, alike);
             }
         }
-        frame_finish_rows(f, start.batch * c->m + start.i, rows);
+        frame_finish_rows(f, row, rows);
     }
 }
