@@ -156,6 +156,14 @@ static soma_tensor *causal(soma_graph *graph, soma_dtype dtype, int64_t a, int64
     return attend_to(seen_by(graph, a, c, false), -INFINITY, dtype, a, b, c, xs);
 }
 
+/* Shares of scores, that are one where nobody sees. */
+static soma_tensor *shifted(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
+    soma_tensor *x = xs[0] = input(graph, dtype, SOMA_DIMS(a, b)), *w = xs[1] = input(graph, dtype, SOMA_DIMS(b, c));
+    soma_tensor *scores =
+        soma_where(seen_by(graph, a, c, false), soma_matmul(x, w), soma_scalar(graph, dtype, -INFINITY));
+    return soma_add_scalar(soma_softmax_axis(scores, -1), 1);
+}
+
 /* The last three steps. */
 static soma_tensor *window(soma_graph *graph, soma_dtype dtype, int64_t a, int64_t b, int64_t c, soma_tensor **xs) {
     return attend_to(seen_by(graph, a, c, true), -INFINITY, dtype, a, b, c, xs);
@@ -229,6 +237,7 @@ static void bands_anywhere(void **state) {
     static const int64_t behind[][3] = {{17, 5, 33}, {64, 16, 64}, {150, 7, 150}};
     static const int64_t large[][3] = {{5, 9, 3}, {230, 1100, 150}, {97, 2200, 40}, {33, 70, 300}, {70, 33, 300}};
     SIZES(causal, list);
+    SIZES(shifted, list);
     SIZES(window, behind);
     SIZES(triangle, large);
 }
@@ -322,7 +331,7 @@ static void products_leave_bands_out(void **state) {
     build(&g, context, causal, SOMA_F32, (const int64_t[]){64, 16, 64}, true);
     soma_plan *plan = soma_plan_create((soma_tensor *const *)g.targets, g.n_targets, NULL);
     assert_non_null(plan);
-    int upper = 0, lower = 0, unwanted = 0, all = 0;
+    int upper = 0, lower = 0, unwanted = 0, ends = 0, all = 0;
     for (int i = 0; i < plan->n_steps; i++) {
         const contract *c = &plan->steps[i].as.contract;
         if (plan->steps[i].kind != STEP_CONTRACT) continue;
@@ -331,11 +340,13 @@ static void products_leave_bands_out(void **state) {
         upper += c->a_high == 0;
         lower += c->a_low == 0;
         unwanted += c->c_high == 0;
+        ends += c->ends;
     }
     assert_int_equal(all, 6);
     assert_int_equal(upper, 2);    /* weights times values, scores' gradient times keys */
     assert_int_equal(lower, 2);    /* both transposed */
     assert_int_equal(unwanted, 2); /* scores, the weights' gradient */
+    assert_int_equal(ends, 2);     /* and their epilogues */
     soma_plan_destroy(plan);
     soma_graph_destroy(g.graph);
     soma_context_destroy(context);

@@ -30,9 +30,8 @@
         int64_t i = 0;                                                                                                 \
         for (; i + 4 * LANES <= n; i += 4 * LANES)                                                                     \
             UNROLL for (int j = 0; j < 4; j++) x[j] = OP(x[j], V(load_loose)(p + i + j * LANES));                      \
-        for (; i + LANES <= n; i += LANES)                                                                             \
-            x[0] = OP(x[0], V(load_loose)(p + i));                                                                     \
-        if (i < n) x[1] = OP(x[1], V(load_part)(p + i, n - i, neutral));                                               \
+        UNROLL for (int j = 0; j < 4; j++, i += LANES) if (i < n) x[j] =                                               \
+            OP(x[j], n - i < LANES ? V(load_part)(p + i, n - i, neutral) : V(load_loose)(p + i));                      \
         x[0] = OP(x[0], x[2]), x[1] = OP(x[1], x[3]);                                                                  \
         return OP(x[0], x[1]);                                                                                         \
     }                                                                                                                  \

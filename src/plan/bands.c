@@ -154,3 +154,21 @@ static band read_by(const build *b, const group *g, const soma_tensor *t, int de
 band band_wanted(const build *b, const group *g, const soma_tensor *t) {
     return b->infos[t->id].stored ? everything : read_by(b, g, t, DEPTH_MAX);
 }
+
+/* ---- epilogues ---- */
+
+bool band_ends(const build *b, const group *g, int64_t high) {
+    for (int i = 0; i < g->n_members; i++) {
+        const soma_tensor *t = b->graph->nodes[g->members[i]];
+        const node_info *info = &b->infos[t->id];
+        band rest = {0, high};
+        if (t->op == &op_max)
+            rest = infinite_band(b, t->inputs[0], DEPTH_MAX);
+        else if (t->op->kind == OP_REDUCE)
+            rest = t->op == &op_sum ? zero_band(b, t->inputs[0], DEPTH_MAX) : everything;
+        else if (info->stored && !info->per_row)
+            rest = zero_band(b, t, DEPTH_MAX);
+        if (rest.high > high) return false;
+    }
+    return true;
+}

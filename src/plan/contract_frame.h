@@ -50,8 +50,8 @@ static inline int64_t frame_together(const contract *c, int64_t row, int64_t row
 
 /* The epilogue on rows (of all batches) row .. row+rows-1 of a panel. */
 void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t column);
-/* The epilogue on whole rows row .. row+rows-1, which lie in f->accumulators. */
-void frame_finish_rows(frame *f, int64_t row, int64_t rows);
+/* The epilogue on the first columns of whole rows row .. row+rows-1, which lie in f->accumulators, c_row apart. */
+void frame_finish_rows(frame *f, int64_t row, int64_t rows, int64_t columns, int64_t c_row);
 
 /* Vectors of a panel that hold columns of C: the last panel may need fewer. */
 static inline int64_t frame_vectors(const contract *c, int64_t panel) {

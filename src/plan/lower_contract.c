@@ -69,6 +69,7 @@ static soma_status find_operands(operands *o, const cpu_real *real) {
 /* What need not be multiplied, and what need not be computed; kernels round to whole tiles. */
 static void set_bands(const build *b, const group *g, contract *c) {
     const soma_tensor *t = g->root, *a = t->inputs[0];
+    const tile_program *p = &c->epilogue;
     const bool simple = c->segments == 1 && !c->slab_rank && !c->row_by_row;
     if (!simple || c->m != t->shape[t->rank - 2]) return;
     const band zeros = band_of_zeros(b, a), wanted = band_wanted(b, g, t);
@@ -77,6 +78,14 @@ static void set_bands(const build *b, const group *g, contract *c) {
     c->c_low = wanted.low;
     c->c_high = wanted.high;
     c->banded = zeros.high < c->k - 1 || zeros.low > 1 - c->m || wanted.high < c->n - 1 || wanted.low > 1 - c->m;
+    c->ends = c->whole_rows && wanted.high < c->n - 1 && band_ends(b, g, wanted.high);
+    for (int i = 0; i < p->n_accesses; i++) /* zeros are stored in runs */
+        c->ends = c->ends && (p->accesses[i].kind != ACCESS_FULL || p->accesses[i].column_stride == 1);
+    for (int i = 0; i < p->n_instructions; i++) /* a column that is picked may be any */
+        c->ends = c->ends && p->instructions[i].kind != INSTRUCTION_PICK;
+    if (!c->ends) return;
+    c->stack = 1; /* so that a unit's rows end at nearly the same column */
+    c->blocks = c->tiles;
 }
 
 /* The share of the elements of a matrix that lie in a band. */

@@ -227,6 +227,8 @@ typedef struct band {
 band band_of_zeros(const build *b, const soma_tensor *t);
 /* Which elements of t, computed by the group, anybody wants. */
 band band_wanted(const build *b, const group *g, const soma_tensor *t);
+/* Is all that the group of a product stores zero above a diagonal, and does nothing there count for what it reduces? */
+bool band_ends(const build *b, const group *g, int64_t high);
 
 /* ---- groups.c ---- */
 /* A group of no members yet, over the node's shape; NULL when out of memory. Groups move when one is made. */

@@ -119,12 +119,13 @@ void frame_finish(frame *f, char *tile, int64_t row, int64_t rows, int64_t colum
     }
 }
 
-void frame_finish_rows(frame *f, int64_t row, int64_t rows) {
+void frame_finish_rows(frame *f, int64_t row, int64_t rows, int64_t columns, int64_t c_row) {
     const contract *c = f->c;
-    for (int64_t i = 0; i < rows; i += c->finish_rows) {
-        f->registers->at[0] = f->accumulators + i * c->c_row * f->size;
-        program_run(&c->epilogue, f->runner, f->scratch, f->registers, row + i, minimum(c->finish_rows, rows - i), 0,
-                    c->n, c->c_row);
+    const int64_t some = c->finish_rows * c->c_row / c_row;
+    for (int64_t i = 0; i < rows; i += some) {
+        f->registers->at[0] = f->accumulators + i * c_row * f->size;
+        program_run(&c->epilogue, f->runner, f->scratch, f->registers, row + i, minimum(some, rows - i), 0, columns,
+                    c_row);
     }
 }
 
@@ -169,7 +170,7 @@ static void run_rows(frame *f) {
         }
         for (int64_t i = 0; i < c->panels; i++)
             multiply_rows(f, matrix, i, f->accumulators + i * c->width * f->size, c->c_row);
-        frame_finish_rows(f, matrix * m, m);
+        frame_finish_rows(f, matrix * m, m, c->n, c->c_row);
     }
 }
 

@@ -198,8 +198,9 @@ typedef struct contract {
     bool banded; /* leaves out what bands.c found: A's row i is zero but for columns i + a_low .. i + a_high, and of C's
                     only columns i + c_low .. i + c_high are wanted */
     int64_t a_low, a_high, c_low, c_high;
-    bool row_by_row;                            /* a row or two of C, B as it lies or in panels: no tiles; */
-    int64_t b_pair;                             /* then two vectors of B's columns begin so far from the next two */
+    bool ends;       /* whole rows: above i + c_high the epilogue has nothing to do but to store zeros */
+    bool row_by_row; /* a row or two of C, B as it lies or in panels: no tiles; */
+    int64_t b_pair;  /* then two vectors of B's columns begin so far from the next two */
     int64_t width, vectors, last_vectors;       /* of a panel of B and C; vectors of the last one */
     int64_t panels, tile_rows, tiles;           /* rows of a register tile; tiles over the rows that have one B */
     int64_t stack;                              /* tiles that share an epilogue */
