@@ -149,22 +149,30 @@ static void labels_are_yes_or_no(void **state) {
     soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), x},
                                                   (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), y}, true);
     const struct {
+        soma_loss with;
         soma_loss_fn *loss;
         float label;
         bool fits;
-    } cases[] = {{soma_binary_crossentropy, 2, false},
-                 {soma_binary_crossentropy, -1, false},
-                 {soma_binary_crossentropy, 0, true},
-                 {soma_binary_crossentropy, 0.75f, true},
-                 {soma_binary_crossentropy_from_logits, 3, false},
-                 {soma_binary_crossentropy_from_logits, 1, true},
-                 {soma_hinge, 2, false},
-                 {soma_squared_hinge, -2, false},
-                 {soma_hinge, -1, true},
-                 {soma_mean_squared_error, 9, true}};
+    } cases[] = {{{NULL, {0}}, soma_binary_crossentropy, 2, false},
+                 {{NULL, {0}}, soma_binary_crossentropy, -1, false},
+                 {{NULL, {0}}, soma_binary_crossentropy, 0, true},
+                 {{NULL, {0}}, soma_binary_crossentropy, 0.75f, true},
+                 {{NULL, {0}}, soma_binary_crossentropy_from_logits, 3, false},
+                 {{NULL, {0}}, soma_binary_crossentropy_from_logits, 1, true},
+                 {{NULL, {0}}, soma_hinge, 2, false},
+                 {{NULL, {0}}, soma_squared_hinge, -2, false},
+                 {{NULL, {0}}, soma_hinge, -1, true},
+                 {{NULL, {0}}, soma_mean_squared_error, 9, true},
+                 {{NULL, {0}}, soma_binary_focal_crossentropy, 2, false},
+                 {soma_binary_crossentropy_loss(0.1), NULL, 2, false},
+                 {soma_binary_crossentropy_loss(0.1), NULL, 1, true},
+                 {soma_binary_focal_loss(2, 0.25, true, 0), NULL, -1, false},
+                 {soma_binary_focal_loss(2, 0.25, true, 0), NULL, 0.5f, true},
+                 {soma_generalized_cross_entropy_loss(0.5), NULL, 7, false},
+                 {soma_huber_loss(2), NULL, 9, true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         soma_model *net = soma_sequential(soma_dense(1, .activation = soma_sigmoid, .input_shape = {1}));
-        expect_ok(soma_compile(net, .optimizer = soma_sgd(), .loss = cases[i].loss));
+        expect_ok(soma_compile(net, .optimizer = soma_sgd(), .loss = cases[i].loss, .loss_with = cases[i].with));
         y[3] = cases[i].label;
         if (cases[i].fits) {
             expect_ok(soma_fit(net, data));

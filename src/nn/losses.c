@@ -155,13 +155,13 @@ soma_tensor *soma_categorical_generalized_cross_entropy(soma_tensor *y_true, som
 }
 
 static const name_entry entries[] = {
-#define LOSS(text, fn, class_indices) {.name = text, .function = (soma_function *)fn, .indices = class_indices},
+#define LOSS(text, fn, y_true) {.name = text, .function = (soma_function *)fn, .labels = y_true},
 #include "nn/losses.def"
 #undef LOSS
 };
 
 static const char *const names[] = {
-#define LOSS(text, fn, class_indices) text,
+#define LOSS(text, fn, y_true) text,
 #include "nn/losses.def"
 #undef LOSS
     NULL};

@@ -8,6 +8,9 @@
 
 #include "base/base.h"
 
+/* What a loss takes as y_true: any values, class indices (y_pred has a value a class), 0 to 1, or -1 to 1. */
+typedef enum label_kind { LABELS_VALUES, LABELS_CLASSES, LABELS_TRUTHS, LABELS_SIGNS } label_kind;
+
 typedef struct name_entry {
     const char *name;
     soma_function *function;
@@ -17,7 +20,7 @@ typedef struct name_entry {
     soma_function *with;    /* metrics: the same with numbers; NULL: it has none */
     soma_finish_fn *finish; /* metrics that give statistics */
     bool list;              /* the last number is a list: how many, then they themselves */
-    bool indices;           /* losses: y_true are class indices, y_pred has a value a class */
+    label_kind labels;      /* losses */
 } name_entry;
 
 typedef struct name_table {

@@ -328,28 +328,23 @@ static soma_status check_samples(soma_model *model, const char *what, soma_datas
 }
 
 /* Labels that say yes or no: other whole numbers are most likely classes, and the loss would have no least value. */
-static soma_status check_truths(soma_model *model, const char *what, soma_dataset *data, int output) {
-    soma_loss_fn *plain = training_loss_of(model->training, output)->plain;
-    const bool hinge = plain == soma_hinge || plain == soma_squared_hinge;
-    const bool binary = plain == soma_binary_crossentropy || plain == soma_binary_crossentropy_from_logits;
+static soma_status check_truths(soma_model *model, const char *what, soma_dataset *data, int output,
+                                const name_entry *loss) {
+    const bool signs = loss->labels == LABELS_SIGNS;
     int64_t low, high;
-    if ((!hinge && !binary) || !dataset_label_range(data, output, &low, &high)) return SOMA_OK;
-    RETURN_IF(model->context, high > 1 || low < (hinge ? -1 : 0), SOMA_INVALID,
-              "[%s] label %lld is out of range: %s; classes want a sparse_categorical_crossentropy", what,
-              (long long)(high > 1 ? high : low),
-              hinge ? "a hinge takes -1 or 0 for no and 1 for yes" : "binary_crossentropy takes 0 to 1");
+    if (!dataset_label_range(data, output, &low, &high)) return SOMA_OK; /* shares */
+    RETURN_IF(model->context, high > 1 || low < (signs ? -1 : 0), SOMA_INVALID,
+              "[%s] label %lld is out of range: %s takes %s; classes want a sparse_categorical_crossentropy", what,
+              (long long)(high > 1 ? high : low), loss->name, signs ? "-1 or 0 for no and 1 for yes" : "0 to 1");
     return SOMA_OK;
 }
 
 /* Labels that stand for classes must name classes that the output has. */
-static soma_status check_classes(soma_model *model, const char *what, soma_dataset *data, int output) {
+static soma_status check_classes(soma_model *model, const char *what, soma_dataset *data, int output,
+                                 const name_entry *name) {
     const training_loss *loss = training_loss_of(model->training, output);
-    bool sparse = !loss->plain && loss->with.build == loss_sparse_ignoring;
-    bool ignores = sparse && !isnan(loss->with.parameters[0]);
+    bool ignores = !loss->plain && loss->with.build == loss_sparse_ignoring && !isnan(loss->with.parameters[0]);
     int64_t ignored = ignores ? (int64_t)loss->with.parameters[0] : 0;
-    const name_entry *name = sparse ? name_find(&loss_names, "sparse_categorical_crossentropy")
-                                    : name_of(&loss_names, (soma_function *)loss->plain);
-    if (!name || !name->indices) return check_truths(model, what, data, output);
     const model_value *value = &model->values[model->outputs[output]];
     int64_t classes = value->rank > 0 ? value->shape[value->rank - 1] : 1, low, high;
     RETURN_IF(model->context, !dataset_label_range(data, output, &low, &high), SOMA_INVALID,
@@ -362,6 +357,17 @@ static soma_status check_classes(soma_model *model, const char *what, soma_datas
     return SOMA_OK;
 }
 
+/* By what the output's loss takes, which is the same with and without numbers of its own. */
+static soma_status check_output(soma_model *model, const char *what, soma_dataset *data, int output) {
+    const training_loss *loss = training_loss_of(model->training, output);
+    const name_entry *name = name_of(&loss_names, (soma_function *)loss->plain);
+    const name_entry *with = loss->plain ? NULL : name_of(&loss_with_names, (soma_function *)loss->with.build);
+    if (with) name = name_find(&loss_names, with->name);
+    if (!name || name->labels == LABELS_VALUES) return SOMA_OK;
+    return name->labels == LABELS_CLASSES ? check_classes(model, what, data, output, name)
+                                          : check_truths(model, what, data, output, name);
+}
+
 static soma_status check_labels(soma_model *model, const char *what, soma_dataset *data) {
     const training *t = model->training;
     const int n = soma_dataset_outputs(data);
@@ -371,7 +377,7 @@ static soma_status check_labels(soma_model *model, const char *what, soma_datase
               "[%s] the data have %d labels a sample, the model %d outputs: soma_dataset_from_lists gives any number",
               what, n, model->n_outputs);
     for (int i = 0; i < n && !t->objective; i++)
-        TRY(check_classes(model, what, data, i));
+        TRY(check_output(model, what, data, i));
     return SOMA_OK;
 }
 
