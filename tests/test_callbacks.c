@@ -278,12 +278,43 @@ static void checkpoints_are_saved(void **state) {
     }
     assert_int_equal(files, 3);
     soma_dataset_destroy(five);
-    /* a name that stands for nothing */
-    soma_callback *wrong = soma_model_checkpoint("{vol_loss:.2f}.soma");
-    soma_logs logs = {0};
-    assert_int_equal(wrong->on_epoch_end(wrong->user, net, &logs), SOMA_INVALID);
-    assert_non_null(strstr(soma_last_error(NULL), "'{vol_loss:.2f}' stands for no number of this epoch"));
-    soma_callback_destroy(wrong);
+    soma_model_destroy(net);
+}
+
+/* Before anything is trained. */
+static void names_of_checkpoints_are_numbers(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    float x[5] = {0};
+    soma_model *net = one_weight();
+    soma_dataset *five = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(5, 1), x},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(5, 1), x}, true);
+    const struct {
+        const char *name;
+        int64_t save_freq;
+        bool validated;
+        const char *error;
+    } wrong[] = {{"{vol_loss:.2f}", 0, true, "'{vol_loss:.2f}' stands for no number that is known when an epoch is"},
+                 {"{val_loss}", 0, false, "'{val_loss}' stands for no number that is known when an epoch is over"},
+                 {"{val_loss}", 2, true, "'{val_loss}' stands for no number that is known when a batch is done"},
+                 {"{loss:02d}", 0, true, "'{loss:02d}' stands for no number"},
+                 {"{epoch:s}", 0, true, "'{epoch:s}' stands for no number"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(soma_fit(net, five, .batch_size = 5, .validation_data = wrong[i].validated ? five : NULL,
+                                  .callbacks = {soma_model_checkpoint(scratch_path(wrong[i].name),
+                                                                      .save_freq = wrong[i].save_freq)}),
+                         SOMA_INVALID);
+        if (!strstr(soma_last_error(NULL), wrong[i].error)) fail_msg("%s", soma_last_error(NULL));
+        assert_int_equal(soma_updates(net), 0);
+        soma_clear_error(NULL);
+    }
+    /* every second epoch measures it */
+    assert_int_equal(soma_fit(net, five, .epochs = 2, .validation_data = five, .validation_freq = 2,
+                              .callbacks = {soma_model_checkpoint(scratch_path("v-{epoch}-{val_loss:.1f}.soma"))}),
+                     SOMA_OK);
+    assert_int_equal(access(scratch_path("v-1-nan.soma"), F_OK), 0);
+    assert_int_equal(access(scratch_path("v-2-0.0.soma"), F_OK), 0);
+    soma_dataset_destroy(five);
     soma_model_destroy(net);
 }
 
@@ -663,6 +694,7 @@ int main(void) {
         TEST(rates_follow_a_function_of_the_epoch),
         TEST(rates_are_in_the_history),
         TEST(checkpoints_are_saved),
+        TEST(names_of_checkpoints_are_numbers),
         TEST(no_number_ends_it),
         TEST(records_are_tensorboards),
         TEST(histograms_count),

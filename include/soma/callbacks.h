@@ -35,7 +35,8 @@ typedef struct soma_early_stopping_options {
 SOMA_API soma_callback *soma_early_stopping_create(const soma_early_stopping_options *options);
 
 /** Saves the model after every epoch: soma_model_checkpoint("best.soma", .save_best_only = true). In the name {epoch}
- *  and {batch} (the first is 1), {loss}, {val_loss}, ... stand for numbers, also as {epoch:02d} and {val_loss:.2f}. */
+ *  and {batch} (the first is 1), {loss}, {val_loss}, ... stand for numbers, also as {epoch:02d} and {val_loss:.2f}: nan
+ *  after an epoch without validation, an error before training where nothing ever measures them. */
 typedef struct soma_model_checkpoint_options {
     const char *path;
     SOMA_MONITOR_OPTIONS

@@ -83,7 +83,8 @@ SOMA_API SOMA_MUST_CHECK soma_status soma_model_compile_json(soma_model *model, 
 
 /* ---- fit ---- */
 
-/** What a callback sees. names and values: what has been measured so far in this epoch, names in order. */
+/** What a callback sees. names and values: what has been measured so far in this epoch, names in order; to
+ *  on_train_begin, the names of all that will be measured, with NaN. */
 typedef struct soma_logs {
     int64_t epoch, epochs;  /* epoch counts from 0 */
     int64_t batch, batches; /* batch counts from 0 */

@@ -18,16 +18,6 @@ typedef struct checkpoint {
     double numbers[NUMBERS];
 } checkpoint;
 
-static soma_status begin(void *user, soma_model *model, const soma_logs *logs) {
-    checkpoint *c = user;
-    (void)model;
-    (void)logs;
-    double t = c->o.initial_value_threshold;
-    c->numbers[BEST] = t != 0 || signbit(t) ? t : (double)NAN;
-    c->numbers[BATCHES] = 0;
-    return SOMA_OK;
-}
-
 /* "%02d" or "%.2f" of "02d" or ".2f"; false for anything else. */
 static bool make_format(const char *spec, size_t n, char out[16]) {
     if (n > 8 || strspn(spec, "0123456789.") + 1 < n) return false;
@@ -48,41 +38,55 @@ static bool make_format(const char *spec, size_t n, char out[16]) {
     return true;
 }
 
-/* Adds the number that {name} or {name:format} stands for. */
-static bool add_number(text *out, const soma_logs *logs, const char *field, size_t n) {
+/* What is only known once the epoch is over. */
+static bool is_late(const char *name) {
+    return strncmp(name, "val_", 4) == 0 || strcmp(name, "learning_rate") == 0;
+}
+
+/* The number that {name} or {name:format} stands for, added to out unless that is NULL: NaN where it has not been
+ * measured. False for what can't be read, and, when there is nothing to add, for what never will be measured: logs are
+ * then those of the training's begin. */
+static bool add_number(text *out, const checkpoint *c, const soma_logs *logs, const char *field, size_t n) {
     const char *colon = memchr(field, ':', n);
     size_t length = colon ? (size_t)(colon - field) : n;
     bool batch = length == 5 && memcmp(field, "batch", 5) == 0;
     bool epoch = batch || (length == 5 && memcmp(field, "epoch", 5) == 0);
     char format[16];
     if (!make_format(colon ? colon + 1 : (epoch ? "d" : ""), colon ? n - length - 1 : epoch, format)) return false;
-    bool whole = strchr(format, 'd') != NULL;
-    if (epoch && whole) {
-        text_printf(out, format, (long long)(batch ? logs->batch : logs->epoch) + 1);
-        return true;
+    if ((strchr(format, 'd') != NULL) != epoch) return false;
+    if (epoch && out) text_printf(out, format, (long long)(batch ? logs->batch : logs->epoch) + 1);
+    double value = (double)NAN;
+    bool found = epoch;
+    for (int i = 0; i < logs->n && !found; i++) {
+        const char *name = logs->names[i];
+        found = strlen(name) == length && memcmp(name, field, length) == 0 && !(c->o.save_freq > 0 && is_late(name));
+        if (found) value = logs->values[i];
     }
-    for (int i = 0; i < logs->n && !whole; i++) {
-        if (strlen(logs->names[i]) != length || memcmp(logs->names[i], field, length) != 0) continue;
-        text_printf(out, format, logs->values[i]);
-        return true;
-    }
-    return false;
+    if (!epoch && out) text_printf(out, format, value);
+    return found || out;
 }
 
+/* The file's name, or, where out is NULL, whether there can be one. */
 static soma_status make_path(const checkpoint *c, const soma_logs *logs, text *out) {
     for (const char *at = c->path; *at;) {
         const char *open = strchr(at, '{'), *close = open ? strchr(open, '}') : NULL;
-        if (!close) {
-            text_append(out, at);
-            break;
-        }
-        text_append_bytes(out, at, (size_t)(open - at));
-        RETURN_IF(c->context, !add_number(out, logs, open + 1, (size_t)(close - open - 1)), SOMA_INVALID,
-                  "[model_checkpoint] '%s': '%.*s' stands for no number of this epoch", c->path,
-                  (int)(close - open + 1), open);
+        if (out) text_append_bytes(out, at, close ? (size_t)(open - at) : strlen(at));
+        if (!close) break;
+        RETURN_IF(c->context, !add_number(out, c, logs, open + 1, (size_t)(close - open - 1)), SOMA_INVALID,
+                  "[model_checkpoint] '%s': '%.*s' stands for no number that is known when %s", c->path,
+                  (int)(close - open + 1), open, c->o.save_freq > 0 ? "a batch is done" : "an epoch is over");
         at = close + 1;
     }
-    return out->failed ? SOMA_NO_MEMORY : SOMA_OK;
+    return out && out->failed ? SOMA_NO_MEMORY : SOMA_OK;
+}
+
+static soma_status begin(void *user, soma_model *model, const soma_logs *logs) {
+    checkpoint *c = user;
+    (void)model;
+    double t = c->o.initial_value_threshold;
+    c->numbers[BEST] = t != 0 || signbit(t) ? t : (double)NAN;
+    c->numbers[BATCHES] = 0;
+    return make_path(c, logs, NULL);
 }
 
 /* Whether this epoch is saved, with what there is to say about it. */

@@ -356,7 +356,12 @@ static soma_status between_epochs(fitting *f, int64_t next) {
 
 static soma_status run(fitting *f) {
     fit_place *place = &f->t->place;
+    for (int i = 0; i < f->t->n_keys; i++) { /* what there will be */
+        f->values[f->logs.n] = (double)NAN;
+        if (f->t->history.used[f->t->keys[i].kind]) f->names[f->logs.n++] = f->t->keys[i].name;
+    }
     RUN_HOOKS(f->o->callbacks, on_train_begin, f->model, &f->logs);
+    f->logs.n = 0;
     f->goes_on = place->inside && place->resume; /* also where a backup was restored */
     if (f->goes_on) {
         TRY(check_place(f));
