@@ -48,7 +48,7 @@ static const known_data *known(const char *name) {
 }
 
 const char *data_find(cli *c, const char *name) {
-    if (strchr(name, '/') == NULL) {
+    if (strchr(name, '/') == NULL && name[0] != '.') {
         for (const char *const *folder = data_folders(c); *folder; folder++) {
             const char *path = cli_text(c, "%s/%s", *folder, name);
             if (is_folder(path)) return path;
@@ -284,6 +284,7 @@ static int read_arrays(cli *c, const config_node *node, const char *letter, arra
 
 /* All must have as many samples as the first input. */
 static int check_counts(cli *c, const array_list *x, const array_list *other) {
+    if (x->arrays[0].shape[0] == 0) return cli_fail(c, EXIT_INPUT, "%s has no samples", x->what[0]);
     for (int i = 0; i < other->n; i++) {
         if (other->arrays[i].shape[0] != x->arrays[0].shape[0])
             return cli_fail(c, EXIT_INPUT, "%s has %lld samples, but %s has %lld", x->what[0],

@@ -179,6 +179,19 @@ static const char *find_script(cli *c) {
     return access(path, X_OK) == 0 ? path : NULL;
 }
 
+static void report_fetched(cli *c, const char *name, const char *folder) {
+    if (!c->json) {
+        printf("%s\n", folder ? folder : name);
+        return;
+    }
+    json_out j = {.file = stdout};
+    json_open(&j, NULL, '{');
+    json_text(&j, "name", name);
+    json_text(&j, "folder", folder);
+    json_close(&j, '}');
+    json_end(&j);
+}
+
 static int fetch(cli *c, const data_values *v, char *name) {
     const char *names[16] = {NULL};
     bool found = false;
@@ -205,8 +218,7 @@ static int fetch(cli *c, const data_values *v, char *name) {
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        const char *folder = data_find(c, name);
-        printf("%s\n", folder ? folder : name);
+        report_fetched(c, name, data_find(c, name));
         return EXIT_DONE;
     }
     if (WIFSIGNALED(status) && WTERMSIG(status) == 2) return EXIT_INTERRUPT;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "json_out.h"
 #include "models.h"
 #include "shared_options.h"
 #include "training_log.h"
@@ -144,7 +145,15 @@ static int run_plot(cli *c, void *values, option_table tables[OPTION_TABLES], in
     code = pictures[which].draw(&p);
     soma_model_destroy(p.model);
     source_close(&p.data);
-    if (code == EXIT_DONE) printf("picture: %s\n", output);
+    if (code == EXIT_DONE && c->json) {
+        json_out j = {.file = stdout};
+        json_open(&j, NULL, '{');
+        json_text(&j, "picture", output);
+        json_close(&j, '}');
+        json_end(&j);
+    } else if (code == EXIT_DONE) {
+        printf("picture: %s\n", output);
+    }
     return code;
 }
 

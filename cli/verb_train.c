@@ -106,16 +106,35 @@ static int open_model(training *t) {
                     (long long)soma_history_epochs(t->model));
 }
 
+static void plan_json(const training *t, const soma_plan *plan, double flops) {
+    json_out j = {.file = stdout};
+    const soma_array_data x = soma_dataset_x(t->train.data);
+    json_open(&j, NULL, '{');
+    json_integer(&j, "params", soma_count_params(t->model));
+    json_integer(&j, "samples", soma_dataset_samples(t->train.data));
+    json_shape(&j, "sample_shape", x.rank - 1, x.shape + 1);
+    json_integer(&j, "batch", t->r->batch_size);
+    json_integer(&j, "steps", soma_plan_steps(plan));
+    json_double(&j, "flops", flops);
+    json_integer(&j, "scratch_bytes", (int64_t)soma_plan_bytes(plan));
+    json_close(&j, '}');
+    json_end(&j);
+}
+
 static int show_plan(training *t) {
-    char *summary = soma_summary(t->model, &(soma_summary_options){.ascii = !t->c->utf8});
-    if (!summary) return cli_fail_status(t->c, EXIT_FAILED);
-    fputs(summary, stdout);
+    char *summary = t->c->json ? NULL : soma_summary(t->model, &(soma_summary_options){.ascii = !t->c->utf8});
+    if (!t->c->json && !summary) return cli_fail_status(t->c, EXIT_FAILED);
+    if (summary) fputs(summary, stdout);
     soma_string_free(summary);
     const soma_plan *plan = soma_training_plan(t->model, t->train.data, t->r->batch_size);
     if (!plan) return cli_fail_status(t->c, EXIT_INPUT);
     double flops = 0;
     for (int i = 0; i < soma_plan_steps(plan); i++)
         flops += soma_plan_get_step(plan, i).flops;
+    if (t->c->json) {
+        plan_json(t, plan, flops);
+        return EXIT_DONE;
+    }
     printf("\n%s samples of shape %s, %d threads of %s\n", text_thousands(t->c, soma_dataset_samples(t->train.data)),
            text_shape(t->c, soma_dataset_x(t->train.data).rank - 1, soma_dataset_x(t->train.data).shape + 1),
            soma_threads(t->c->context), soma_isa(t->c->context));

@@ -18,3 +18,4 @@ tensors = {t["name"]: t for t in info["tensors"]}
 print(tensors["dense/kernel"]["shape"], info["metadata"]["training"]["loss"])
 print(sum(s["flops"] for s in plan["steps"]) == plan["flops"] > 2 * 7 * 16 * 8, plan["batch"], plan["training"])
 END
+run soma train --dataset tiny --hidden 8 --dry-run --json | sed -E 's/("(steps|flops|scratch_bytes)": )[0-9]+/\1N/g'

@@ -8,6 +8,7 @@ run soma plot digits tiny --count 25
 run soma plot digits tiny --part train --from 50 -o digits.svg
 run soma plot curves m.soma -o curves.png
 run soma plot curves log.jsonl -o curves.pdf
+run soma plot curves log.jsonl -o curves.svg --json
 run soma plot confusion m.soma --dataset tiny -o confusion.png
 run soma plot mistakes m.soma --dataset tiny --part train -o mistakes.png
 for picture in out/tiny-digits.png curves.png confusion.png; do soma info "$picture"; done
