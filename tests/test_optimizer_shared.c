@@ -120,6 +120,54 @@ static void scales_do_not_show(void **state) {
     }
 }
 
+/* ---- weights that do not decay ---- */
+
+static void some_weights_do_not_decay(void **state) {
+    (void)state;
+    const char *const words[] = {NULL, "", "bias|norm", "bias|w", "w|"};
+    double plain[SIZE], x[SIZE];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const bool decays = !words[i] || !strchr(words[i], 'w');
+        chosen a = chosen_start(soma_adamw(.weight_decay = decays ? 0.1 : SOMA_ZERO));
+        chosen b = chosen_start(soma_adamw(.weight_decay = 0.1, .exclude_from_weight_decay = words[i]));
+        for (int t = 0; t < STEPS; t++) {
+            chosen_step(&a, gradients + t * SIZE);
+            chosen_step(&b, gradients + t * SIZE);
+        }
+        expect_ok(soma_variable_get(a.w, plain, sizeof plain));
+        expect_ok(soma_variable_get(b.w, x, sizeof x));
+        assert_memory_equal(plain, x, sizeof x);
+        chosen_end(&a);
+        chosen_end(&b);
+    }
+}
+
+/* Of a dense layer whose gradients are all zero. */
+static void they_are_saved_by_name(void **state) {
+    (void)state;
+    NEEDS(JANSSON);
+    const float x[4] = {0}, y[4] = {1, 1, 1, 1};
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), x},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), y}, true);
+    soma_model *net = soma_sequential(
+        soma_dense(1, .kernel_initializer = soma_all_ones(), .bias_initializer = soma_all_ones(), .input_shape = {1}));
+    expect_ok(soma_model_compile_json(net, "{\"loss\": \"mse\", \"optimizer\": {\"sgd\": {\"learning_rate\": 0.5, "
+                                           "\"weight_decay\": 1, \"exclude_from_weight_decay\": \"/bias\"}}}"));
+    expect_ok(soma_fit(net, data));
+    const char *path = scratch_path("decay.soma");
+    expect_ok(soma_save(net, path));
+    soma_model_destroy(net);
+    soma_model *again = soma_load(NULL, path);
+    if (!again) fail_msg("%s", soma_last_error(NULL));
+    expect_ok(soma_fit(again, data, .epochs = 2, .initial_epoch = 1));
+    float kernel, bias;
+    expect_ok(soma_variable_get(soma_layer_get_weight(soma_model_get_layer(again, 0), 0), &kernel, sizeof kernel));
+    expect_ok(soma_variable_get(soma_layer_get_weight(soma_model_get_layer(again, 0), 1), &bias, sizeof bias));
+    assert_true(kernel == 0.25f && bias == 1);
+    soma_model_destroy(again);
+    soma_dataset_destroy(data);
+}
+
 /* ---- gathered gradients ---- */
 
 /* Every optimizer with all that it may be asked for, by its name; each makes options of one struct after the other. */
@@ -438,11 +486,10 @@ static void freezing_is_saved(void **state) {
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
-        TEST(averages_are_keras),          TEST(scales_do_not_show),
-        TEST(small_steps_are_a_large_one), TEST(fit_gathers),
-        TEST(fit_ends_with_the_averages),  TEST(everything_is_saved),
-        TEST(they_come_by_name),           TEST(frozen_layers_stay),
-        TEST(frozen_statistics_are_used),  TEST(inner_layers_are_frozen),
+        TEST(some_weights_do_not_decay),  TEST(they_are_saved_by_name),      TEST(averages_are_keras),
+        TEST(scales_do_not_show),         TEST(small_steps_are_a_large_one), TEST(fit_gathers),
+        TEST(fit_ends_with_the_averages), TEST(everything_is_saved),         TEST(they_come_by_name),
+        TEST(frozen_layers_stay),         TEST(frozen_statistics_are_used),  TEST(inner_layers_are_frozen),
         TEST(freezing_is_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

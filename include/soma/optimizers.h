@@ -94,10 +94,11 @@ SOMA_API soma_schedule soma_piecewise_constant_decay(int n, const double *bounda
     double global_clipnorm; /* norm of all gradients together at most this */                                          \
     double clipvalue;       /* each element within +-this */                                                           \
     bool use_ema;                                                                                                      \
-    double ema_momentum;                 /* 0.99 */                                                                    \
-    int64_t ema_overwrite_frequency;     /* 0: never; else the weights become the average every so many updates */     \
-    double loss_scale_factor;            /* 0: none; else gradients are those of loss times this, divided by it */     \
-    int64_t gradient_accumulation_steps; /* 0: none */                                                                 \
+    double ema_momentum;                   /* 0.99 */                                                                  \
+    int64_t ema_overwrite_frequency;       /* 0: never; else the weights become the average every so many updates */   \
+    double loss_scale_factor;              /* 0: none; else gradients are those of loss times this, divided by it */   \
+    int64_t gradient_accumulation_steps;   /* 0: none */                                                               \
+    const char *exclude_from_weight_decay; /* "bias|norm": not those with such a part in their name; NULL: none */     \
     soma_context *context;                                                                                             \
     char nothing; /* makes soma_sgd() without options valid C */
 

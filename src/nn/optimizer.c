@@ -49,6 +49,7 @@ static const soma_field common_fields[] = {
      .offset = COMMON(gradient_accumulation_steps),
      .low = 0,
      .high = 1e6},
+    {.name = "exclude_from_weight_decay", .kind = SOMA_FIELD_STRING, .offset = COMMON(exclude_from_weight_decay)},
     {.name = NULL}};
 enum { ALWAYS_WRITTEN = 4 }; /* the rest only where somebody asked for it */
 
@@ -65,10 +66,9 @@ static const char **string_at(const soma_optimizer *optimizer, const soma_field 
     return (const char **)(void *)((char *)optimizer->options + f->offset);
 }
 
-/* The string options become copies of the optimizer's own; after an error those that are left are NULL. */
-static soma_status own_strings(soma_optimizer *optimizer) {
-    soma_status status = SOMA_OK;
-    for (const soma_field *f = optimizer->kind->fields; f && f->name; f++) {
+/* The string options among fields become copies of the optimizer's own; after an error those that are left are NULL. */
+static soma_status own_strings(soma_optimizer *optimizer, const soma_field *fields, soma_status status) {
+    for (const soma_field *f = fields; f && f->name; f++) {
         const char **string = f->kind == SOMA_FIELD_STRING ? string_at(optimizer, f) : NULL;
         if (!string || !*string) continue;
         size_t bytes = strlen(*string) + 1;
@@ -79,8 +79,8 @@ static soma_status own_strings(soma_optimizer *optimizer) {
     return status;
 }
 
-static void free_strings(soma_optimizer *optimizer) {
-    for (const soma_field *f = optimizer->kind->fields; optimizer->options && f && f->name; f++) {
+static void free_strings(soma_optimizer *optimizer, const soma_field *fields) {
+    for (const soma_field *f = fields; optimizer->options && f && f->name; f++) {
         const char *string = f->kind == SOMA_FIELD_STRING ? *string_at(optimizer, f) : NULL;
         if (string) mem_free(optimizer->context, (char *)(uintptr_t)string, strlen(string) + 1);
     }
@@ -101,7 +101,8 @@ soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind, const vo
     optimizer->options = mem_zalloc(context, kind->size);
     soma_status status = optimizer->options ? SOMA_OK : SOMA_NO_MEMORY;
     if (status == SOMA_OK && options) memcpy(optimizer->options, options, kind->size);
-    if (status == SOMA_OK) status = own_strings(optimizer);
+    if (optimizer->options) status = own_strings(optimizer, kind->fields, status);
+    if (optimizer->options) status = own_strings(optimizer, common_fields, status);
     if (status == SOMA_OK) status = fields_complete(context, kind->name, kind->fields, optimizer->options);
     if (status == SOMA_OK) status = fields_complete(context, kind->name, common_fields, optimizer->options);
     if (status == SOMA_OK) return optimizer;
@@ -111,7 +112,8 @@ soma_optimizer *soma_optimizer_create(const soma_optimizer_class *kind, const vo
 
 void soma_optimizer_destroy(soma_optimizer *optimizer) {
     if (!optimizer || optimizer_failed(optimizer)) return;
-    free_strings(optimizer);
+    free_strings(optimizer, optimizer->kind->fields);
+    free_strings(optimizer, common_fields);
     mem_free(optimizer->context, optimizer->options, optimizer->kind->size);
     mem_free(optimizer->context, optimizer, sizeof *optimizer);
 }
@@ -176,10 +178,21 @@ soma_status optimizer_clip(const soma_optimizer *optimizer, soma_tensor **g, int
     return SOMA_OK;
 }
 
+/* Whether one of the words, between which there are bars, is a part of the name. */
+static bool has_word(const char *words, const char *name) {
+    for (size_t n; words; words = words[n] ? words + n + 1 : NULL) {
+        n = strcspn(words, "|");
+        for (const char *at = name; n > 0 && *at; at++)
+            if (strncmp(at, words, n) == 0) return true;
+    }
+    return false;
+}
+
 soma_tensor *optimizer_update(const soma_optimizer *optimizer, soma_update *update) {
     const soma_optimizer_class *kind = optimizer->kind;
+    const bool decays = !has_word(optimizer->options->exclude_from_weight_decay, soma_variable_name(update->variable));
     double decay = kind->decay ? kind->decay(optimizer->options, update->variable) : optimizer->options->weight_decay;
-    if (decay > 0) {
+    if (decay > 0 && decays) {
         soma_tensor *factor = soma_mul_scalar(update->learning_rate, decay);
         update->w = soma_sub(update->w, soma_mul(update->w, factor));
     }
@@ -243,6 +256,8 @@ static bool is_standard(const soma_field *f, const void *options) {
         return !*(const bool *)value;
     case SOMA_FIELD_INT:
         return (double)*(const int64_t *)value == f->standard;
+    case SOMA_FIELD_STRING:
+        return !*(const char *const *)value;
     default:
         return *(const double *)value == f->standard;
     }
