@@ -71,6 +71,8 @@ static void wrong_arrays_are_errors(void **state) {
     expect_error(SOMA_INVALID, "x has no data");
     assert_null(soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_U8, SOMA_DIMS(-1), xs}, none, true));
     expect_error(SOMA_SHAPE, "extent 0 is -1");
+    assert_null(soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_U8, 2, NULL, xs}, none, true));
+    expect_error(SOMA_SHAPE, "x: rank 2: expected 1 to 8, and a shape");
     assert_null(soma_dataset_from_arrays(NULL, (soma_array_data){(soma_dtype)77, SOMA_DIMS(1), xs}, none, true));
     expect_error(SOMA_DTYPE, "77");
     assert_null(

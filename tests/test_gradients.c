@@ -388,6 +388,9 @@ static void a_gradient_never_goes_missing(void **state) {
     assert_int_equal(soma_grad(x, &whole, 1, &g), SOMA_DTYPE);
     assert_string_equal(soma_last_error(NULL), "[grad] wrt[0] is int64: only floats have gradients");
     soma_clear_error(NULL);
+    assert_int_equal(soma_grad(x, NULL, 1, &g), SOMA_INVALID);
+    assert_string_equal(soma_last_error(NULL), "[grad] no wrt or no out given");
+    soma_clear_error(NULL);
     assert_int_equal(soma_grad(whole, &x, 1, &g), SOMA_DTYPE);
     soma_clear_error(NULL);
     assert_int_equal(soma_grad(NULL, &x, 1, &g), SOMA_INVALID);

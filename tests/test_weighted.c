@@ -159,6 +159,10 @@ static void a_batch_has_weights(void **state) {
             expect_ok(s.status);
             expect_near("loss before the step", s.loss, before, 1e-6);
             loss[k] = s.loss;
+            const double none[] = {1, (double)NAN};
+            assert_int_equal(soma_train_on_batch(net, a, b, .class_weight = none, .n_class_weight = 2).status,
+                             SOMA_INVALID);
+            expect_error(SOMA_INVALID, "[train_on_batch] the weight of class 1 is nan");
             assert_int_equal(soma_train_on_batch(net, a, b, .class_weight = classes, .n_class_weight = 1).status,
                              SOMA_INVALID);
             expect_error(SOMA_INVALID, "[train_on_batch] sample 1 is of class 1: there are 1 weights");

@@ -137,8 +137,8 @@ static soma_status take(const storage *s, int i, const soma_array_data *from, el
     out->dtype = from->dtype;
     out->rank = from->rank;
     if (!from->data) return SOMA_OK;
-    RETURN_IF(s->context, from->rank < 0 || from->rank > SOMA_MAX_RANK, SOMA_SHAPE,
-              "[dataset] %s: rank %d: expected 1 to %d", name_of(s, i).text, from->rank, SOMA_MAX_RANK);
+    RETURN_IF(s->context, from->rank < 0 || from->rank > SOMA_MAX_RANK || (from->rank > 0 && !from->shape), SOMA_SHAPE,
+              "[dataset] %s: rank %d: expected 1 to %d, and a shape", name_of(s, i).text, from->rank, SOMA_MAX_RANK);
     RETURN_IF(s->context, (unsigned)from->dtype >= SOMA_DTYPE_COUNT, SOMA_DTYPE, "[dataset] %s: dtype %d is not known",
               name_of(s, i).text, (int)from->dtype);
     for (int axis = 0; axis < from->rank; axis++) {
@@ -308,7 +308,7 @@ bool dataset_label_range(const soma_dataset *d, int output, int64_t *min, int64_
 
 soma_status soma_dataset_set_class_names(soma_dataset *d, const char *const *names, int n) {
     soma_context *context = soma_dataset_context(d);
-    RETURN_IF(context, n < 0, SOMA_INVALID, "[dataset] %d class names", n);
+    RETURN_IF(context, n < 0 || (n > 0 && !names), SOMA_INVALID, "[dataset] %d class names", n);
     size_t bytes = sizeof(class_names) + (size_t)n * sizeof(char *);
     for (int i = 0; i < n; i++)
         bytes += strlen(names[i]) + 1;

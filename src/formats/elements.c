@@ -21,10 +21,7 @@ soma_status elements_measure(elements *e, const char *what, uint64_t limit) {
         bytes = 0;
         fits = true;
     }
-    RETURN_IF(e->context, !fits || bytes > PTRDIFF_MAX, SOMA_FORMAT,
-              "%s: the header tells of more elements than fit "
-              "in memory",
-              what);
+    RETURN_IF(e->context, !fits || bytes > PTRDIFF_MAX, SOMA_FORMAT, "%s: more elements than fit in memory", what);
     RETURN_IF(e->context, bytes > limit, SOMA_FORMAT,
               "%s: truncated or not what it says: the header tells of %zu bytes of elements, at most %llu can follow",
               what, bytes, (unsigned long long)limit);

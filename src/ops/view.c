@@ -28,9 +28,10 @@ static op_attributes with_shape(int rank, const int64_t *shape) {
     return attributes;
 }
 
-static bool good_rank(const soma_tensor *x, const char *name, int rank) {
-    if (rank >= 0 && rank <= SOMA_MAX_RANK) return true;
-    (void)error_set(x->graph->context, SOMA_SHAPE, "[%s] rank %d is not in 0 to %d", name, rank, SOMA_MAX_RANK);
+static bool good_rank(const soma_tensor *x, const char *name, int rank, const int64_t *shape) {
+    if (rank == 0 || (rank > 0 && rank <= SOMA_MAX_RANK && shape)) return true;
+    (void)error_set(x->graph->context, SOMA_SHAPE, "[%s] rank %d is not in 0 to %d%s", name, rank, SOMA_MAX_RANK,
+                    shape ? "" : ", or no shape is given");
     return false;
 }
 
@@ -51,7 +52,7 @@ static soma_status infer_reshape(soma_graph *graph, const op *self, soma_tensor 
 }
 
 soma_tensor *soma_reshape(soma_tensor *x, int rank, const int64_t *shape) {
-    if (!x || !good_rank(x, "reshape", rank)) return NULL;
+    if (!x || !good_rank(x, "reshape", rank, shape)) return NULL;
     op_attributes attributes = with_shape(rank, shape);
     int open = -1;
     for (int i = 0; i < rank; i++) {
@@ -73,7 +74,7 @@ soma_tensor *soma_reshape(soma_tensor *x, int rank, const int64_t *shape) {
 }
 
 soma_tensor *soma_expand_dims(soma_tensor *x, int axis) {
-    if (!x || !good_rank(x, "expand_dims", x->rank + 1)) return NULL;
+    if (!x || !good_rank(x, "expand_dims", x->rank + 1, x->shape)) return NULL;
     int at = axis < 0 ? axis + x->rank + 1 : axis;
     RETURN_NULL_IF(x->graph->context, at < 0 || at > x->rank, SOMA_SHAPE,
                    "[expand_dims] axis %d is out of range for a result of rank %d", axis, x->rank + 1);
@@ -170,7 +171,7 @@ static soma_status infer_expand(soma_graph *graph, const op *self, soma_tensor *
 }
 
 soma_tensor *soma_expand(soma_tensor *x, int rank, const int64_t *shape) {
-    if (!x || !good_rank(x, "expand", rank)) return NULL;
+    if (!x || !good_rank(x, "expand", rank, shape)) return NULL;
     if (shape_equal(x->rank, x->shape, rank, shape)) return x;
     op_attributes attributes = with_shape(rank, shape);
     return apply_view(&op_expand, x, &attributes);

@@ -24,9 +24,10 @@ typedef struct sweep {
     void *memory;
 } sweep;
 
-static soma_status check_arguments(soma_tensor *y, soma_tensor *const *wrt, int n) {
+static soma_status check_arguments(soma_tensor *y, soma_tensor *const *wrt, int n, soma_tensor **out) {
     RETURN_IF(y->graph->context, !dtype_is_float(y->dtype), SOMA_DTYPE, "[grad] y is %s, not float",
               soma_dtype_name(y->dtype));
+    RETURN_IF(y->graph->context, n < 0 || (n > 0 && (!wrt || !out)), SOMA_INVALID, "[grad] no wrt or no out given");
     for (int i = 0; i < n; i++) {
         if (!wrt[i]) {
             soma_status first = error_get(y->graph->context);
@@ -200,7 +201,7 @@ static soma_status differentiate(sweep *s, soma_tensor *y, soma_tensor *const *w
 
 soma_status soma_grad(soma_tensor *y, soma_tensor *const *wrt, int n, soma_tensor **out) {
     if (!y) return SOMA_INVALID;
-    TRY(check_arguments(y, wrt, n));
+    TRY(check_arguments(y, wrt, n, out));
     sweep s;
     TRY(sweep_init(&s, y, wrt, n));
     soma_status status = differentiate(&s, y, wrt, n, out);

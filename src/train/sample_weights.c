@@ -26,6 +26,10 @@ soma_status sample_weights_by_class(sample_weights *w, soma_model *model, const 
     soma_graph *graph = soma_graph_create(model->context);
     const int64_t *classes = graph ? classes_of(graph, what, data, w->n) : NULL;
     soma_status status = classes ? SOMA_OK : training_failure(model);
+    for (int i = 0; i < n && status == SOMA_OK; i++) {
+        if (!isfinite(each[i]))
+            status = error_set(model->context, SOMA_INVALID, "[%s] the weight of class %d is %g", what, i, each[i]);
+    }
     for (int64_t i = 0; i < w->n && status == SOMA_OK; i++) {
         if (classes[i] >= 0 && classes[i] < n) {
             w->all[i] *= (float)each[classes[i]];
