@@ -523,6 +523,26 @@ static void bars_are_keras(void **state) {
     progress_deinit(&p);
 }
 
+/* A line that wraps could not be taken back. */
+static void bars_fit_the_terminal(void **state) {
+    (void)state;
+    sink s = {.length = 0};
+    progress p;
+    progress_init(&p, NULL, SOMA_VERBOSE_BAR, collect, &s);
+    progress_begin(&p, 0, 1, 200, 0);
+    p.columns = 61;
+    progress_step(&p, 1, 1, names, (double[]){0.5, 2}, 2);
+    assert_string_equal(s.text, "\r\033[1m  1/200\033[0m " WHITE(TEN TEN) " 3:19 1s/step - accuracy: 0.5000");
+    s.length = 0;
+    p.columns = 40;
+    progress_step(&p, 2, 2, names, (double[]){0.5, 2}, 2); /* no room for the times */
+    assert_int_equal(s.length, 0);
+    p.columns = 61;
+    progress_end(&p, 0, 3, names, (double[]){0.5, 2}, 2); /* it stays, so it may wrap */
+    assert_non_null(strstr(s.text, " - accuracy: 0.5000 - loss: 2.0000\n"));
+    progress_deinit(&p);
+}
+
 static void fit_writes_where_it_is_told(void **state) {
     (void)state;
     soma_dataset *data = blobs(NULL);
@@ -679,6 +699,7 @@ int main(void) {
         TEST(lines_are_keras),
         TEST(json_lines),
         TEST(bars_are_keras),
+        TEST(bars_fit_the_terminal),
         TEST(fit_writes_where_it_is_told),
         TEST(mistakes_are_told_before_training),
         TEST(divergence_is_noticed),

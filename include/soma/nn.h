@@ -271,13 +271,13 @@ typedef enum soma_field_kind {
 } soma_field_kind;
 
 /** An option: its name in files, its place in the options struct, its bounds. */
-typedef struct soma_field {
+struct soma_field {
     const char *name;
     soma_field_kind kind;
     size_t offset;
     double standard;  /* ints and numbers: what zero stands for */
     double low, high; /* ints and numbers: smallest and largest value, both 0: any */
-} soma_field;
+};
 
 /** What a layer is called on, for the whole of some data: after each next n samples of rank and shape. */
 typedef struct soma_samples {

@@ -6,18 +6,24 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/number.h"
 #include "formats/json.h"
 
-enum { BAR = 20 };
+enum { BAR = 20, TIMES = 22 }; /* columns of the bar, and at most of the times behind it */
 static const double REDRAW = 0.05;
 
 static void to_stderr(void *user, const char *string, size_t n) {
     (void)user;
     fwrite(string, 1, n, stderr);
     fflush(stderr);
+}
+
+static int columns_of_stderr(void) {
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 void progress_init(progress *p, soma_context *context, int verbose, soma_write_fn *write, void *user) {
@@ -41,6 +47,7 @@ void progress_begin(progress *p, int64_t epoch, int64_t epochs, int64_t target, 
     p->start = now;
     p->first_done = p->last_drawn = -1;
     p->width = 0;
+    p->columns = p->write == to_stderr && p->mode == SOMA_VERBOSE_BAR ? columns_of_stderr() : 0;
     if (p->mode == SOMA_VERBOSE_NONE || p->mode == SOMA_VERBOSE_JSON || epochs <= 1) return;
     text_printf(&p->out, "Epoch %lld/%lld\n", (long long)epoch + 1, (long long)epochs);
     flush(p);
@@ -76,9 +83,15 @@ static void add_eta(text *out, double seconds) {
     }
 }
 
-static void add_values(text *out, const char *const *names, const double *values, int n) {
-    for (int i = 0; i < n; i++)
+/* As many as fit into a text of this length. */
+static void add_values(text *out, size_t most, const char *const *names, const double *values, int n) {
+    for (int i = 0; i < n; i++) {
+        size_t before = out->length;
         text_printf(out, fabs(values[i]) > 1e-3 ? " - %s: %.4f" : " - %s: %.4e", names[i], values[i]);
+        if (out->length <= most) continue;
+        text_truncate(out, before);
+        return;
+    }
 }
 
 /* " 12/469", as wide as it will get; returns its width. */
@@ -114,13 +127,19 @@ static int add_bar(text *out, const progress *p) {
     return width + 1 + BAR;
 }
 
+/* A line that is wider than the terminal can't be taken back: while it moves it is cut, or not drawn. */
 static void draw(progress *p, double now, bool last, const char *const *names, const double *values, int n) {
     text *out = &p->out;
+    const bool cut = !last && p->columns > 0;
     for (int i = 0; i < p->width; i++)
         text_append(out, "\b");
     text_append(out, "\r");
     int width = add_bar(out, p);
     size_t before = out->length;
+    if (cut && p->columns < width + TIMES) {
+        text_truncate(out, 0);
+        return;
+    }
     double step = step_seconds(p, now);
     if (p->target > 0 && !last) {
         add_eta(out, step * (double)(p->target - p->current));
@@ -128,7 +147,7 @@ static void draw(progress *p, double now, bool last, const char *const *names, c
         text_printf(out, " %.0fs", now - p->start);
     }
     add_step_time(out, step);
-    add_values(out, names, values, n);
+    add_values(out, cut ? before + (size_t)(p->columns - 1 - width) : SIZE_MAX, names, values, n);
     width += (int)(out->length - before);
     for (int i = width; i < p->width; i++)
         text_append(out, " ");
@@ -166,7 +185,7 @@ void progress_end(progress *p, int64_t epoch, double now, const char *const *nam
         (void)add_counter(&p->out, p);
         text_printf(&p->out, " - %.0fs -", now - p->start);
         add_step_time(&p->out, step_seconds(p, now));
-        add_values(&p->out, names, values, n);
+        add_values(&p->out, SIZE_MAX, names, values, n);
         text_append(&p->out, "\n");
         flush(p);
     } else if (p->mode == SOMA_VERBOSE_JSON) {

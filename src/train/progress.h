@@ -19,6 +19,7 @@ typedef struct progress {
     double first_done; /* when the first step was done; below 0: not yet */
     double last_drawn; /* below 0: never */
     int width;         /* columns that the last bar took */
+    int columns;       /* of the terminal that is written to; 0: not known */
 } progress;
 
 /* SOMA_VERBOSE_AUTO becomes a bar if stderr is a terminal and write is NULL, else a line. write NULL: to stderr. */
