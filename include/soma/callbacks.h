@@ -40,7 +40,7 @@ SOMA_API soma_callback *soma_early_stopping_create(const soma_early_stopping_opt
 typedef struct soma_model_checkpoint_options {
     const char *path;
     SOMA_MONITOR_OPTIONS
-    bool save_best_only;
+    bool save_best_only;                 /* only when the number that is watched has become better */
     bool save_weights_only;              /* without the optimizer's state and the history */
     int64_t save_freq;                   /* 0: after every epoch; else after every so many batches */
     soma_custom custom[SOMA_MAX_CUSTOM]; /* as for soma_save */
@@ -68,19 +68,19 @@ SOMA_API soma_callback *soma_learning_rate_scheduler(soma_epoch_schedule_fn *sch
 
 /** A line an epoch: epoch (from 0) and all measurements, in order of their names, "NA" where there was none. */
 typedef struct soma_csv_logger_options {
-    const char *path;
+    const char *path;      /* of the files, see above; needed */
     const char *separator; /* "," */
     bool append;           /* go on in a file that is there, without a second heading */
-    soma_context *context;
+    soma_context *context; /* NULL: the default one */
 } soma_csv_logger_options;
 #define soma_csv_logger(...) soma_csv_logger_create(&(soma_csv_logger_options){.path = __VA_ARGS__})
 SOMA_API soma_callback *soma_csv_logger_create(const soma_csv_logger_options *options);
 
 /** A JSON object an epoch, one a line: {"epoch": 0, "accuracy": 0.5, "loss": 1.25}; null for what is no number. */
 typedef struct soma_json_logger_options {
-    const char *path;
-    bool append;
-    soma_context *context;
+    const char *path;      /* of the file; needed */
+    bool append;           /* go on in a file that is there */
+    soma_context *context; /* NULL: the default one */
 } soma_json_logger_options;
 #define soma_json_logger(...) soma_json_logger_create(&(soma_json_logger_options){.path = __VA_ARGS__})
 SOMA_API soma_callback *soma_json_logger_create(const soma_json_logger_options *options);
@@ -89,11 +89,11 @@ SOMA_API soma_callback *soma_json_logger_create(const soma_json_logger_options *
  *  a form with that field, or as JSON. A server that can't be reached is mentioned where fit's progress goes, no more.
  */
 typedef struct soma_remote_monitor_options {
-    const char *root;  /* "http://localhost:9000" */
-    const char *path;  /* "/publish/epoch/end/" */
-    const char *field; /* "data" */
-    bool send_as_json;
-    soma_context *context;
+    const char *root;      /* "http://localhost:9000" */
+    const char *path;      /* "/publish/epoch/end/" */
+    const char *field;     /* "data" */
+    bool send_as_json;     /* the body is the object, else a form with it as a field */
+    soma_context *context; /* NULL: the default one */
     char nothing;
 } soma_remote_monitor_options;
 #define soma_remote_monitor(...) soma_remote_monitor_create(&(soma_remote_monitor_options){.nothing = 0, __VA_ARGS__})
@@ -107,7 +107,7 @@ typedef struct soma_tensorboard_options {
     int64_t histogram_freq; /* 0: never; else after every so many epochs a histogram of each weight,
                                "dense/kernel/histogram" */
     bool write_steps_per_second; /* epoch_steps_per_second too */
-    soma_context *context;
+    soma_context *context;       /* NULL: the default one */
     char nothing;
 } soma_tensorboard_options;
 #define soma_tensorboard(...) soma_tensorboard_create(&(soma_tensorboard_options){.nothing = 0, __VA_ARGS__})
@@ -117,8 +117,8 @@ SOMA_API soma_callback *soma_tensorboard_create(const soma_tensorboard_options *
  *  averages. swap_on_epoch: the model also has them from the end of an epoch to the begin of the next, so that a
  *  checkpoint after this callback saves them. */
 typedef struct soma_swap_ema_weights_options {
-    bool swap_on_epoch;
-    soma_context *context;
+    bool swap_on_epoch;    /* see above */
+    soma_context *context; /* NULL: the default one */
     char nothing;
 } soma_swap_ema_weights_options;
 #define soma_swap_ema_weights(...)                                                                                     \
@@ -132,11 +132,11 @@ SOMA_API soma_callback *soma_terminate_on_nan(void);
  * and the state of all callbacks beside this one go to the file, and a fit that finds the file goes on from there, to
  * the same end. The file is gone once fit is done. To be the last of the callbacks. */
 typedef struct soma_backup_and_restore_options {
-    const char *path;
+    const char *path;                    /* of the file; needed */
     soma_custom custom[SOMA_MAX_CUSTOM]; /* as for soma_save */
     bool keep_checkpoint;                /* Keras: delete_checkpoint = False */
     int64_t save_freq;                   /* 0: after every epoch; else also after every so many batches */
-    soma_context *context;
+    soma_context *context;               /* NULL: the default one */
 } soma_backup_and_restore_options;
 #define soma_backup_and_restore(...)                                                                                   \
     soma_backup_and_restore_create(&(soma_backup_and_restore_options){.path = __VA_ARGS__})

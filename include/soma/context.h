@@ -24,10 +24,10 @@ typedef void (*soma_log_fn)(void *user, const char *topic, const char *line);
 
 typedef struct soma_context_options {
     soma_allocate_fn allocate; /* default: malloc, realloc, free */
-    void *allocate_user;
-    soma_log_fn log; /* default: stderr, for the topics named in SOMA_LOG (comma separated) */
-    void *log_user;
-    int threads;     /* default 0: SOMA_THREADS, else the CPUs this process may use (affinity and cgroup) */
+    void *allocate_user;       /* handed to allocate */
+    soma_log_fn log;           /* default: stderr, for the topics named in SOMA_LOG (comma separated) */
+    void *log_user;            /* handed to log */
+    int threads;               /* default 0: SOMA_THREADS, else the CPUs this process may use (affinity and cgroup) */
     const char *isa; /* default NULL: SOMA_ISA, else the best this machine has: "baseline", "avx2", "avx512", "neon" */
     uint64_t seed;   /* default 0 */
     size_t memory; /* bytes that one plan may need (soma_plan_memory); default 0: SOMA_MEMORY, a number of bytes or with

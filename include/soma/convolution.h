@@ -49,7 +49,7 @@ extern "C" {
  */
 typedef struct soma_convolution_options {
     SOMA_CONVOLUTION_OPTIONS
-    int64_t filters;
+    int64_t filters;                       /* channels of the result; needed */
     int64_t groups;                        /* 1 */
     int64_t output_padding[SOMA_MAX_RANK]; /* of the transposed ones; unset: none, -1: zero */
     soma_initializer kernel_initializer;   /* glorot_uniform */
@@ -117,8 +117,8 @@ SOMA_API soma_layer *soma_average_pooling_3d_create(const soma_pooling_options *
  *  Keras AdaptiveMaxPooling1D/2D/3D, AdaptiveAveragePooling1D/2D/3D. */
 typedef struct soma_adaptive_pooling_options {
     SOMA_LAYER_OPTIONS
-    int64_t output_size[SOMA_MAX_RANK];
-    const char *data_format; /* "channels_last" */
+    int64_t output_size[SOMA_MAX_RANK]; /* windows along each axis of places; one number: along all */
+    const char *data_format;            /* "channels_last" */
 } soma_adaptive_pooling_options;
 #define soma_adaptive_max_pooling_1d(...)                                                                              \
     soma_adaptive_max_pooling_1d_create(&(soma_adaptive_pooling_options){.output_size = __VA_ARGS__})
@@ -146,7 +146,7 @@ SOMA_API soma_layer *soma_adaptive_average_pooling_3d_create(const soma_adaptive
  * place at floor((i + 0.5) rows / height). No antialiasing. Keras Resizing, ONNX Resize-13 (half_pixel). */
 typedef struct soma_resizing_options {
     SOMA_LAYER_OPTIONS
-    int64_t height, width;
+    int64_t height, width;     /* of the result; needed */
     const char *interpolation; /* "bilinear"; or "nearest" */
     const char *data_format;   /* "channels_last" */
 } soma_resizing_options;
@@ -186,7 +186,7 @@ SOMA_API soma_layer *soma_random_contrast_create(const soma_random_colour_option
  *  else the middle. Keras CenterCrop, RandomCrop. */
 typedef struct soma_crop_options {
     SOMA_LAYER_OPTIONS
-    int64_t height, width;
+    int64_t height, width;   /* of the result; needed */
     const char *data_format; /* "channels_last" */
 } soma_crop_options;
 #define soma_center_crop(...) soma_center_crop_create(&(soma_crop_options){.height = __VA_ARGS__})
@@ -201,9 +201,9 @@ SOMA_API soma_layer *soma_random_crop_create(const soma_crop_options *options);
  *  same number, so that the aspect ratio stays. Keras RandomTranslation, RandomRotation, RandomZoom. */
 typedef struct soma_random_affine_options {
     SOMA_LAYER_OPTIONS
-    double factor[2];        /* of rotation: {low, high}; {0.2} is {-0.2, 0.2} */
-    double height_factor[2]; /* of translation and zoom */
-    double width_factor[2];
+    double factor[2];          /* of rotation: {low, high}; {0.2} is {-0.2, 0.2} */
+    double height_factor[2];   /* of translation and zoom */
+    double width_factor[2];    /* the same of columns */
     const char *fill_mode;     /* "reflect" (dcba|abcd|dcba); "wrap", "nearest", or "constant": */
     double fill_value;         /* 0 */
     const char *interpolation; /* "bilinear"; or "nearest" */

@@ -16,9 +16,9 @@ typedef struct soma_dataset soma_dataset;
 /** Elements in memory, row-major. (soma_array_data){SOMA_F32, SOMA_DIMS(100, 2), numbers} describes 100 pairs. */
 typedef struct soma_array_data {
     soma_dtype dtype;
-    int rank;
-    const int64_t *shape;
-    const void *data; /* NULL: there is no such array */
+    int rank;             /* of the whole array: 1 for a number a sample */
+    const int64_t *shape; /* extents; the first counts samples */
+    const void *data;     /* NULL: there is no such array */
 } soma_array_data;
 
 /* ---- where datasets come from ---- */

@@ -54,7 +54,7 @@ SOMA_API soma_tensor *soma_glu(soma_tensor *x);
 typedef struct soma_weight_request {
     soma_graph *graph;
     soma_dtype dtype;
-    int rank;
+    int rank; /* of the weight, as its shape */
     const int64_t *shape;
     double fan_in, fan_out;
     soma_tensor *step; /* to be handed to soma_random_*: other numbers for every weight, the same in every run */
@@ -63,7 +63,7 @@ typedef soma_tensor *soma_initializer_fn(const soma_weight_request *request, con
 /** .kernel_initializer = soma_he_normal(), or {my_function}. */
 typedef struct soma_initializer {
     soma_initializer_fn *build; /* NULL: the layer's default */
-    double parameters[3];
+    double parameters[3];       /* handed to build */
     int64_t seed; /* 0: by the context's seed and the weight's place; else weights of one shape are the same */
 } soma_initializer;
 /** .kernel_initializer = soma_seeded(soma_he_normal(), 42). In files {"he_normal": {"seed": 42}}. */
@@ -95,7 +95,7 @@ typedef soma_tensor *soma_regularizer_fn(soma_tensor *x, const double *parameter
 /** .kernel_regularizer = soma_l2(0.01), or {my_function}. */
 typedef struct soma_regularizer {
     soma_regularizer_fn *penalty; /* NULL: none */
-    double parameters[3];
+    double parameters[3];         /* handed to penalty */
 } soma_regularizer;
 SOMA_API soma_regularizer soma_l1(double l1);               /**< l1 sum |x|; Keras' default is 0.01 */
 SOMA_API soma_regularizer soma_l2(double l2);               /**< l2 sum x^2, without a half */
@@ -193,7 +193,7 @@ typedef soma_tensor *soma_loss_with_fn(soma_tensor *y_true, soma_tensor *y_pred,
  */
 typedef struct soma_loss {
     soma_loss_with_fn *build; /* NULL: none */
-    double parameters[5];
+    double parameters[5];     /* handed to build */
 } soma_loss;
 SOMA_API soma_loss soma_huber_loss(double delta); /**< Keras: 1 */
 /** label_smoothing s: y_true becomes (1 - s) y_true + s / 2, with several classes + s / classes. Keras: 0 */

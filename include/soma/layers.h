@@ -61,10 +61,10 @@ SOMA_API soma_layer *soma_unit_normalization_create(const soma_unit_normalizatio
  *  multiple of groups; gamma, beta (channels). Wu and He 2018, Keras GroupNormalization. */
 typedef struct soma_group_normalization_options {
     SOMA_LAYER_OPTIONS
-    int64_t groups; /* 32; -1: one for each channel */
-    int64_t axis;   /* of the channels; -1 */
-    double epsilon; /* 1e-3 */
-    bool no_center, no_scale;
+    int64_t groups;                                       /* 32; -1: one for each channel */
+    int64_t axis;                                         /* of the channels; -1 */
+    double epsilon;                                       /* 1e-3 */
+    bool no_center, no_scale;                             /* Keras: center, scale = False */
     soma_initializer beta_initializer, gamma_initializer; /* zeros, ones */
     soma_regularizer beta_regularizer, gamma_regularizer; /* none */
     soma_constraint beta_constraint, gamma_constraint;    /* none */
@@ -134,7 +134,7 @@ SOMA_API soma_layer *soma_discretization_create(const soma_discretization_option
  * of (batch, ..., 1). A number beyond them is none of them. Keras CategoryEncoding. */
 typedef struct soma_category_encoding_options {
     SOMA_LAYER_OPTIONS
-    int64_t num_tokens;
+    int64_t num_tokens;      /* needed */
     const char *output_mode; /* "multi_hot" */
 } soma_category_encoding_options;
 #define soma_category_encoding(...)                                                                                    \
@@ -146,7 +146,7 @@ SOMA_API soma_layer *soma_category_encoding_create(const soma_category_encoding_
  *  shape, or as output_mode says. soma_integer_lookup({3, (double[]){10, 20, 37}}). Keras IntegerLookup. */
 typedef struct soma_integer_lookup_options {
     SOMA_LAYER_OPTIONS
-    soma_numbers vocabulary;
+    soma_numbers vocabulary; /* needed */
     int64_t num_oov_indices; /* 1 */
     soma_numbers mask_token; /* none; {1, (double[]){0}} */
     const char *output_mode; /* "int"; "one_hot", "multi_hot", "count" */
@@ -161,9 +161,9 @@ SOMA_API soma_layer *soma_integer_lookup_create(const soma_integer_lookup_option
  *  Keras Embedding, ONNX Gather-13. */
 typedef struct soma_embedding_options {
     SOMA_LAYER_OPTIONS
-    int64_t input_dim;
-    int64_t output_dim;
-    bool mask_zero;
+    int64_t input_dim;                       /* rows of the table; needed */
+    int64_t output_dim;                      /* columns of it; needed */
+    bool mask_zero;                          /* Keras: False */
     soma_initializer embeddings_initializer; /* uniform within +-0.05 */
     soma_regularizer embeddings_regularizer; /* none */
     soma_constraint embeddings_constraint;   /* none */
@@ -209,7 +209,7 @@ SOMA_API soma_layer *soma_dot_layer_create(const soma_dot_layer_options *options
  *  Keras Permute. */
 typedef struct soma_permute_options {
     SOMA_LAYER_OPTIONS
-    int64_t dims[SOMA_MAX_RANK];
+    int64_t dims[SOMA_MAX_RANK]; /* each axis from 1 once */
 } soma_permute_options;
 #define soma_permute(...) soma_permute_create(&(soma_permute_options){.dims = __VA_ARGS__})
 SOMA_API soma_layer *soma_permute_create(const soma_permute_options *options);
@@ -217,7 +217,7 @@ SOMA_API soma_layer *soma_permute_create(const soma_permute_options *options);
 /** The same vector in n steps: (batch, features) -> (batch, n, features). Keras RepeatVector. */
 typedef struct soma_repeat_vector_options {
     SOMA_LAYER_OPTIONS
-    int64_t n;
+    int64_t n; /* needed */
 } soma_repeat_vector_options;
 #define soma_repeat_vector(...) soma_repeat_vector_create(&(soma_repeat_vector_options){.n = __VA_ARGS__})
 SOMA_API soma_layer *soma_repeat_vector_create(const soma_repeat_vector_options *options);
@@ -230,8 +230,8 @@ SOMA_API soma_layer *soma_repeat_vector_create(const soma_repeat_vector_options 
  *  Keras ZeroPadding1D/2D/3D, Cropping1D/2D/3D. */
 typedef struct soma_borders_options {
     SOMA_LAYER_OPTIONS
-    int64_t sizes[SOMA_MAX_RANK];
-    const char *data_format; /* "channels_last" */
+    int64_t sizes[SOMA_MAX_RANK]; /* see above */
+    const char *data_format;      /* "channels_last" */
 } soma_borders_options;
 #define soma_zero_padding_1d(...) soma_zero_padding_1d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
 #define soma_zero_padding_2d(...) soma_zero_padding_2d_create(&(soma_borders_options){.sizes = __VA_ARGS__})
@@ -251,9 +251,9 @@ SOMA_API soma_layer *soma_cropping_3d_create(const soma_borders_options *options
  *  interpolation may be "bilinear": as soma_resizing to size times as many places. Keras UpSampling1D/2D/3D. */
 typedef struct soma_up_sampling_options {
     SOMA_LAYER_OPTIONS
-    int64_t size[SOMA_MAX_RANK];
-    const char *data_format;   /* "channels_last" */
-    const char *interpolation; /* "nearest"; 2D only */
+    int64_t size[SOMA_MAX_RANK]; /* 2: how often, along each axis of places or along all */
+    const char *data_format;     /* "channels_last" */
+    const char *interpolation;   /* "nearest"; 2D only */
 } soma_up_sampling_options;
 #define soma_up_sampling_1d(...) soma_up_sampling_1d_create(&(soma_up_sampling_options){.nothing = 0, __VA_ARGS__})
 #define soma_up_sampling_2d(...) soma_up_sampling_2d_create(&(soma_up_sampling_options){.nothing = 0, __VA_ARGS__})
@@ -292,7 +292,7 @@ SOMA_API soma_layer *soma_identity_layer_create(const soma_plain_layer_options *
  * name for it: .custom = {{"middle", (soma_function *)middle}}. Keras Lambda. */
 typedef struct soma_lambda_options {
     SOMA_LAYER_OPTIONS
-    soma_activation_fn *function;
+    soma_activation_fn *function; /* needed */
 } soma_lambda_options;
 #define soma_lambda(...) soma_lambda_create(&(soma_lambda_options){.function = __VA_ARGS__})
 SOMA_API soma_layer *soma_lambda_create(const soma_lambda_options *options);
@@ -357,7 +357,7 @@ SOMA_API soma_layer *soma_activity_regularization_create(const soma_activity_reg
 /** x + N(0, stddev^2). Keras GaussianNoise. */
 typedef struct soma_gaussian_noise_options {
     SOMA_LAYER_OPTIONS
-    double stddev;
+    double stddev; /* needed */
 } soma_gaussian_noise_options;
 #define soma_gaussian_noise(...) soma_gaussian_noise_create(&(soma_gaussian_noise_options){.stddev = __VA_ARGS__})
 SOMA_API soma_layer *soma_gaussian_noise_create(const soma_gaussian_noise_options *options);
@@ -384,7 +384,7 @@ SOMA_API soma_layer *soma_spatial_dropout_3d_create(const soma_dropout_options *
  *  Keras GlobalAveragePooling1D/2D/3D, GlobalMaxPooling1D/2D/3D. */
 typedef struct soma_global_pooling_options {
     SOMA_LAYER_OPTIONS
-    bool keepdims;
+    bool keepdims;           /* axes of places stay, with extent 1 */
     const char *data_format; /* "channels_last" */
 } soma_global_pooling_options;
 #define soma_global_average_pooling_1d(...)                                                                            \
@@ -483,8 +483,8 @@ SOMA_API soma_layer *soma_gru_cell_create(const soma_gru_options *options);
  * 2015, Keras ConvLSTM1D/2D/3D. */
 typedef struct soma_conv_lstm_options {
     SOMA_STEPS_OPTIONS
-    int64_t filters;
-    int64_t kernel_size[SOMA_MAX_RANK];
+    int64_t filters;                      /* channels of the result; needed */
+    int64_t kernel_size[SOMA_MAX_RANK];   /* one number: along all axes of places; needed */
     int64_t strides[SOMA_MAX_RANK];       /* 1 */
     const char *padding;                  /* "valid"; or "same" */
     const char *data_format;              /* "channels_last" */
@@ -505,7 +505,7 @@ SOMA_API soma_layer *soma_conv_lstm_3d_create(const soma_conv_lstm_options *opti
  *  soma_trace_set_outputs, always as many. x (batch, steps, ...) -> as the layers above. Keras RNN. */
 typedef struct soma_rnn_options {
     SOMA_STEPS_OPTIONS
-    soma_layer *cell;
+    soma_layer *cell; /* needed; taken over */
 } soma_rnn_options;
 #define soma_rnn(...) soma_rnn_create(&(soma_rnn_options){.cell = __VA_ARGS__})
 SOMA_API soma_layer *soma_rnn_create(const soma_rnn_options *options);
@@ -528,8 +528,8 @@ SOMA_API soma_layer *soma_stacked_rnn_cells_create(const soma_stacked_rnn_cells_
  *  of the copy. Keras Bidirectional. */
 typedef struct soma_bidirectional_options {
     SOMA_LAYER_OPTIONS
-    soma_layer *layer;
-    const char *merge_mode;
+    soma_layer *layer;          /* needed; taken over */
+    const char *merge_mode;     /* "concat" */
     soma_layer *backward_layer; /* default: made from the layer's options */
 } soma_bidirectional_options;
 #define soma_bidirectional(...) soma_bidirectional_create(&(soma_bidirectional_options){.layer = __VA_ARGS__})
@@ -539,7 +539,7 @@ SOMA_API soma_layer *soma_bidirectional_create(const soma_bidirectional_options 
  */
 typedef struct soma_time_distributed_options {
     SOMA_LAYER_OPTIONS
-    soma_layer *layer;
+    soma_layer *layer; /* needed; taken over */
 } soma_time_distributed_options;
 #define soma_time_distributed(...) soma_time_distributed_create(&(soma_time_distributed_options){.layer = __VA_ARGS__})
 SOMA_API soma_layer *soma_time_distributed_create(const soma_time_distributed_options *options);
@@ -580,8 +580,8 @@ SOMA_API soma_layer *soma_additive_attention_create(const soma_attention_options
     soma_constraint kernel_constraint, bias_constraint;    /* none */
 typedef struct soma_multi_head_attention_options {
     SOMA_HEADS_OPTIONS
-    int64_t num_heads;
-    int64_t key_dim;
+    int64_t num_heads;  /* needed */
+    int64_t key_dim;    /* of a head; needed */
     int64_t value_dim;  /* key_dim */
     int64_t output_dim; /* the query's d */
 } soma_multi_head_attention_options;
@@ -594,9 +594,9 @@ SOMA_API soma_layer *soma_multi_head_attention_create(const soma_multi_head_atte
  *  .num_query_heads = 8, .num_key_value_heads = 2). Ainslie 2023, Keras GroupQueryAttention. */
 typedef struct soma_group_query_attention_options {
     SOMA_HEADS_OPTIONS
-    int64_t head_dim;
-    int64_t num_query_heads;
-    int64_t num_key_value_heads;
+    int64_t head_dim;            /* features of a head; needed */
+    int64_t num_query_heads;     /* needed */
+    int64_t num_key_value_heads; /* a divisor of num_query_heads; needed */
 } soma_group_query_attention_options;
 #define soma_group_query_attention(...)                                                                                \
     soma_group_query_attention_create(&(soma_group_query_attention_options){.head_dim = __VA_ARGS__})
@@ -621,7 +621,7 @@ SOMA_API soma_layer *soma_positional_encoding_create(const soma_positional_encod
  *  "embeddings" is (sequence_length, d). */
 typedef struct soma_position_embedding_options {
     SOMA_LAYER_OPTIONS
-    int64_t sequence_length;
+    int64_t sequence_length;                 /* most steps; needed */
     soma_initializer embeddings_initializer; /* glorot_uniform */
 } soma_position_embedding_options;
 #define soma_position_embedding(...)                                                                                   \
@@ -635,13 +635,13 @@ SOMA_API soma_layer *soma_position_embedding_create(const soma_position_embeddin
  * layers above; key_dim is d / num_heads. Vaswani 2017, KerasHub. */
 typedef struct soma_transformer_options {
     SOMA_LAYER_OPTIONS
-    int64_t intermediate_dim;
-    int64_t num_heads;
+    int64_t intermediate_dim;       /* units of the dense layer between; needed */
+    int64_t num_heads;              /* needed */
     double dropout;                 /* 0 */
     soma_activation_fn *activation; /* relu */
     double epsilon;                 /* 1e-5 */
-    bool normalize_first;
-    bool causal; /* an encoder's attention too */
+    bool normalize_first;           /* see above */
+    bool causal;                    /* an encoder's attention too */
     /* made when not given */
     soma_layer *attention, *attention_norm, *cross_attention, *cross_norm, *dense, *dense_out, *dense_norm;
 } soma_transformer_options;

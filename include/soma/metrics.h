@@ -71,12 +71,12 @@ SOMA_API soma_tensor *soma_false_negatives(soma_tensor *y_true, soma_tensor *y_p
 enum { SOMA_METRIC_NUMBERS = 32 };
 typedef soma_tensor *soma_metric_with_fn(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers);
 typedef struct soma_metric {
-    soma_loss_fn *plain;        /* a metric without numbers, or: */
-    soma_metric_with_fn *build; /* one with */
-    soma_finish_fn *finish;     /* NULL: an average of samples */
-    double numbers[SOMA_METRIC_NUMBERS];
-    const char *name; /* in logs and history; NULL: its own */
-    bool weighted;    /* samples count as in the loss, by the weights of samples and classes that fit is given */
+    soma_loss_fn *plain;                 /* a metric without numbers, or: */
+    soma_metric_with_fn *build;          /* one with */
+    soma_finish_fn *finish;              /* NULL: an average of samples */
+    double numbers[SOMA_METRIC_NUMBERS]; /* handed to build and finish */
+    const char *name;                    /* in logs and history; NULL: its own */
+    bool weighted; /* samples count as in the loss, by the weights of samples and classes that fit is given */
 } soma_metric;
 
 SOMA_API soma_metric soma_binary_accuracy_metric(double threshold); /**< Keras: 0.5 */
@@ -130,7 +130,7 @@ SOMA_API double soma_perplexity_of(int64_t n, const double *log_probabilities);
 
 /** Tokens one after the other: words, pieces of words or characters, as numbers. */
 typedef struct soma_sequence {
-    const int64_t *items;
+    const int64_t *items; /* borrowed */
     int64_t n;
 } soma_sequence;
 
@@ -159,13 +159,13 @@ typedef struct soma_bleu_options {
     int max_order;                                                /* 4: longest n-grams */
     soma_smoothing smoothing;                                     /* none */
     double smoothing_value; /* 0: 0.1 for SOMA_SMOOTH_FLOOR, 1 for SOMA_SMOOTH_ADD_K */
-    soma_context *context;
+    soma_context *context;  /* NULL: the default one */
 } soma_bleu_options;
 typedef struct soma_bleu_score {
-    soma_status status; /* look at it first: the numbers are NaN after an error */
-    double bleu;        /* from 0 to 1 */
-    double precisions[SOMA_BLEU_ORDERS];
-    double brevity_penalty;
+    soma_status status;                          /* look at it first: the numbers are NaN after an error */
+    double bleu;                                 /* from 0 to 1 */
+    double precisions[SOMA_BLEU_ORDERS];         /* of n-grams, from n = 1 */
+    double brevity_penalty;                      /* 1 where the hypotheses are as long as the references */
     int64_t hypothesis_length, reference_length; /* of all; of a hypothesis' references the nearest in length counts */
 } soma_bleu_score;
 /** BLEU of a corpus: exp(min(0, 1 - r / h)) times the geometric mean of the precisions of n-grams, clipped by how often

@@ -22,11 +22,11 @@ SOMA_API int soma_mcculloch_pitts(int n, const bool *inputs, const bool *inhibit
 typedef struct soma_perceptron soma_perceptron;
 
 typedef struct soma_perceptron_options {
-    int64_t inputs;
+    int64_t inputs;        /* needed */
     double learning_rate;  /* 1 */
     const double *weights; /* to begin with, a number an input; NULL: zeros */
     double bias;           /* to begin with */
-    soma_context *context;
+    soma_context *context; /* NULL: the default one */
 } soma_perceptron_options;
 /** A neuron that says 1 where w x + b >= 0, else 0: soma_perceptron(2). NULL after an error.
  *  Rosenblatt, The perceptron: a probabilistic model for information storage and organization in the brain, 1958. */

@@ -35,7 +35,7 @@ typedef struct soma_trace soma_trace;
 
 /** A list of any length, which layers copy. */
 typedef struct soma_numbers {
-    int64_t n;
+    int64_t n; /* how many */
     const double *values;
 } soma_numbers;
 
@@ -49,7 +49,7 @@ SOMA_API soma_layer *soma_input_layer_create(const soma_input_layer_options *opt
 /** activation(x W + b): x (batch, ..., in) -> (batch, ..., units). W (in, units) is "kernel", b (units) is "bias". */
 typedef struct soma_dense_options {
     SOMA_LAYER_OPTIONS
-    int64_t units;
+    int64_t units;                                         /* features of the result; needed */
     soma_activation_fn *activation;                        /* NULL: linear */
     bool no_bias;                                          /* Keras: use_bias = False */
     soma_initializer kernel_initializer;                   /* glorot_uniform */
@@ -72,7 +72,7 @@ SOMA_API soma_layer *soma_flatten_create(const soma_flatten_options *options);
 /** Each sample in another shape, of which one extent may be -1: soma_reshape_layer({28, 28, 1}). */
 typedef struct soma_reshape_layer_options {
     SOMA_LAYER_OPTIONS
-    int64_t target_shape[SOMA_MAX_RANK];
+    int64_t target_shape[SOMA_MAX_RANK]; /* of a sample; needed */
 } soma_reshape_layer_options;
 #define soma_reshape_layer(...) soma_reshape_layer_create(&(soma_reshape_layer_options){.target_shape = __VA_ARGS__})
 SOMA_API soma_layer *soma_reshape_layer_create(const soma_reshape_layer_options *options);
@@ -80,7 +80,7 @@ SOMA_API soma_layer *soma_reshape_layer_create(const soma_reshape_layer_options 
 /** activation(x) as a layer of its own. */
 typedef struct soma_activation_options {
     SOMA_LAYER_OPTIONS
-    soma_activation_fn *activation;
+    soma_activation_fn *activation; /* needed */
 } soma_activation_options;
 #define soma_activation(...) soma_activation_create(&(soma_activation_options){.activation = __VA_ARGS__})
 SOMA_API soma_layer *soma_activation_create(const soma_activation_options *options);
@@ -204,7 +204,7 @@ SOMA_API soma_tensor *soma_weight(soma_graph *graph, soma_variable *variable);
 /** The same with what a training step needs besides. updates: assignments of statistics (BatchNormalization's), to be
  *  among the plan's targets; in the graph's memory. */
 typedef struct soma_pass {
-    bool training;
+    bool training;          /* turns dropout on, and statistics follow the batch */
     soma_tensor *step;      /* rank 0 int64, other in every run: for dropout; NULL: 0 */
     soma_tensor *penalties; /* out: sum of regularizers, rank 0; NULL: none */
     soma_tensor **updates;  /* out */
@@ -272,20 +272,20 @@ typedef enum soma_field_kind {
 
 /** An option: its name in files, its place in the options struct, its bounds. */
 struct soma_field {
-    const char *name;
-    soma_field_kind kind;
-    size_t offset;
-    double standard;  /* ints and numbers: what zero stands for */
-    double low, high; /* ints and numbers: smallest and largest value, both 0: any */
+    const char *name;     /* NULL ends a table */
+    soma_field_kind kind; /* what kind of value it is */
+    size_t offset;        /* of the value in the options struct */
+    double standard;      /* ints and numbers: what zero stands for */
+    double low, high;     /* ints and numbers: smallest and largest value, both 0: any */
 };
 
 /** What a layer is called on, for the whole of some data: after each next n samples of rank and shape. */
 typedef struct soma_samples {
-    int rank;
+    int rank; /* of one sample, as its shape */
     int64_t shape[SOMA_MAX_RANK];
-    int64_t n; /* 0: there are no more */
-    const double *values;
-    soma_status (*next)(struct soma_samples *samples);
+    int64_t n;                                         /* 0: there are no more */
+    const double *values;                              /* of the n samples */
+    soma_status (*next)(struct soma_samples *samples); /* the next n; to be called first */
 } soma_samples;
 
 typedef struct soma_layer_class {
@@ -312,13 +312,13 @@ SOMA_API const void *soma_layer_options(const soma_layer *layer);
 
 typedef struct soma_weight_options {
     const char *name; /* "kernel" */
-    int rank;
+    int rank;         /* of the weight, as its shape */
     int64_t shape[SOMA_MAX_RANK];
     soma_initializer initializer; /* zeros when unset */
-    soma_regularizer regularizer;
-    soma_constraint constraint;
-    bool not_trainable; /* statistics and counters: no gradient, changed by soma_trace_update */
-    bool state;         /* not trainable either: carried from batch to batch, until soma_reset_states makes it 0 */
+    soma_regularizer regularizer; /* none when unset */
+    soma_constraint constraint;   /* none when unset */
+    bool not_trainable;           /* statistics and counters: no gradient, changed by soma_trace_update */
+    bool state; /* not trainable either: carried from batch to batch, until soma_reset_states makes it 0 */
 } soma_weight_options;
 /** In build: the next weight, number 0, 1, ... */
 SOMA_API SOMA_MUST_CHECK soma_status soma_layer_add_weight(soma_layer *layer, const soma_weight_options *options);

@@ -23,7 +23,7 @@ typedef double soma_schedule_fn(double step, const double *parameters, int n);
 typedef struct soma_schedule {
     soma_schedule_fn *rate; /* NULL: none */
     int n;
-    double parameters[SOMA_SCHEDULE_NUMBERS];
+    double parameters[SOMA_SCHEDULE_NUMBERS]; /* handed to rate */
 } soma_schedule;
 
 typedef struct soma_exponential_decay_options {
@@ -247,9 +247,9 @@ enum { SOMA_MAX_SLOTS = 4 };
 
 /** What an update may use: rank-0 tensors in the weight's dtype. */
 typedef struct soma_update {
-    soma_graph *graph;
-    const soma_variable *variable; /* of the weight, for its name and shape */
-    soma_tensor *learning_rate;
+    soma_graph *graph;                  /* to build in */
+    const soma_variable *variable;      /* of the weight, for its name and shape */
+    soma_tensor *learning_rate;         /* of this step */
     soma_tensor *t;                     /* 1 in the first step */
     soma_tensor *w, *g;                 /* the weight and its gradient, clipped; decay has been taken from w */
     soma_tensor *slots[SOMA_MAX_SLOTS]; /* the state before the step: replace by the state after it */

@@ -19,7 +19,7 @@ enum { SOMA_MAX_METRICS = 32, SOMA_MAX_CALLBACKS = 8 };
 
 /** What a training step is made of, for an objective: tensors of one graph. */
 typedef struct soma_objective {
-    soma_model *model;
+    soma_model *model;   /* whose step it is */
     soma_tensor *x;      /* the batch as the first layer sees it */
     soma_tensor *y_true; /* its labels */
     soma_tensor *y_pred; /* the model's output for x */
@@ -41,11 +41,11 @@ typedef enum soma_reduction { SOMA_REDUCE_MEAN, SOMA_REDUCE_SUM, SOMA_REDUCE_WEI
 
 /** Loss and metrics of one output, of a model that has several. No loss: this output is measured, not trained. */
 typedef struct soma_output_options {
-    soma_loss_fn *loss;
-    soma_loss loss_with;
-    soma_reduction loss_reduction;
-    double loss_weight; /* 1: what its mean counts in the sum that is minimized (Keras: loss_weights) */
-    soma_loss_fn *metrics[SOMA_MAX_OUTPUT_METRICS];
+    soma_loss_fn *loss;            /* a plain one, or: */
+    soma_loss loss_with;           /* one with numbers */
+    soma_reduction loss_reduction; /* of either: the mean */
+    double loss_weight;            /* 1: what its mean counts in the sum that is minimized (Keras: loss_weights) */
+    soma_loss_fn *metrics[SOMA_MAX_OUTPUT_METRICS]; /* as in soma_compile_options, also the next three */
     soma_finish_fn *finish[SOMA_MAX_OUTPUT_METRICS];
     soma_metric metrics_with[SOMA_MAX_OUTPUT_METRICS];
     soma_loss_fn *weighted_metrics[SOMA_MAX_OUTPUT_METRICS];
@@ -93,9 +93,9 @@ typedef struct soma_logs {
     const double *values;
     double seconds;                                        /* since the epoch's begin */
     void (*write)(void *user, const char *text, size_t n); /* fit: where its progress goes, for a callback's words */
-    void *write_user;
-    struct soma_callback *const *callbacks; /* fit: all of them */
-    int n_callbacks;
+    void *write_user;                                      /* handed to write */
+    struct soma_callback *const *callbacks;                /* fit: all of them */
+    int n_callbacks;                                       /* how many */
 } soma_logs;
 
 /** Any status but SOMA_OK ends the training with it. */
@@ -104,7 +104,7 @@ typedef soma_status soma_hook(void *user, soma_model *model, const soma_logs *lo
 /** Functions that fit, evaluate and predict call on the way; NULL where nothing is wanted. To stop, call
  *  soma_model_stop_training in a hook. */
 typedef struct soma_callback {
-    void *user;
+    void *user; /* handed to every hook */
     soma_hook *on_train_begin, *on_train_end;
     soma_hook *on_epoch_begin, *on_epoch_end;
     soma_hook *on_train_batch_begin, *on_train_batch_end;
@@ -117,9 +117,9 @@ typedef struct soma_callback {
     const char *monitor; /* the number it watches: an error of fit where nothing measures it; NULL: none */
     /* What a backup has to keep for a resumed training to go on alike: numbers, and bytes. */
     double *state;
-    int n_state;
-    void *blob;
-    size_t blob_bytes;
+    int n_state;       /* how many numbers */
+    void *blob;        /* bytes, as they are */
+    size_t blob_bytes; /* how many */
 } soma_callback;
 
 /** Keras' numbers, and two more. Keras' default is 1, ours is silence. */
@@ -135,15 +135,15 @@ enum {
 typedef void soma_write_fn(void *user, const char *text, size_t n);
 
 typedef struct soma_fit_options {
-    soma_dataset *data;
-    int64_t batch_size; /* 32; the last, smaller batch counts too */
-    int64_t epochs;     /* 1: the number of the last epoch */
-    int verbose;        /* SOMA_VERBOSE_NONE */
-    soma_callback *callbacks[SOMA_MAX_CALLBACKS];
-    double validation_split;       /* 0; this share of the samples, the last ones, only measures */
-    soma_dataset *validation_data; /* instead of a share */
-    bool no_shuffle;               /* Keras: shuffle = False */
-    int64_t initial_epoch;         /* 0; when not, the history goes on */
+    soma_dataset *data;                           /* needed */
+    int64_t batch_size;                           /* 32; the last, smaller batch counts too */
+    int64_t epochs;                               /* 1: the number of the last epoch */
+    int verbose;                                  /* SOMA_VERBOSE_NONE */
+    soma_callback *callbacks[SOMA_MAX_CALLBACKS]; /* taken over and freed, also after an error */
+    double validation_split;                      /* 0; this share of the samples, the last ones, only measures */
+    soma_dataset *validation_data;                /* instead of a share */
+    bool no_shuffle;                              /* Keras: shuffle = False */
+    int64_t initial_epoch;                        /* 0; when not, the history goes on */
     bool resume; /* go on where the last fit of this model, or of the file it comes from, was interrupted: with the next
                     batch of the epoch, or after the last epoch of the history; to the same bits as without */
     int64_t steps_per_epoch;       /* 0: all batches */
@@ -156,7 +156,7 @@ typedef struct soma_fit_options {
     const double *validation_sample_weight; /* the same for validation_data */
     bool terminate_on_nan;                  /* SOMA_DIVERGED as soon as the loss is not a finite number */
     soma_write_fn *write;                   /* where progress goes; default stderr */
-    void *write_user;
+    void *write_user;                       /* handed to write */
 } soma_fit_options;
 /** Trains: soma_fit(net, train, .epochs = 5, .batch_size = 128). Samples may have any shape of the elements that the
  *  model's input has; uint8 ones are scaled, see soma_set_pixel_scale. SOMA_INTERRUPTED after soma_model_request_stop,
@@ -236,18 +236,18 @@ SOMA_API SOMA_MUST_CHECK soma_status soma_set_learning_rate(soma_model *model, d
 
 /** Loss and metrics in the order they were compiled. Look at status first: numbers are NaN after an error. */
 typedef struct soma_scores {
-    soma_status status;
-    double loss;
-    int n_metrics;
-    double metrics[SOMA_MAX_METRICS];
+    soma_status status;               /* SOMA_OK, or why there are no numbers */
+    double loss;                      /* what fit minimizes, without dropout */
+    int n_metrics;                    /* how many */
+    double metrics[SOMA_MAX_METRICS]; /* by soma_metric_name */
 } soma_scores;
 
 typedef struct soma_evaluate_options {
-    soma_dataset *data;
-    int64_t batch_size; /* default 256: it changes the speed only */
-    soma_callback *callbacks[SOMA_MAX_CALLBACKS];
-    const double *sample_weight; /* how much each sample counts in the loss, as in fit */
-    int64_t steps;               /* 0: all batches; else the first ones only */
+    soma_dataset *data;                           /* needed */
+    int64_t batch_size;                           /* default 256: it changes the speed only */
+    soma_callback *callbacks[SOMA_MAX_CALLBACKS]; /* their test hooks are called */
+    const double *sample_weight;                  /* how much each sample counts in the loss, as in fit */
+    int64_t steps;                                /* 0: all batches; else the first ones only */
 } soma_evaluate_options;
 /** Loss and metrics on data: soma_evaluate(net, test). */
 #define soma_evaluate(model, ...) soma_model_evaluate(model, &(soma_evaluate_options){.data = __VA_ARGS__})
@@ -256,11 +256,11 @@ SOMA_API soma_scores soma_model_evaluate(soma_model *model, const soma_evaluate_
 SOMA_API const char *soma_metric_name(const soma_model *model, int i);
 
 typedef struct soma_predict_options {
-    soma_dataset *data;
-    int64_t batch_size; /* default 256 */
-    soma_graph *graph;  /* that the result belongs to; NULL: the default one */
-    soma_callback *callbacks[SOMA_MAX_CALLBACKS];
-    int64_t steps; /* 0: all batches; else the first ones only */
+    soma_dataset *data;                           /* needed */
+    int64_t batch_size;                           /* default 256 */
+    soma_graph *graph;                            /* that the result belongs to; NULL: the default one */
+    soma_callback *callbacks[SOMA_MAX_CALLBACKS]; /* their predict hooks are called */
+    int64_t steps;                                /* 0: all batches; else the first ones only */
 } soma_predict_options;
 /** The outputs for all samples, (samples, ...): soma_print(soma_predict(net, test)). NULL after an error. */
 #define soma_predict(model, ...) soma_model_predict(model, &(soma_predict_options){.data = __VA_ARGS__})
@@ -312,7 +312,7 @@ SOMA_API const char *soma_model_label(const soma_model *model, int i);
 /** A function or a class of the user's own, by a name for files: {"swish2", (soma_function *)my_swish}. */
 typedef void soma_function(void);
 typedef struct soma_custom {
-    const char *name;
+    const char *name;                      /* in files */
     soma_function *function;               /* an activation, loss, metric, initializer or regularizer */
     const soma_layer_class *layer;         /* or a layer class; its name is its own */
     soma_finish_fn *finish;                /* of a metric that gives statistics */
@@ -321,7 +321,7 @@ typedef struct soma_custom {
 enum { SOMA_MAX_CUSTOM = 16 };
 
 typedef struct soma_save_options {
-    const char *path;
+    const char *path;                    /* of the file; needed */
     soma_custom custom[SOMA_MAX_CUSTOM]; /* Keras: custom_objects */
     bool no_optimizer;                   /* without what is only needed to train on */
 } soma_save_options;
@@ -332,8 +332,8 @@ typedef struct soma_save_options {
 SOMA_API SOMA_MUST_CHECK soma_status soma_model_save(const soma_model *model, const soma_save_options *options);
 
 typedef struct soma_load_options {
-    const char *path;
-    soma_custom custom[SOMA_MAX_CUSTOM];
+    const char *path;                    /* of the file; needed */
+    soma_custom custom[SOMA_MAX_CUSTOM]; /* as it was saved with */
 } soma_load_options;
 /** The model as it was saved, ready to train on. NULL after an error. */
 #define soma_load(context, ...) soma_model_load(context, &(soma_load_options){.path = __VA_ARGS__})
