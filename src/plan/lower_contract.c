@@ -110,10 +110,7 @@ static soma_status add_partial(build *b, contract *c) {
 soma_status lower_contract(build *b, int index) {
     const soma_tensor *t = b->groups[index].root;
     const cpu_real *real = t->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
-    operands *o = arena_alloc(&b->arena, sizeof *o);
-    if (!o) return SOMA_NO_MEMORY;
-    o->b = b;
-    o->node = t;
+    operands o = {.b = b, .node = t};
     contract c;
     memset(&c, 0, sizeof c);
     c.dtype = t->dtype;
@@ -121,11 +118,11 @@ soma_status lower_contract(build *b, int index) {
     c.n = t->shape[t->rank - 1];
     c.k = t->inputs[0]->shape[t->rank - 1];
     c.batch = shape_size(t->rank - 2, t->shape);
-    TRY(find_operands(o, real));
-    c.winograd = o->winograd;
-    if (!c.winograd.on) left_set_depth(o, &c);
-    TRY(lower_right(o, &c, real));
-    TRY(lower_left(o, &c, &b->groups[index]));
+    TRY(find_operands(&o, real));
+    c.winograd = o.winograd;
+    if (!c.winograd.on) left_set_depth(&o, &c);
+    TRY(lower_right(&o, &c, real));
+    TRY(lower_left(&o, &c, &b->groups[index]));
     contract_cut(&c, real);
     TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c.epilogue));
     contract_cut_epilogue(&c, real);

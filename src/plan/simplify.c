@@ -348,6 +348,23 @@ static soma_tensor *value_of(soma_tensor *t) {
     return t->op == &op_assign ? t->inputs[0] : t;
 }
 
+/* The node with new inputs, or an equal one that is there: then nobody has seen the new one. */
+static soma_tensor *take(simplifier *s, const soma_tensor *old, soma_tensor *const *inputs) {
+    build *b = s->b;
+    const arena_mark mark = arena_get_mark(&b->graph->arena);
+    soma_tensor *t = make(s, old, inputs), *known = t && !b->reference ? unique(s, t) : t;
+    if (known && known != t) {
+        arena_rewind(&b->graph->arena, mark);
+        b->graph->n_nodes--;
+        return known;
+    }
+    if (!known || t->op != &op_constant || b->use_cached || data_bytes(t) == 0) return known;
+    void *kept = arena_alloc(&b->plan->arena, data_bytes(t));
+    if (!kept) return NULL;
+    t->data = memcpy(kept, t->data, data_bytes(t));
+    return t;
+}
+
 static soma_tensor *copy(simplifier *s, const soma_tensor *old) {
     build *b = s->b;
     if (b->use_cached && old->data && old->op != &op_constant) {
@@ -360,15 +377,8 @@ static soma_tensor *copy(simplifier *s, const soma_tensor *old) {
     if (!inputs) return NULL;
     for (int i = 0; i < old->n_inputs; i++)
         inputs[i] = value_of(s->copies[old->inputs[i]->id]);
-    soma_tensor *t = make(s, old, inputs);
-    if (!t) return NULL;
-    if (t->op == &op_constant && !b->use_cached && data_bytes(t) > 0) {
-        void *kept = arena_alloc(&b->plan->arena, data_bytes(t));
-        if (!kept) return NULL;
-        memcpy(kept, t->data, data_bytes(t));
-        t->data = kept;
-    }
-    return b->reference ? t : simplest(s, unique(s, t));
+    soma_tensor *t = take(s, old, inputs);
+    return b->reference ? t : simplest(s, t);
 }
 
 /* Marks what the targets need, in one sweep from the highest id down. */
@@ -388,6 +398,21 @@ static bool *find_needed(build *b, soma_tensor *const *targets, int n, int64_t *
             needed[t->inputs[i]->id] = true;
     }
     *highest = top;
+    return needed;
+}
+
+/* Leaves out what rules have replaced; the others get new ids. */
+static bool drop_replaced(build *b) {
+    int64_t top, n = 0;
+    soma_graph *graph = b->graph;
+    const bool *needed = find_needed(b, b->targets, b->n_targets, &top);
+    for (int64_t id = 0; needed && id < graph->n_nodes; id++) {
+        soma_tensor *t = graph->nodes[id];
+        const bool kept = id <= top && needed[id];
+        t->id = kept ? n : -1;
+        if (kept) graph->nodes[n++] = t;
+    }
+    graph->n_nodes = n;
     return needed;
 }
 
@@ -414,13 +439,15 @@ soma_status plan_simplify(build *b, soma_tensor *const *targets, int n) {
         if (!s.copies[id]) return SOMA_NO_MEMORY;
         if (graph->nodes[id]->op == &op_input && s.copies[id]->op == &op_input) inputs[n_inputs++] = graph->nodes[id];
     }
-    b->input_of = arena_alloc(&b->arena, (size_t)b->graph->n_nodes * sizeof *b->input_of);
     b->targets = arena_alloc(&b->arena, (size_t)n * sizeof *b->targets);
-    if (!b->input_of || !b->targets) return SOMA_NO_MEMORY;
-    for (int64_t i = 0; i < n_inputs; i++)
-        b->input_of[s.copies[inputs[i]->id]->id] = inputs[i];
+    if (!b->targets) return SOMA_NO_MEMORY;
     for (int i = 0; i < n; i++)
         b->targets[i] = s.copies[targets[i]->id];
     b->n_targets = n;
+    if (!drop_replaced(b)) return SOMA_NO_MEMORY;
+    b->input_of = arena_alloc(&b->arena, (size_t)b->graph->n_nodes * sizeof *b->input_of);
+    if (!b->input_of) return SOMA_NO_MEMORY;
+    for (int64_t i = 0; i < n_inputs; i++)
+        if (s.copies[inputs[i]->id]->id >= 0) b->input_of[s.copies[inputs[i]->id]->id] = inputs[i];
     return SOMA_OK;
 }
