@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # The bars that take minutes, by whole trainings with the command: accuracy over seeds, the same bits for any number of
-# threads, memory. check-long.py BUILD. Rests on `soma train --json`; prints a line a bar and fails if one is missed.
+# threads, memory; then random graphs of seeds that nobody has tried. check-long.py BUILD. Rests on `soma train --json`
+# and on tests/test_plan_random; prints a line a bar and fails if one is missed.
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -60,5 +62,16 @@ killed = subprocess.run([SOMA.parent / "tests" / "test_killed"], cwd=ROOT, env=d
                         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
 bar("trainings killed at moments of the clock", f"exit code {killed.returncode}", "the same bits",
     killed.returncode == 0)
+
+# Ops by themselves, then (from 1,000,000 on) also blocks of networks: see tests/support/random_graph.h.
+for low, high in ((200_000, 1_000_000), (1_000_000, 1 << 40)):
+    seed = random.randrange(low, high - 150)
+    found = subprocess.run([SOMA.parent / "tests" / "test_plan_random", str(seed), "150"], cwd=ROOT,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    bar(f"random graphs, seeds {seed} to {seed + 149}", f"exit code {found.returncode}", "as the reference",
+        found.returncode == 0)
+    for line in found.stderr.splitlines():
+        if line.startswith("seed"):
+            print(f"        {line}", flush=True)
 
 sys.exit(1 if failures else 0)

@@ -209,6 +209,7 @@ static void add_cell(random_graph *r) {
 static random_node labels(random_graph *r, int64_t n, int64_t classes) {
     static const soma_dtype dtypes[] = {SOMA_I64, SOMA_I32, SOMA_U8, SOMA_F32};
     random_node x = random_source(r, SOMA_F32, SOMA_DIMS(n), 64);
+    x.tensor = soma_stop_gradient(x.tensor);
     x.tensor = soma_mod(soma_floor(soma_abs(x.tensor)), soma_scalar(r->graph, SOMA_F32, (double)classes));
     x.tensor = soma_cast(x.tensor, dtypes[random_draw(r, 4)]);
     return x;
