@@ -39,27 +39,35 @@ INLINE void V(transpose)(vec x[LANES]) {
 }
 #undef TRANSPOSE_STAGE
 
-/* Up to LANES rows of s, all columns, to d[c*width ..]: lanes beyond the rows are zeros, `lanes` of them written. */
+/* LANES columns of up to LANES rows, one at least, to as many rows of `to`: of these, the lanes that `kept` says. */
+INLINE void V(turn)(real *to, int64_t width, const real *from, int64_t src_row, int64_t rows, bits kept) {
+    vec x[LANES];
+    UNROLL for (int r = 0; r < LANES; r++) {
+        x[r] = V(load_loose)(from);
+        from += r + 1 < rows ? src_row : 0;
+    }
+    V(transpose)(x);
+    UNROLL for (int i = 0; i < LANES; i++, to += width) V(store_loose)(to, (vec)((bits)x[i] & kept));
+}
+
+/* Up to LANES rows of s, all columns, to d[c*width ..]: lanes beyond the rows are zeros, `lanes` of them written.
+ * Squares are written by whole vectors, if need be over what is written next; what is no square, or the last that
+ * would reach too far, goes through a copy. */
 static void V(pack_strip)(real *d, int64_t width, const real *s, int64_t src_row, int64_t rows, int64_t lanes,
                           int64_t columns) {
-    for (int64_t c = 0; c < columns; c += LANES) {
+    const int64_t room = rows == 0 ? 0 : columns - (LANES - 1) / lanes;
+    bits kept;
+    for (int r = 0; r < LANES; r++)
+        kept[r] = r < rows ? ~(V(word))0 : 0;
+    for (int64_t c = 0; c < columns; c += LANES, s += LANES, d += LANES * width) {
+        real part[LANES * LANES], turned[LANES * LANES];
+        const bool whole = c + LANES <= room;
         const int64_t some = columns - c < LANES ? columns - c : LANES;
-        vec x[LANES];
-        for (int r = 0; r < LANES; r++) {
-            if (r >= rows)
-                x[r] = (vec){0};
-            else if (some == LANES)
-                x[r] = V(load_loose)(s + r * src_row + c);
-            else
-                x[r] = V(load_part)(s + r * src_row + c, some, 0);
-        }
-        V(transpose)(x);
-        for (int64_t i = 0; i < some; i++) {
-            if (lanes == LANES)
-                V(store_loose)(d + (c + i) * width, x[i]);
-            else
-                V(store_part)(d + (c + i) * width, x[i], lanes);
-        }
+        for (int64_t r = 0; r < LANES && !whole; r++)
+            V(store_loose)(part + r * LANES, r < rows ? V(load_part)(s + r * src_row, some, 0) : (vec){0});
+        V(turn)(whole ? d : turned, whole ? width : LANES, whole ? s : part, whole ? src_row : LANES, rows, kept);
+        for (int64_t i = 0; i < some && !whole; i++)
+            V(store_part)(d + i * width, V(load_loose)(turned + i * LANES), lanes);
     }
 }
 static void V(pack_transposed)(void *dst, int64_t panel, int64_t width, const void *src, int64_t src_row, int64_t rows,
@@ -67,7 +75,7 @@ static void V(pack_transposed)(void *dst, int64_t panel, int64_t width, const vo
     for (int64_t r = 0; r < rows; r += width) {
         real *d = (real *)dst + r / width * panel;
         const int64_t have = rows - r < width ? rows - r : width;
-        for (int64_t i = 0; i < width; i += LANES) {
+        for (int64_t i = (width - 1) / LANES * LANES; i >= 0; i -= LANES) { /* what reaches too far comes first */
             const int64_t some = have - i < 0 ? 0 : have - i < LANES ? have - i : LANES;
             V(pack_strip)
             (d + i, width, (const real *)src + (r + i) * src_row, src_row, some, width - i < LANES ? width - i : LANES,
