@@ -22,8 +22,9 @@ INLINE real *V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VE
         IN_REGISTER(row[j]);
     }
     if (vectors == CPU_MAX_VECTORS && __builtin_expect(copy != NULL, 0)) {
-        __builtin_prefetch(b + TILE_AHEAD * b_row, 0, 2);
-        __builtin_prefetch(b + TILE_AHEAD * b_row + vectors * LANES - 1, 0, 2);
+        const real *ahead = b + TILE_AHEAD * b_row;
+        UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(ahead + j * LANES, 0, 2);
+        __builtin_prefetch(ahead + vectors * LANES - 1, 0, 2);
         UNROLL for (int j = 0; j < vectors; j++, copy += LANES) V(store_loose)(copy, row[j]);
     }
     UNROLL for (int i = 0; i < rows; i++) {
@@ -34,9 +35,10 @@ INLINE real *V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VE
     return copy;
 }
 
+/* As many lines as vectors, and one more where these are not aligned. */
 INLINE void V(ask)(int rows, int vectors, const real *c, int64_t c_row) {
     for (int i = 0; i < rows; i++, c += c_row) {
-        __builtin_prefetch(c, 1);
+        UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(c + j * LANES, 1);
         __builtin_prefetch(c + vectors * LANES - 1, 1);
     }
 }
