@@ -6,9 +6,9 @@
 /* Element (i,k) of A with its rows contiguous: base[i/5] points to row i - i%5. */
 #define TILE_ROW(base, stride, i) ((const real *)(const void *)((base)[(i) / 5] + (i) % 5 * (stride)))
 
-/* Rows of B are asked for so many ahead where they are copied, for the processor foresees no stride across pages: from
- * the second cache on, since rows 4096 bytes apart would push each other out of the first. A tile of some depth asks
- * for its place in C, too. */
+/* Rows of B are asked for so many ahead where they are copied, columns of A always, for the processor foresees no
+ * stride across pages: from the second cache on, since rows 4096 bytes apart would push each other out of the first. A
+ * tile of some depth asks for its place in C, too. */
 #define TILE_AHEAD 24
 #define TILE_DEEP 64
 
@@ -26,6 +26,10 @@ INLINE real *V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VE
         UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(ahead + j * LANES, 0, 2);
         __builtin_prefetch(ahead + vectors * LANES - 1, 0, 2);
         UNROLL for (int j = 0; j < vectors; j++, copy += LANES) V(store_loose)(copy, row[j]);
+    }
+    if (mode == CPU_A_COLUMNS) {
+        __builtin_prefetch(base[0] + TILE_AHEAD * stride, 0, 2);
+        __builtin_prefetch(base[0] + TILE_AHEAD * stride + (rows * (REAL_BITS / 8) - 1), 0, 2);
     }
     UNROLL for (int i = 0; i < rows; i++) {
         const real *p = mode == CPU_A_ROWS ? TILE_ROW(base, stride, i) : (const real *)(const void *)base[0] + i;

@@ -54,22 +54,8 @@ static bool left_out(const frame *f, const tile_place *p, const k_piece *k, int6
     return k->row >= last || k->row + k->run <= first || frame_unwanted(c, p, panel * c->width);
 }
 
-/* Asks the second cache for part `index` of n of what the block reads of A in a piece of k, where A lies by columns:
- * short runs, far apart, which the processor's prefetchers do not foresee. */
-static void fetch_left(const frame *f, const block *b, const k_piece *k, int64_t index, int64_t n) {
-    const contract *c = f->c;
-    tile_place p;
-    frame_tile(f, b->outer, b->first, &p);
-    const int64_t depth = k->segments * k->run, last = (minimum(b->rows, c->m - p.i) - 1) * f->size;
-    for (int64_t r = depth * index / n, end = depth * (index + 1) / n; r < end; r++) {
-        const char *from = f->a + (p.a + k->a + r / k->run * c->a_segment + r % k->run * c->a_col) * f->size;
-        for (int64_t at = 0; at < last; at += 64)
-            __builtin_prefetch(from + at, 0, 2);
-        __builtin_prefetch(from + last, 0, 2);
-    }
-}
-
-/* The same of the panel of B that comes next, for a segment's rows in it are a page. */
+/* Asks the second cache for part `index` of n of the panel of B that comes next, for a segment's rows in it are a page.
+ */
 static void fetch_right(const frame *f, const block *b, const k_piece *k, int64_t panel, int64_t index, int64_t n) {
     const contract *c = f->c;
     const char *from = frame_matrix(f, b->outer) + panel * c->b_panel * f->size;
@@ -82,7 +68,7 @@ static void fetch_right(const frame *f, const block *b, const k_piece *k, int64_
     }
 }
 
-/* next: the piece of k whose part of A is asked for meanwhile, and that of B when it is the next; or NULL. */
+/* next: the piece of k whose first panel of B is asked for behind the last one's of this; NULL: none is. */
 static void multiply(frame *f, const block *b, const k_piece *k, const k_piece *next, int64_t panel, bool accumulate) {
     const contract *c = f->c;
     const int64_t vectors = frame_vectors(c, panel), depth = k->segments * k->run;
@@ -101,9 +87,8 @@ static void multiply(frame *f, const block *b, const k_piece *k, const k_piece *
     }
     for (int64_t done = 0; done < b->tiles;) {
         const int64_t alike = f->lying || next || f->ahead_bytes ? 1 : frame_alike(f, &p, b->tiles - done);
-        if (next) fetch_left(f, b, next, (panel - b->panel) * b->tiles + done, b->panels * b->tiles);
         frame_fetch(f, alike, b->panels * b->tiles);
-        if (next && !c->pack_b) fetch_right(f, b, more ? k : next, more ? panel + 1 : b->panel, done, b->tiles);
+        if (next) fetch_right(f, b, more ? k : next, more ? panel + 1 : b->panel, done, b->tiles);
         const char *a = c->pack_a ? f->packed + done * t.a_tile * f->size : f->a + (p.a + k->a) * f->size;
         cpu_tile_fn *kernel = f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors];
         if (f->lying)
@@ -158,7 +143,7 @@ static void add_parts(frame *f) {
 static void run_part(frame *f, const block *b, int64_t index, int64_t *packed) {
     const contract *c = f->c;
     const int64_t from = c->pieces * b->part / c->parts, to = c->pieces * (b->part + 1) / c->parts;
-    const bool ahead = f->mode == CPU_A_COLUMNS && !c->pack_a && !c->make_left && !c->slab_rank;
+    const bool ahead = f->mode == CPU_A_COLUMNS && !c->pack_a && !c->make_left && !c->slab_rank && !c->pack_b;
     for (int64_t i = from; i < to; i++) {
         k_piece k = frame_piece(c, i);
         const bool other = c->pieces > 1 || *packed != index;
