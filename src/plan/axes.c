@@ -173,7 +173,7 @@ static bool pad(fine_axes *x, const soma_tensor *view) {
         }
         if (n != 1 || list[0].role != PAD_NONE || x->n_pads == PADS_MAX || !open_group(x)) return false;
         x->offset -= before * list[0].stride;
-        x->pads[x->n_pads] = (fine_pad){.low = before, .high = before + inside};
+        x->pads[x->n_pads] = (window_axis){.low = before, .high = before + inside};
         if (!push_axis(x, (fine_axis){view->shape[i], list[0].stride, PAD_WHOLE, x->n_pads++})) return false;
     }
     return true;

@@ -7,7 +7,10 @@
 
 enum {
     ELEMENT_FLOPS = 8 /* of a product, at least, for an element of the array with its padding */,
-    WINDOW_MOST = 1 << 18 /* elements from a window's first to its last, for a thread's memory */
+    WINDOW_MOST = 1 << 18 /* elements from a window's first to its last, for a thread's memory */,
+    EDGES_LEAST = 64 /* k, for which another call is little */,
+    EDGES_MOST = 2047 /* k in one piece */,
+    EDGES_PANELS = 4
 };
 
 bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *out) {
@@ -31,6 +34,43 @@ bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *
         out->stride[i] = i == last ? 1 : l.strides[i];
     }
     return true;
+}
+
+static bool is_window(const fine_axis *place, const fine_axis *seen) {
+    return place->role == PAD_PLACE && seen->role == PAD_SEEN && place->pad == seen->pad;
+}
+
+bool edges_find(const fine_axes *left, const soma_tensor *product, const cpu_real *real, contract_edges *out) {
+    const fine_axis *rows, *seen;
+    int row = axes_of(left, 0, &rows) - 1, k = axes_of(left, 1, &seen) - 1;
+    const int64_t depth = product->inputs[0]->shape[1];
+    contract_edges e = {.on = true, .tap = 1, .taps = 1, .segments = 1, .row = {.high = 1}, .column = {.high = 1}};
+    if (left->rank != 2 || row < 0 || k < 0 || depth < EDGES_LEAST || depth > EDGES_MOST) return false;
+    if (product->shape[1] % real->lanes != 0) return false; /* tiles are finished in no order, their tails would meet */
+    if (seen[k].role == PAD_NONE) e.tap = seen[k--].stride == 1 ? seen[k + 1].extent : 0;
+    e.inside_end = rows[row].extent;
+    if (rows[row].role != PAD_NONE) {
+        if (k < 0 || !is_window(&rows[row], &seen[k]) || seen[k].stride != e.tap) return false;
+        e.taps = seen[k--].extent;
+        e.column = left->pads[rows[row].pad];
+        e.inside = window_places(e.column.low, e.column.place_step);
+        e.inside_end = window_places(e.column.high - (e.taps - 1) * e.column.seen_step, e.column.place_step);
+    }
+    row--;
+    if (k >= 0) {
+        e.segments = seen[k].extent;
+        e.segment = seen[k].stride;
+        if (seen[k].role != PAD_NONE) {
+            if (row < 0 || !is_window(&rows[row], &seen[k])) return false;
+            e.row = left->pads[rows[row--].pad];
+        }
+        k--;
+    } else if (product->shape[1] > EDGES_PANELS * real->lanes * real->vectors)
+        return false; /* which might be packed */
+    for (; row >= 0; row--)
+        if (rows[row].role != PAD_NONE) return false;
+    *out = e;
+    return k < 0 && e.tap > 0;
 }
 
 /* How far the elements of an axis of the matrix reach. */

@@ -168,10 +168,18 @@ static inline void frame_first(frame *f, cpu_tile_fn *kernel, cpu_tiles t, const
     f->lying = NULL;
 }
 
+/* contract_edges.c: as frame_multiply, without what windows see of padding. */
+void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t column,
+                             int64_t vectors, char *into, int64_t c_row);
+
 /* The sums of tiles that are alike over all of k; b is the panel's first row. */
 static inline void frame_multiply(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t column,
                                   int64_t vectors, char *into, int64_t c_row) {
     const contract *c = f->c;
+    if (c->edges.on) {
+        contract_multiply_edges(f, p, tiles, b, column, vectors, into, c_row);
+        return;
+    }
     if (frame_unwanted(c, p, column)) {
         if (!calls_refused(f->runner)) frame_clear(f, p, vectors, into, c_row);
         return;

@@ -45,6 +45,8 @@ static bool find_left(operands *o, const cpu_real *real, const soma_tensor **blo
         above.n++;
     if (above.n == o->from[0].n) return found;
     *blocker = o->pad = above.source = above.views[above.n];
+    const bool bfloat = o->b->infos[o->from[0].source->id].bfloat;
+    if (found && !bfloat && edges_find(&o->axes[0], t, real, &o->edges)) return true;
     above.offset = 0;
     return chain_find(o->b, o->pad->inputs[0], &below) && padding_find(o->pad, &below, &o->padding) &&
            axes_find(&above, t->inputs[0], &o->axes[0], blocker);
@@ -70,7 +72,7 @@ static soma_status find_operands(operands *o, const cpu_real *real) {
 static void set_bands(const build *b, const group *g, contract *c) {
     const soma_tensor *t = g->root, *a = t->inputs[0];
     const tile_program *p = &c->epilogue;
-    const bool simple = c->segments == 1 && !c->slab_rank && !c->row_by_row;
+    const bool simple = c->segments == 1 && !c->slab_rank && !c->row_by_row && !c->edges.on;
     if (!simple || c->m != t->shape[t->rank - 2]) return;
     const band zeros = band_of_zeros(b, a), wanted = band_wanted(b, g, t);
     c->a_low = zeros.low;
@@ -128,7 +130,7 @@ soma_status lower_contract(build *b, int index) {
     contract_cut_epilogue(&c, real);
     set_bands(b, &b->groups[index], &c);
     c.copy_b = c.pack_b && right_may_copy(&c.right) && !c.whole_rows && (c.blocked || c.pieces == 1) && !c.banded &&
-               c.vectors == real->vectors;
+               !c.edges.on && c.vectors == real->vectors;
     TRY(add_partial(b, &c));
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;

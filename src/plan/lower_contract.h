@@ -17,6 +17,7 @@ typedef struct operands {
     bool bfloat[2];
     const soma_tensor *pad; /* that A sees, and that is not there, where no transform leaves it out; else NULL */
     contract_padding padding;
+    contract_edges edges;
     winograd winograd;
     int b_rows, b_columns;
     const fine_axis *b_row, *b_column;

@@ -9,12 +9,14 @@ enum { WIDENED_COLUMNS = 32, WIDENED_LEAST = 16 /* multiply-adds an element that
  * row where it lies between other parts of an array: tiles are then stored straight there. */
 static bool set_rows(operands *o, contract *c, int64_t even) {
     const fine_axis *rows;
+    bool padded = false;
     int n = 0, count = axes_of(&o->axes[0], o->node->rank - 2, &rows);
     for (int i = 0; i < o->n_batch + count; i++) {
         bool batch = i < o->n_batch;
         int64_t extent = batch ? o->batch_shape[i] : rows[i - o->n_batch].extent;
         int64_t a = batch ? o->strides[0][i] : rows[i - o->n_batch].stride, b = batch ? o->strides[1][i] : 0;
-        if (n > 0 && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent) {
+        padded = o->edges.on && (padded || (!batch && rows[i - o->n_batch].role != PAD_NONE));
+        if (n > 0 && !padded && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent) {
             extent *= c->batch_shape[--n];
         } else if (n == CONTRACT_AXES)
             return false;
@@ -26,7 +28,7 @@ static bool set_rows(operands *o, contract *c, int64_t even) {
     if (n > 0 && c->b_batch[n - 1] == 0) {
         c->m = c->batch_shape[--n];
         c->a_row = c->a_batch[n];
-        if (c->m > even && c->m % even == 0) {
+        if (c->m > even && c->m % even == 0 && !o->edges.on) {
             c->batch_shape[n] = c->m / even;
             c->a_batch[n++] = even * c->a_row;
             c->m = even;
@@ -42,6 +44,15 @@ static bool set_rows(operands *o, contract *c, int64_t even) {
 
 void left_set_depth(const operands *o, contract *c) {
     const fine_axis *list;
+    const contract_edges *e = &o->edges;
+    c->edges = *e;
+    if (e->on) {
+        c->run = e->taps * e->tap;
+        c->a_col = 1;
+        c->segments = e->segments;
+        c->a_segment = e->segment;
+        return;
+    }
     int n = axes_of(&o->axes[0], o->node->rank - 1, &list);
     c->run = n > 0 ? list[n - 1].extent : 1;
     c->a_col = n > 0 ? list[n - 1].stride : 1;
@@ -118,7 +129,7 @@ soma_status lower_left(operands *o, contract *c, const group *g) {
     if (!c->b_segment) c->b_segment = c->run;
     c->b_segment *= c->b_row;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
-    c->make_left = c->widen || o->pad;
+    c->make_left = c->widen || (o->pad && !c->edges.on);
     if (c->widen && !widening_pays(c)) o->b->infos[o->from[0].source->id].exact = o->b->again = true;
     return c->a_col == 1 || c->a_row == 1 ? SOMA_OK : operands_block(o, o->node->inputs[0]);
 }

@@ -180,11 +180,6 @@ typedef struct fine_axis {
     pad_role role;
     int pad; /* which */
 } fine_axis;
-/* The array's own elements are low .. high-1 of an axis; an element of a window is place*place_step + seen*seen_step.
- */
-typedef struct fine_pad {
-    int64_t low, high, place_step, seen_step;
-} fine_pad;
 /* A source's elements over a shape each of whose axes may take several strided ones: list[ends[i-1] .. ends[i]-1], from
  * the outermost, none for an extent of 1. */
 enum { PADS_MAX = 3 };
@@ -193,7 +188,7 @@ typedef struct fine_axes {
     int rank, ends[SOMA_MAX_RANK];
     fine_axis list[AXES_MAX];
     int n_pads;
-    fine_pad pads[PADS_MAX];
+    window_axis pads[PADS_MAX];
 } fine_axes;
 /* How many axes make the result's axis i, and which. */
 int axes_of(const fine_axes *x, int i, const fine_axis **list);
@@ -216,6 +211,8 @@ int64_t winograd_partial(const contract *c);
 void plan_clip(build *b);
 /* A pad as a product makes it of what is below it; false: it is not that simple. */
 bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *out);
+/* May the tiles of a product with such a left operand leave out what they see of padding? */
+bool edges_find(const fine_axes *left, const soma_tensor *product, const cpu_real *real, contract_edges *out);
 
 /* ---- bands.c ---- */
 /* Elements (i, j) of matrices with low <= j - i <= high. */

@@ -156,6 +156,27 @@ typedef struct contract_padding {
     int64_t offset, shape[SOMA_MAX_RANK], low[SOMA_MAX_RANK], high[SOMA_MAX_RANK], stride[SOMA_MAX_RANK];
 } contract_padding;
 
+/* An axis that padding made longer: the array's own elements are low .. high-1, and a window's are at place*place_step
+ * + seen*seen_step. */
+typedef struct window_axis {
+    int64_t low, high, place_step, seen_step;
+} window_axis;
+
+/* Padding that tiles leave out (contract_edges.c), while A's strides are those of the array itself: rows of C are the
+ * places of a row of an image, a run is what windows see of its places. */
+typedef struct contract_edges {
+    bool on;
+    int64_t segments, segment;  /* rows of the image that a window sees, so far apart; */
+    int64_t taps, tap;          /* places of each, elements of a place */
+    window_axis column, row;    /* row: places are the last axis of the batch */
+    int64_t inside, inside_end; /* rows of C whose windows see no column of the padding */
+} contract_edges;
+
+/* How many places begin before element `at`. */
+static inline int64_t window_places(int64_t at, int64_t step) {
+    return at <= 0 ? 0 : (at + step - 1) / step;
+}
+
 /* A convolution of 3 x 3 places, one apart, by Winograd's transforms, or the gradient for its weights: tiles of two by
  * two results, each of which sees four by four places of A. A strip is a row of them, or a piece of a long one. */
 typedef struct winograd {
@@ -185,6 +206,7 @@ typedef struct contract {
     int64_t a_offset, a_row, a_segment, a_col, a_batch[CONTRACT_AXES], a_slab[CONTRACT_AXES];
     bool widen; /* A is bfloat16 */
     contract_padding padding;
+    contract_edges edges;
     bool make_left;        /* for either: what a unit reads of A is made in the thread's memory, */
     int64_t left_tiles;    /* for so many tiles at a time; */
     int64_t left_elements; /* it has room for so many */

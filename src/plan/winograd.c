@@ -14,7 +14,7 @@ static bool find_axis(const fine_axes *x, const fine_axis *place, const fine_axi
     w->low[i] = 0;
     w->high[i] = place->extent + 2;
     if (!padded) return true;
-    const fine_pad *pad = &x->pads[seen->pad];
+    const window_axis *pad = &x->pads[seen->pad];
     w->low[i] = pad->low;
     w->high[i] = minimum(pad->high, w->high[i]);
     return place->pad == seen->pad && pad->place_step == 1 && pad->seen_step == 1;
