@@ -193,3 +193,58 @@ int draw_mistakes(cli *c, const char *path, const char *title, const soma_model 
     }
     return plot_mistakes(c, path, title, data, n, whole_rows, worst, all_names(c, model, data, p->outputs));
 }
+
+/* ---- the network ---- */
+
+static const char *about_value(cli *c, const soma_model *model, int value) {
+    int64_t shape[SOMA_MAX_RANK];
+    const int rank = soma_model_value_shape(model, value, shape);
+    return rank < 0 ? "?" : text_shape(c, rank, shape);
+}
+
+static network_node node_of_input(cli *c, const soma_model *model, int i) {
+    const soma_layer *layer = soma_model_get_layer(model, i);
+    const bool named = layer && strcmp(soma_layer_class_name(layer), "InputLayer") == 0;
+    return (network_node){
+        .name = named ? soma_layer_name(layer) : "input", .kind = "", .about = about_value(c, model, i)};
+}
+
+/* maker: by value the box that it comes from. */
+static network_node node_of_call(cli *c, const soma_model *model, soma_layer_call call, const int *maker) {
+    network_node node = {.name = soma_layer_name(call.layer),
+                         .kind = soma_layer_class_name(call.layer),
+                         .about = about_value(c, model, call.output),
+                         .weights = soma_layer_weights(call.layer) > 0,
+                         .n_from = call.n_inputs,
+                         .from = cli_alloc(c, (size_t)call.n_inputs + 1, sizeof(int))};
+    int64_t params = 0;
+    for (int i = 0; i < soma_layer_weights(call.layer); i++)
+        params += soma_variable_size(soma_layer_get_weight(call.layer, i));
+    if (node.weights) node.about = cli_text(c, "%s  %s parameters", node.about, text_thousands(c, params));
+    for (int i = 0; i < call.n_inputs; i++)
+        node.from[i] = maker[call.inputs[i]];
+    return node;
+}
+
+int draw_network(cli *c, const char *path, const char *title, const soma_model *model) {
+    const int calls = soma_model_calls(model), inputs = soma_model_inputs(model);
+    int values = inputs, n = 0;
+    for (int i = 0; i < calls; i++)
+        values += soma_model_get_call(model, i).n_outputs;
+    network_node *nodes = cli_alloc(c, (size_t)(inputs + calls), sizeof *nodes);
+    int *maker = cli_alloc(c, (size_t)values, sizeof *maker);
+    for (int i = 0; i < inputs; i++) {
+        maker[i] = n;
+        nodes[n++] = node_of_input(c, model, i);
+    }
+    for (int i = 0; i < calls; i++) {
+        const soma_layer_call call = soma_model_get_call(model, i);
+        const bool input =
+            strcmp(soma_layer_class_name(call.layer), "InputLayer") == 0; /* which its box says already */
+        for (int k = 0; k < call.n_outputs; k++)
+            maker[call.output + k] = input ? maker[call.inputs[0]] : n;
+        if (!input) nodes[n++] = node_of_call(c, model, call, maker);
+    }
+    return plot_network(c, path, title, cli_text(c, "%s parameters", text_thousands(c, soma_count_params(model))), n,
+                        nodes);
+}

@@ -27,6 +27,7 @@ int64_t prediction_class(const predictions *p, int64_t sample);
 int draw_history(cli *c, const char *path, const char *title, const soma_model *model, const soma_scores *test);
 int draw_confusion(cli *c, const char *path, const char *title, const soma_model *model, const soma_dataset *data,
                    const predictions *p);
+int draw_network(cli *c, const char *path, const char *title, const soma_model *model);
 /* most 0: as many as fill four rows. */
 int draw_mistakes(cli *c, const char *path, const char *title, const soma_model *model, const soma_dataset *data,
                   const predictions *p, int64_t most);

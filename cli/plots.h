@@ -55,4 +55,13 @@ typedef struct mistake {
 int plot_mistakes(cli *c, const char *path, const char *title, const soma_dataset *data, int64_t n, bool whole_rows,
                   const mistake *mistakes, const char *const *names);
 
+/* A box of a network: what is called, and the boxes that it hears, which come before it. */
+typedef struct network_node {
+    const char *name, *kind, *about; /* "dense_1", "Dense", "(10)  5,130 parameters" */
+    bool weights;                    /* it has some */
+    int n_from;
+    int *from;
+} network_node;
+int plot_network(cli *c, const char *path, const char *title, const char *subtitle, int n, const network_node *nodes);
+
 #endif

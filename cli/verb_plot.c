@@ -6,6 +6,7 @@
 
 #include "json_out.h"
 #include "models.h"
+#include "recipe.h"
 #include "shared_options.h"
 #include "training_log.h"
 
@@ -44,6 +45,7 @@ typedef struct plotting {
     cli *c;
     const plot_values *v;
     const char *what, *source, *output;
+    const option_table *common; /* options of every verb */
     data_source data;
     soma_model *model;
     predictions predictions;
@@ -90,6 +92,12 @@ static int draw_curves_of(plotting *p) {
     return code == EXIT_DONE ? plot_curves(c, p->output, title(p, standard), epochs, n, curves) : code;
 }
 
+static int draw_network_of(plotting *p) {
+    const int code = network_open(p->c, p->source, p->common, NULL, &p->model, &p->data);
+    if (code != EXIT_DONE) return code;
+    return draw_network(p->c, p->output, title(p, text_stem(p->c, p->source)), p->model);
+}
+
 static int open_predictions(plotting *p) {
     if (!p->v->dataset) return cli_fail_usage(p->c, NULL, "which samples? Give --dataset");
     p->model = model_open(p->c, p->source);
@@ -116,17 +124,14 @@ static const struct {
     const char *name;
     int (*draw)(plotting *p);
 } pictures[] = {
-    {"digits", draw_digits_of},
-    {"curves", draw_curves_of},
-    {"confusion", draw_confusion_of},
-    {"mistakes", draw_mistakes_of},
+    {"digits", draw_digits_of},       {"curves", draw_curves_of},     {"network", draw_network_of},
+    {"confusion", draw_confusion_of}, {"mistakes", draw_mistakes_of},
 };
 enum { PICTURES = sizeof pictures / sizeof *pictures };
 
 static int run_plot(cli *c, void *values, option_table tables[OPTION_TABLES], int n, char **arguments) {
-    (void)tables;
     const plot_values *v = values;
-    if (n == 0) return cli_fail_usage(c, NULL, "what is to be drawn? digits, curves, confusion or mistakes");
+    if (n == 0) return cli_fail_usage(c, NULL, "what is to be drawn? digits, curves, network, confusion or mistakes");
     int code = need_arguments(c, n, 2, 2, "what it is to be drawn from");
     if (code != EXIT_DONE) return code;
     const char *names[PICTURES + 1] = {NULL};
@@ -141,7 +146,7 @@ static int run_plot(cli *c, void *values, option_table tables[OPTION_TABLES], in
     code = canvas_check(c, output);
     if (code != EXIT_DONE) return code;
     if (!cli_context(c)) return EXIT_FAILED;
-    plotting p = {.c = c, .v = v, .what = arguments[0], .source = arguments[1], .output = output};
+    plotting p = {.c = c, .v = v, .what = arguments[0], .source = arguments[1], .output = output, .common = &tables[1]};
     code = pictures[which].draw(&p);
     soma_model_destroy(p.model);
     source_close(&p.data);
@@ -159,14 +164,16 @@ static int run_plot(cli *c, void *values, option_table tables[OPTION_TABLES], in
 
 const verb verb_plot = {
     .name = "plot",
-    .summary = "Draw digits, curves, confusion matrix, mistakes",
+    .summary = "Draw digits, curves, a network, confusion matrix, mistakes",
     .usage = "digits DATASET [OPTION]...\n"
              "curves MODEL|LOG.jsonl [OPTION]...\n"
+             "network MODEL|CONFIG.yaml [OPTION]...\n"
              "confusion MODEL --dataset NAME [OPTION]...\n"
              "mistakes MODEL --dataset NAME [OPTION]...",
     .examples = "soma plot digits mnist --part train -o digits.png\n"
                 "soma plot curves out/mnist.soma -o curves.svg\n"
                 "soma train examples/mnist.yaml --json >log.jsonl && soma plot curves log.jsonl\n"
+                "soma plot network examples/cnn.yaml -o cnn.png\n"
                 "soma plot mistakes out/mnist.soma --dataset mnist -o mistakes.pdf",
     .options = plot_options,
     .size = sizeof(plot_values),

@@ -160,6 +160,24 @@ static void connections_come_back(void **state) {
     soma_model *again = soma_load(NULL, scratch_path("f.soma"));
     if (!again) fail_msg("%s", soma_last_error(NULL));
     assert_string_equal(soma_model_name(again), "twice");
+    /* the calls in their order, and what they hear */
+    const int heard[3][2] = {{0, -1}, {1, -1}, {2, 0}};
+    int64_t shape[SOMA_MAX_RANK];
+    assert_int_equal(soma_model_calls(again), 3);
+    for (int i = 0; i < 3; i++) {
+        const soma_layer_call call = soma_model_get_call(again, i);
+        assert_string_equal(soma_layer_class_name(call.layer), i < 2 ? "Dense" : "Concatenate");
+        assert_true(call.n_outputs == 1 && call.output == i + 1 && call.n_inputs == (i < 2 ? 1 : 2));
+        for (int j = 0; j < call.n_inputs; j++)
+            assert_int_equal(call.inputs[j], heard[i][j]);
+        assert_int_equal(soma_model_value_shape(again, call.output, shape), 1);
+        assert_int_equal(shape[0], i < 2 ? 3 : 6);
+    }
+    assert_ptr_equal(soma_model_get_call(again, 0).layer, soma_model_get_call(again, 1).layer);
+    assert_null(soma_model_get_call(again, 3).layer);
+    assert_null(soma_model_get_call(again, -1).layer);
+    assert_int_equal(soma_model_value_shape(again, 4, shape), -1);
+    assert_int_equal(soma_model_calls(NULL), 0);
     const double in[] = {1, -2, 0.5};
     double a[6], b[6];
     assert_int_equal(soma_predict_on_batch(net, 1, SOMA_F64, in, a), SOMA_OK);

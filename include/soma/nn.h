@@ -191,6 +191,20 @@ SOMA_API int soma_model_output_shape(const soma_model *model, int64_t shape[SOMA
 /** The same of input or output i. */
 SOMA_API int soma_model_input_shape_at(const soma_model *model, int i, int64_t shape[SOMA_MAX_RANK]);
 SOMA_API int soma_model_output_shape_at(const soma_model *model, int i, int64_t shape[SOMA_MAX_RANK]);
+/** A call of a layer: which of the model's values it takes and gives. Values have numbers: 0, 1, ... are the model's
+ *  inputs, the others come from calls before. */
+typedef struct soma_layer_call {
+    soma_layer *layer; /* NULL: there is no such call */
+    int n_inputs;
+    const int *inputs; /* n_inputs values, borrowed */
+    int n_outputs;
+    int output; /* the first of n_outputs values, which follow each other */
+} soma_layer_call;
+/** How many calls a run of the model makes, a chain of n layers n, and the i-th of them. */
+SOMA_API int soma_model_calls(const soma_model *model);
+SOMA_API soma_layer_call soma_model_get_call(const soma_model *model, int i);
+/** Shape of one sample of such a value; rank -1 before the model is built, and where there is no such value. */
+SOMA_API int soma_model_value_shape(const soma_model *model, int value, int64_t shape[SOMA_MAX_RANK]);
 /** The name of the layer that output i comes from, by which fit calls its loss and metrics; NULL where there is none.
  */
 SOMA_API const char *soma_model_output_name(const soma_model *model, int i);

@@ -423,6 +423,20 @@ int soma_model_output_shape_at(const soma_model *model, int i, int64_t shape[SOM
     return model && model->built && i >= 0 && i < model->n_outputs ? shape_of(model, model->outputs[i], shape) : -1;
 }
 
+int soma_model_value_shape(const soma_model *model, int value, int64_t shape[SOMA_MAX_RANK]) {
+    return model && model->built && value >= 0 && value < model->n_values ? shape_of(model, value, shape) : -1;
+}
+
+int soma_model_calls(const soma_model *model) {
+    return model ? model->n_calls : 0;
+}
+
+soma_layer_call soma_model_get_call(const soma_model *model, int i) {
+    if (i < 0 || i >= soma_model_calls(model)) return (soma_layer_call){0};
+    const model_call *call = &model->calls[i];
+    return (soma_layer_call){model->layers[call->layer], call->n_inputs, call->inputs, call->n_outputs, call->output};
+}
+
 int soma_model_input_shape(const soma_model *model, int64_t shape[SOMA_MAX_RANK]) {
     return soma_model_input_shape_at(model, 0, shape);
 }
