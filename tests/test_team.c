@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -135,6 +137,34 @@ static void callers_take_turns(void **state) {
     team_destroy(s.team);
 }
 
+/* Which has none of the threads that it inherits. */
+static void children_have_teams(void **state) {
+    (void)state;
+#ifndef __SANITIZE_THREAD__ /* which allows no threads in such a child */
+    shared s = {.team = team_create(NULL, 3)};
+    for (int generation = 0; generation < 2; generation++) { /* before the first run, and while they sleep */
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(60);
+            for (int i = 0; i < ROUNDS; i++)
+                team_run(s.team, count_me, &s);
+            bool right = true;
+            for (int j = 0; j < 3; j++)
+                right = right && s.value[j] == (generation + 1) * ROUNDS;
+            team_destroy(s.team);
+            _exit(right ? 0 : 1);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        for (int i = 0; i < ROUNDS; i++)
+            team_run(s.team, count_me, &s);
+        nap();
+    }
+    team_destroy(s.team);
+#endif
+}
+
 /* Where the system gives no threads, the caller works alone. A stack larger than the address space is refused. */
 static void refused_threads_are_done_without(void **state) {
     (void)state;
@@ -191,6 +221,7 @@ int main(void) {
         cmocka_unit_test(barriers_hold_when_one_is_late),
         cmocka_unit_test(unused_teams_start_nothing),
         cmocka_unit_test(callers_take_turns),
+        cmocka_unit_test(children_have_teams),
         cmocka_unit_test(refused_threads_are_done_without),
         cmocka_unit_test(workers_keep_off_the_callers_cpu),
     };

@@ -1,5 +1,8 @@
 /* The context: allocator, threads, instruction set, log, seed and last error.
- * It owns no data but serves everything; wherever a context is asked for, NULL means the process' default one. */
+ * It owns no data but serves everything; wherever a context is asked for, NULL means the process' default one.
+ * Threads of the program may share a context, whose team serves one after the other and whose last error is of all, or
+ * have one each. A graph (the default one too), model, dataset or plan is for one thread at a time. After fork the
+ * child may go on with what it has: its teams start anew. */
 #ifndef SOMA_CONTEXT_H
 #define SOMA_CONTEXT_H
 

@@ -31,7 +31,8 @@ struct team {
     int size;
     int running; /* threads that take part, the caller's included; known after the first run */
     bool started, stopping;
-    bool roomy; /* a CPU for every thread */
+    unsigned forks; /* of this process when the threads were started */
+    bool roomy;     /* a CPU for every thread */
     apart apart;
     int spin_microseconds, yields;
     pthread_mutex_t turn; /* held through a run: callers take turns */
@@ -149,6 +150,39 @@ static void start_threads(team *t) {
     t->started = true;
 }
 
+/* How often this process is the child of one that had teams. */
+static atomic_uint forks;
+static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
+
+static void count_fork(void) {
+    atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void) {
+    (void)pthread_atfork(NULL, NULL, count_fork);
+}
+
+static void init_locks(team *t) {
+    pthread_mutex_init(&t->turn, NULL);
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->wake, NULL);
+}
+
+/* A child process has the team's memory, at any moment of a run or of a sleep, and none of its threads: they are to be
+ * started anew. */
+static void look_after_fork(team *t) {
+    const unsigned seen = atomic_load_explicit(&forks, memory_order_relaxed);
+    if (t->forks == seen) return;
+    t->forks = seen;
+    t->started = false;
+    t->running = 1;
+    atomic_store(&t->region, 0);
+    atomic_store(&t->unfinished, 0);
+    atomic_store(&t->arrived, 0);
+    atomic_store(&t->sleepers, 0);
+    init_locks(t);
+}
+
 static size_t team_bytes(int threads) {
     return sizeof(team) + (size_t)(threads - 1) * sizeof(worker);
 }
@@ -163,14 +197,15 @@ team *team_create(soma_context *context, int threads) {
     t->roomy = threads <= team_cpus();
     t->spin_microseconds = t->roomy ? SPIN_MICROSECONDS : SPIN_CROWDED;
     t->yields = t->roomy ? 0 : YIELDS_CROWDED;
-    pthread_mutex_init(&t->turn, NULL);
-    pthread_mutex_init(&t->lock, NULL);
-    pthread_cond_init(&t->wake, NULL);
+    pthread_once(&forks_once, watch_forks);
+    t->forks = atomic_load_explicit(&forks, memory_order_relaxed);
+    init_locks(t);
     return t;
 }
 
 void team_destroy(team *t) {
     if (!t) return;
+    look_after_fork(t);
     t->stopping = true;
     atomic_fetch_add(&t->region, 1);
     wake_sleepers(t);
@@ -191,6 +226,7 @@ void team_run(team *t, team_fn *function, void *argument) {
         function(argument, 0, 1);
         return;
     }
+    look_after_fork(t);
     pthread_mutex_lock(&t->turn);
     if (!t->started) start_threads(t);
     keep_apart(t);
