@@ -115,8 +115,24 @@ typedef void cpu_map_fn(void *dst, const void *a, const void *b, const void *c, 
 typedef void cpu_load_fn(void *dst, const void *src, int64_t step, int64_t n);
 typedef void cpu_store_fn(void *dst, int64_t step, const void *src, int64_t n);
 
-/* dst[r] = op over src[r*src_row + 0..columns-1], exactly; fixed order, columns >= 1 (0 for SUM, PROD: 0, 1). */
+/* dst[r] = op over src[r*src_row + 0..columns-1], exactly; fixed order, columns >= 1 (0 for SUM, PROD: 0, 1). A row is
+ * reduced piece by piece, and then what its pieces gave; but for where the greatest and the least are. */
 typedef void cpu_reduce_fn(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);
+
+enum { CPU_ROW_PIECES = 64 };
+/* Elements of such a piece, but for the last one; at most CPU_ROW_PIECES of them. */
+static inline int64_t cpu_row_piece(int64_t columns) {
+    const int64_t most = columns / 1024, n = most < 1 ? 1 : most < CPU_ROW_PIECES ? most : CPU_ROW_PIECES;
+    return (columns / n + 16) & -16;
+}
+
+enum { CPU_LINE = 64 };
+/* Elements first .. end-1 of a line that is stored past the caches once it is whole. All zeros at first. */
+typedef struct cpu_line {
+    char bytes[CPU_LINE];
+    void *to;
+    int first, end;
+} cpu_line;
 
 enum { CPU_MAX_ROWS = 14, CPU_MAX_VECTORS = 2, CPU_MAX_WIDTH = 32 /* elements of the widest panel */ };
 
@@ -150,8 +166,10 @@ typedef struct cpu_real {
     void (*add_rows)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);
     cpu_load_fn *load[SOMA_DTYPE_COUNT];
     cpu_store_fn *store[SOMA_DTYPE_COUNT];
-    /* dst[i] = src[i], i < n, past the caches; seen by other threads behind a sequentially consistent fence. */
-    void (*store_past)(void *dst, const void *src, int64_t n);
+    /* dst[i] = src[i], i < n, past the caches. The last elements may be held until the next call: it goes on behind
+     * them, or they are stored; with dst NULL and n 0 that is all. Seen by other threads behind a sequentially
+     * consistent fence. */
+    void (*store_past)(void *dst, const void *src, int64_t n, cpu_line *held);
     /* dst[(c / width) * panel + r * width + c % width] = src[r*src_row + c] for rows x columns, dst in panels of width
      * columns, panel elements apart; columns beyond the last are written as zeros up to width. */
     void (*pack)(void *dst, int64_t panel, int64_t width, const void *src, int64_t src_row, int64_t rows,

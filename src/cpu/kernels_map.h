@@ -133,7 +133,21 @@ CPU_MAP_LIST(MAP_KERNELS)
 static void V(repeat)(void *dst, int64_t dst_row, const void *src, int64_t rows, int64_t columns) {
     const real *from = src;
     real *to = dst;
-    for (int64_t r = 0; r < rows; r++, to += dst_row) {
+    int64_t r = 0;
+#if VEC_HAS_PERMUTE
+    /* Rows without gaps: LANES of them are as many vectors as columns, and an element's row is (its number + 1/2) /
+     * columns, less 1/2 and rounded. */
+    vec first;
+    UNROLL for (int i = 0; i < LANES; i++) first[i] = ((real)i + R(0.5)) / (real)columns - R(0.5);
+    for (; columns <= 64 && dst_row == columns && r < rows; r += LANES) {
+        const int64_t left = (rows - r) * columns, n = left < LANES * columns ? left : LANES * columns;
+        const vec x = V(load_loose)(from + r);
+        vec row = first;
+        for (int64_t i = 0; i < n; i += LANES, to += LANES, row += (real)LANES / (real)columns)
+            V(store_loose)(to, V(permute)(V(low_bits)(row), x));
+    }
+#endif
+    for (; r < rows; r++, to += dst_row) {
         const vec x = V(splat)(from[r]);
         for (int64_t i = 0; i < columns; i += LANES)
             V(store_loose)(to + i, x);
@@ -151,34 +165,43 @@ static void V(copy_rows)(void *dst, int64_t dst_row, const void *src, int64_t sr
     }
 }
 
-/* The columns that a vector of numbers says, of so many: -1 where it says none. */
-INLINE mask V(columns_said)(const real *place, int64_t columns, int64_t at[LANES]) {
+/* The columns that a vector of numbers says, of fewer than 2^(MANTISSA-1): 0 where it says none. */
+INLINE mask V(columns_said)(const real *place, int64_t columns, V(word) at[LANES]) {
     const vec p = V(load_loose)(place);
     const mask inside = V(both)(V(le)(V(splat)(0), p), V(lt)(p, V(splat)((real)columns)));
     const mask said = V(both)(inside, V(eq)(V(floor)(p), p));
-    const vec there = V(select)(said, p, V(splat)(-1));
-    for (int i = 0; i < LANES; i++)
-        at[i] = (int64_t)there[i];
+    const bits there = V(low_bits)(V(keep)(said, p)) - V(low_bits)(V(splat)(0));
+    __builtin_memcpy(at, &there, sizeof there);
     return said;
 }
 static void V(pick)(void *dst, const void *src, int64_t src_row, const void *place, int64_t rows, int64_t columns) {
     const real *from = src;
     real *to = dst;
-    int64_t at[LANES];
-    for (int64_t r = 0; r < rows; r += LANES, to += LANES, from += LANES * src_row) {
+    V(word) at[LANES];
+    for (int64_t r = 0; r < rows; r += LANES, to += LANES) {
         const mask said = V(columns_said)((const real *)place + r, columns, at);
-        if (src_row == 0) V(store_loose)(to, V(keep)(said, V(load_loose)((const real *)src + r)));
-        for (int64_t i = 0; src_row > 0 && i < LANES && r + i < rows; i++)
-            to[i] = at[i] < 0 ? 0 : from[i * src_row + at[i]];
+        if (src_row == 0) {
+            V(store_loose)(to, V(keep)(said, V(load_loose)((const real *)src + r)));
+            continue;
+        }
+        real x[LANES] = {0};
+        for (int64_t i = 0; i < LANES && r + i < rows; i++, from += src_row) {
+            ONE_BY_ONE(from);
+            x[i] = from[at[i]];
+        }
+        V(store_loose)(to, V(keep)(said, V(load_loose)(x)));
     }
 }
 static void V(put)(void *dst, int64_t dst_row, const void *src, const void *place, int64_t rows, int64_t columns) {
+    const vec one = V(splat)(1);
     real *to = dst;
-    int64_t at[LANES];
-    for (int64_t r = 0; r < rows; r += LANES, to += LANES * dst_row) {
-        V(columns_said)((const real *)place + r, columns, at);
-        for (int64_t i = 0; i < LANES && r + i < rows; i++)
-            if (at[i] >= 0) to[i * dst_row + at[i]] = ((const real *)src)[r + i];
+    V(word) at[LANES];
+    for (int64_t r = 0; r < rows; r += LANES) {
+        const vec said = V(keep)(V(columns_said)((const real *)place + r, columns, at), one);
+        for (int64_t i = 0; i < LANES && r + i < rows; i++, to += dst_row) {
+            ONE_BY_ONE(to);
+            if (said[i] != 0) to[at[i]] = ((const real *)src)[r + i];
+        }
     }
 }
 

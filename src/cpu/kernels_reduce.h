@@ -1,7 +1,8 @@
 /* Rows to one number each: sum, product, maximum, minimum and where the last two are.
  * Rests on vec.h. Four vectors of partial results, folded in halves: an order that depends on the length alone.
  * As many rows as a vector has lanes are folded together, which short rows want. The tail is a vector filled up with
- * the op's neutral element, so no length is special. */
+ * the op's neutral element, so no length is special. Pieces of a long row (cpu_row_piece) are rows, and so are their
+ * results: whoever takes a row through several steps piece by piece gets the same bits. */
 
 #define REDUCE_ADD(a, b) ((a) + (b))
 #define REDUCE_MUL(a, b) ((a) * (b))
@@ -23,9 +24,24 @@
             x[i] = OP(SHUFFLE(a, b, LANE_SWAP_LOW, (w) % LANES), SHUFFLE(a, b, LANE_SWAP_HIGH, (w) % LANES));          \
         }
 
+static __attribute__((noinline)) bool V(reduce_pieces)(cpu_reduce_fn *reduce, real *dst, const real *src,
+                                                       int64_t src_row, int64_t rows, int64_t columns) {
+    const int64_t piece = cpu_row_piece(columns);
+    if (columns <= piece) return false;
+    for (int64_t r = 0; r < rows; r++, src += src_row) {
+        real part[CPU_ROW_PIECES];
+        int64_t n = 0;
+        for (int64_t i = 0; i < columns; i += piece)
+            reduce(part + n++, src + i, 0, 1, columns - i < piece ? columns - i : piece);
+        reduce(dst + r, part, 0, 1, n);
+    }
+    return true;
+}
+
 #define REDUCE_KERNEL(NAME, OP, neutral)                                                                               \
     INLINE vec V(reduce_part_##NAME)(const real *p, int64_t n) { /* a row's partial results */                         \
-        if (n <= LANES) return OP(V(splat)(neutral), n < LANES ? V(load_part)(p, n, neutral) : V(load_loose)(p));      \
+        if (n < LANES) return V(load_part)(p, n, neutral);                                                             \
+        if (n == LANES) return OP(V(splat)(neutral), V(load_loose)(p));                                                \
         vec x[4] = {V(splat)(neutral), V(splat)(neutral), V(splat)(neutral), V(splat)(neutral)};                       \
         int64_t i = 0;                                                                                                 \
         for (; i + 4 * LANES <= n; i += 4 * LANES)                                                                     \
@@ -38,6 +54,7 @@
     static void V(reduce_##NAME)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns) {         \
         const real *p = src;                                                                                           \
         real *out = dst;                                                                                               \
+        if (V(reduce_pieces)(V(reduce_##NAME), dst, src, src_row, rows, columns)) return;                              \
         for (int64_t r = 0, n; r < rows; r += n) {                                                                     \
             n = rows - r < LANES ? 1 : LANES;                                                                          \
             vec x[LANES];                                                                                              \

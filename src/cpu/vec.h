@@ -348,6 +348,22 @@ INLINE vec V(product_error)(vec a, vec b, vec p) {
 #define LANE_SWAP_LOW(w, i) ((i) & (w) ? LANES + (i) - (w) : (i))  /* of two rows of a transpose: a's even blocks */
 #define LANE_SWAP_HIGH(w, i) ((i) & (w) ? LANES + (i) : (i) + (w)) /* of w lanes and b's, then the odd ones */
 
+/* Lane i is lane n[i] of x, of n's low bits. */
+#undef VEC_HAS_PERMUTE
+#if VEC_BYTES == 64
+#define VEC_HAS_PERMUTE 1
+INLINE vec V(permute)(bits n, vec x) {
+    return (vec)X86(permutexvar)((__m512i)n, x);
+}
+#elif VEC_BYTES == 32 && REAL_BITS == 32
+#define VEC_HAS_PERMUTE 1
+INLINE vec V(permute)(bits n, vec x) {
+    return (vec)_mm256_permutevar8x32_ps(x, (__m256i)n);
+}
+#else
+#define VEC_HAS_PERMUTE 0
+#endif
+
 /* The first n elements at p and then rest; the first n lanes to p. */
 INLINE vec V(load_part)(const real *p, int64_t n, real rest) {
 #if VEC_BYTES == 64

@@ -65,7 +65,7 @@ static bool holds(const emitter *e, const tile_instruction *in) {
 
 /* Slots for registers, reused after the last use; rows may spill over a slot's rows, so their arguments stay apart.
  * Numbers stay to the end, in places of their own: a plain program knows them all before its first map. So does what
- * all rows read, from one block to the next. */
+ * all rows read, from one block to the next, and what each piece of a long row reads. */
 static bool allocate(emitter *e, tile_program *p) {
     int last[PROGRAM_MAX_REGISTERS], free_slots[PROGRAM_MAX_REGISTERS], n_free = 0;
     memset(last, -1, sizeof last);
@@ -74,6 +74,11 @@ static bool allocate(emitter *e, tile_program *p) {
             last[e->instructions[i].arguments[k]] = i;
     for (int i = 0; i < e->n_instructions; i++)
         if (holds(e, &e->instructions[i])) last[e->instructions[i].dst] = e->n_instructions;
+    for (int i = 0; i < e->n_instructions; i++)
+        for (int j = i; j < i + e->instructions[i].together; j++)
+            for (int k = 0; k < e->instructions[j].n_arguments; k++)
+                if (together_reads_number(&e->instructions[j], k))
+                    last[e->instructions[j].arguments[k]] = e->n_instructions;
     if (e->reduced_register >= 0) last[e->reduced_register] = e->n_instructions;
     p->slots = arena_alloc(&e->b->plan->arena, (size_t)e->n_registers * sizeof *p->slots);
     p->offsets = arena_alloc(&e->b->plan->arena, (size_t)e->n_registers * sizeof *p->offsets);
@@ -177,17 +182,21 @@ bool emit_finish(emitter *e, tile_program *p) {
     p->n_accesses = e->n_accesses;
     p->n_instructions = e->n_instructions;
     delay_stores(e);
+    if (e->reduces && p->space.columns > cpu_row_piece(p->space.columns)) together_find(e);
     find_in_place(e, p);
     p->accesses = arena_alloc(kept, (size_t)e->n_accesses * sizeof *p->accesses + 1);
     p->instructions = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->instructions + 1);
     p->stores = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->stores + 1);
     p->before = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->before + 1);
     p->each = arena_alloc(kept, (size_t)e->n_instructions * sizeof *p->each + 1);
-    if (!p->accesses || !p->instructions || !p->stores || !p->before || !p->each || !allocate(e, p)) return false;
+    p->passes = arena_alloc(kept, (size_t)e->n_registers * sizeof *p->passes);
+    if (!p->accesses || !p->instructions || !p->stores || !p->before || !p->each || !p->passes || !allocate(e, p))
+        return false;
     memcpy(p->accesses, e->accesses, (size_t)e->n_accesses * sizeof *p->accesses);
     memcpy(p->instructions, e->instructions, (size_t)e->n_instructions * sizeof *p->instructions);
     for (int i = 0; i < e->n_instructions; i++)
         if (e->instructions[i].kind == INSTRUCTION_STORE) p->stores[p->n_stores++] = i;
+    together_pass(e, p);
     p->block = p->n_slots > 6 && !p->whole_rows ? 512 : 1024;
     if (p->whole_rows && p->space.columns > p->block) p->block = vector_pad(p->space.columns);
     return true;

@@ -74,4 +74,13 @@ bool emit_spot_settle(emitter *e, value *v);
 /* The program of what was emitted. */
 bool emit_finish(emitter *e, tile_program *p);
 
+/* ---- emit_together.c ---- */
+
+/* Puts instructions in order and finds those that go together, before registers have slots. */
+void together_find(emitter *e);
+/* Is the argument of such an instruction one number a row, which each piece reads? */
+bool together_reads_number(const tile_instruction *in, int argument);
+/* Finds which registers hold all of a row; the others hold a piece. */
+void together_pass(const emitter *e, tile_program *p);
+
 #endif

@@ -218,18 +218,18 @@ static void load_rows(const block *b, const tile_access *access, char *dst) {
 }
 
 /* Past the caches, of the registers' own type and without gaps within a row. */
-static void store_rows_past(const block *b, const tile_access *access, const char *src) {
+static void store_rows_past(const block *b, const tile_access *access, const char *src, cpu_line *held) {
     char *base = (char *)b->runner->plan->bases[access->storage] + b->column * b->size;
-    void (*put)(void *, const void *, int64_t) = b->program->real->store_past;
+    void (*put)(void *, const void *, int64_t, cpu_line *) = b->program->real->store_past;
     row_walk w;
     if (calls_refused(b->runner)) return;
     walk_from(&w, access, &b->program->space, b->row);
     if (one_run(b, access)) {
-        put(base + w.offset * b->size, src, b->rows * b->columns);
+        put(base + w.offset * b->size, src, b->rows * b->columns, held);
         return;
     }
     for (int64_t r = 0; r < b->rows; r++, walk_on(&w, 1), src += b->ld * b->size)
-        put(base + w.offset * b->size, src, b->columns);
+        put(base + w.offset * b->size, src, b->columns, held);
 }
 
 static void store_rows(const block *b, const tile_access *access, char *src) {
@@ -334,7 +334,7 @@ void block_store(const block *b, const tile_instruction *in) {
     if (access->kind == ACCESS_FULL) {
         if (in->in_place && b->in_place[in->arguments[0]] == access->storage) return;
         if (in->past) {
-            store_rows_past(b, access, src);
+            store_rows_past(b, access, src, &b->past[in->past - 1]);
             return;
         }
         if (move_single(b, access, b->registers[in->arguments[0]], true)) return;

@@ -11,6 +11,7 @@ typedef struct block {
     const tile_program *program;
     const plan_runner *runner;
     void **registers;
+    cpu_line *past;
     int64_t row, rows, column, columns, ld;
     int64_t size;  /* bytes of a register's element */
     int *in_place; /* by register: the storage in which it is computed, -1 */
@@ -40,6 +41,11 @@ void block_store(const block *b, const tile_instruction *in);
 void block_map(const block *b, const tile_instruction *in);
 /* Has the block before left what is the same in all rows? Else this one will, for the next. */
 bool block_hold(program_registers *registers, const block *b);
+
+/* ---- program_together.c ---- */
+
+/* The i-th instruction and those that go together with it, over a long row. */
+void block_run_together(const block *b, int i);
 
 /* ---- program_pieces.c ---- */
 

@@ -52,7 +52,7 @@ static void run_piece(const block *b, const tile_instruction *in, void *at, int6
     else if (in->kind == INSTRUCTION_LOAD)
         call_load(b->runner, real->load[b->program->accesses[in->access].dtype], registers[in->dst], at, 1, n);
     else if (in->past)
-        real->store_past(at, registers[in->arguments[0]], n);
+        real->store_past(at, registers[in->arguments[0]], n, &b->past[in->past - 1]);
     else
         call_store(b->runner, real->store[b->program->accesses[in->access].dtype], at, 1, registers[in->arguments[0]],
                    n);

@@ -22,7 +22,7 @@ static bool is_single(const tile_program *program, const tile_instruction *load)
 /* Would a store push from the caches what is worth more than what it stores? The user may read results soon, of the
  * plan nobody does. */
 static bool goes_past(const tile_program *program, const tile_instruction *in, const plan_storage *storages) {
-    if (in->kind != INSTRUCTION_STORE || !storages) return false;
+    if (in->kind != INSTRUCTION_STORE || !storages || program->past == PROGRAM_MAX_PAST) return false;
     const tile_access *access = &program->accesses[in->access];
     const plan_storage *storage = &storages[access->storage];
     const int64_t bytes = program->space.rows * program->space.columns * (int64_t)soma_dtype_size(access->dtype);
@@ -40,16 +40,15 @@ void program_prepare(tile_program *program, const plan_storage *storages) {
     program->plain = true;
     program->repeats = false;
     program->far = program->n_stores > 0 && program->space.rows * program->space.columns > FAR_ELEMENTS;
-    program->past = false;
+    program->past = 0;
     program->n_before = program->n_each = 0;
     program->width = 0;
     for (int i = 0; i < program->n_accesses && !program->whole_rows; i++)
         if (program->accesses[i].width) program->width = program->accesses[i].width;
     for (int i = 0; i < program->n_instructions; i++) {
         tile_instruction *in = &program->instructions[i];
-        in->past = goes_past(program, in, storages);
+        in->past = goes_past(program, in, storages) ? ++program->past : 0;
         in->in_place = in->in_place && !in->past;
-        program->past = program->past || in->past;
         in->single = in->kind == INSTRUCTION_LOAD && is_single(program, in);
         const bool map = in->kind == INSTRUCTION_MAP && !in->by_rows, number = in->result == ACCESS_UNIFORM;
         const bool load = in->kind == INSTRUCTION_LOAD, store = in->kind == INSTRUCTION_STORE;

@@ -84,6 +84,7 @@ bool program_run_pieces(const tile_program *program, const plan_runner *runner, 
     block b = {.program = program,
                .runner = runner,
                .registers = in_turn->at,
+               .past = in_turn->past,
                .row = row,
                .rows = rows,
                .column = column,
@@ -103,6 +104,7 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
     block b = {.program = program,
                .runner = runner,
                .registers = registers,
+               .past = in_turn->past,
                .row = row,
                .rows = rows,
                .column = column,
@@ -115,8 +117,14 @@ void program_run(const tile_program *program, const plan_runner *runner, char *s
     if (whole > program->chunk && program->plain && !program->whole_result && block_run_plain(&b, in_turn, NULL, NULL))
         return;
     b.held = block_hold(in_turn, &b);
+    const bool in_pieces = rows == 1 && columns > cpu_row_piece(columns) && !runner->writing;
     for (int i = 0; i < program->n_instructions; i++) {
         const tile_instruction *in = &program->instructions[i];
+        if (in_pieces && in->together) {
+            block_run_together(&b, i);
+            i += in->together - 1;
+            continue;
+        }
         for (int k = 0; k < b.n_ahead; k++)
             fetch_part(b.ahead[k], whole * b.size, i, program->n_instructions);
         switch (in->kind) {

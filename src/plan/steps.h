@@ -80,8 +80,9 @@ typedef struct tile_instruction {
     access_class result;          /* class of dst: uniform, row or full */
     bool by_rows;                 /* map with full result and a row argument */
     bool in_place;                /* store: the value may be computed where it is stored */
-    bool past;                    /* store: past the caches */
+    int past;                     /* store: past the caches, by the registers' line past - 1; 0 */
     bool single;                  /* load of a number that is read as one everywhere: used where it lies */
+    int together;                 /* so many instructions from here on go through a long row piece by piece; 0 */
     uint8_t variant, row_variant; /* scalar bits of uniform arguments; the row arguments' bits */
     int n_arguments;
     int dst, arguments[3];  /* registers; store: arguments[0] */
@@ -105,6 +106,7 @@ typedef struct tile_program {
     int n_registers;  /* register 0 is preset by a contraction or reduction, unused otherwise */
     int *slots;       /* register -> slot in scratch, shared by registers that do not live together; numbers: -2 - n */
     int64_t *offsets; /* the same in bytes; 0 for register 0 */
+    bool *passes;     /* registers that hold a row, of which pieces go through some instructions */
     int n_slots, n_numbers;
     int n_stores; /* stores come first in `stores`, by instruction */
     int *stores;
@@ -115,13 +117,13 @@ typedef struct tile_program {
     bool whole_result; /* a reduction wants a block's result in one piece */
     int64_t chunk;     /* elements that a plain program takes through all its maps at a time */
     bool far;          /* its arrays are larger than caches: the next block's are asked for ahead */
-    bool past;         /* has stores past the caches */
+    int past;          /* stores past the caches */
     int64_t block;     /* elements of a slot */
     int64_t width;     /* of the panels that some arrays lie in, 0: none do, or rows must be whole */
     bool whole_rows;   /* has reductions: a block holds whole rows */
 } tile_program;
 
-enum { PROGRAM_MAX_REGISTERS = 96, PROGRAM_MAX_ROWS = 256, PROGRAM_PAD = 64 };
+enum { PROGRAM_MAX_REGISTERS = 96, PROGRAM_MAX_ROWS = 256, PROGRAM_PAD = 64, PROGRAM_MAX_PAST = 4 };
 /* Elements behind an array that whole vectors may touch: they may start anywhere and so end up to one behind. */
 enum { STORAGE_SLACK = 15 };
 
@@ -358,6 +360,7 @@ typedef struct program_registers {
     const tile_program *program; /* NULL at first */
     int64_t rows, column, columns, ld;
     void *at[PROGRAM_MAX_REGISTERS];
+    cpu_line past[PROGRAM_MAX_PAST]; /* of programs with stores past the caches: zeros at first, and stored at last */
 } program_registers;
 
 /* The program on the block of rows row..row+rows-1 and columns column..column+columns-1; ld is the distance of rows in
