@@ -45,7 +45,7 @@ typedef struct gaps {
 
 static size_t place(gaps *g, size_t bytes) {
     int best = -1;
-    for (int i = 0; i < g->n; i++)
+    for (int i = 0; i < g->n && (best < 0 || g->list[best].bytes > bytes); i++)
         if (g->list[i].bytes >= bytes && (best < 0 || g->list[i].bytes < g->list[best].bytes)) best = i;
     if (best < 0 && g->n > 0 && g->list[g->n - 1].offset + g->list[g->n - 1].bytes == g->end) { /* grow the last gap */
         size_t offset = g->list[--g->n].offset;
@@ -67,9 +67,14 @@ static size_t place(gaps *g, size_t bytes) {
 }
 
 static void give_back(gaps *g, size_t offset, size_t bytes) {
-    int i = 0;
-    while (i < g->n && g->list[i].offset < offset)
-        i++;
+    int i = 0; /* gaps below it */
+    for (int above = g->n; i < above;) {
+        const int middle = (i + above) / 2;
+        if (g->list[middle].offset < offset)
+            i = middle + 1;
+        else
+            above = middle;
+    }
     memmove(&g->list[i + 1], &g->list[i], (size_t)(g->n - i) * sizeof *g->list);
     g->list[i] = (gap){offset, bytes};
     g->n++;

@@ -1,5 +1,6 @@
 /* Plans as the user has them: create, bind, run, look at outputs, destroy.
  * Rests on build.c for making and on run_*.c for steps. A run allocates nothing: all threads walk the same list. */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -7,20 +8,43 @@
 #include "plan/calls.h"
 #include "plan/passes.h"
 
+typedef struct assigned {
+    const soma_variable *variable;
+    int target;
+} assigned;
+
+static int compare_assigned(const void *a, const void *b) {
+    const assigned *x = a, *y = b;
+    const uintptr_t v = (uintptr_t)x->variable, w = (uintptr_t)y->variable;
+    return v != w ? (v > w) - (v < w) : (x->target > y->target) - (x->target < y->target);
+}
+
+/* A variable gets one value; to name a target twice is no harm. */
+static soma_status check_assigns(soma_tensor *const *targets, int n) {
+    soma_context *context = targets[0]->graph->context;
+    assigned *list = mem_alloc(context, (size_t)n * sizeof *list);
+    if (!list) return SOMA_NO_MEMORY;
+    int found = 0;
+    for (int i = 0; i < n; i++)
+        if (targets[i]->op == &op_assign) list[found++] = (assigned){targets[i]->variable, i};
+    qsort(list, (size_t)found, sizeof *list, compare_assigned);
+    soma_status status = SOMA_OK;
+    for (int i = 1; i < found && status == SOMA_OK; i++)
+        if (list[i].variable == list[i - 1].variable && targets[list[i].target] != targets[list[i - 1].target])
+            status = error_set(context, SOMA_INVALID, "[plan] targets %d and %d both assign variable '%s'",
+                               list[i - 1].target, list[i].target, list[i].variable->name);
+    mem_free(context, list, (size_t)n * sizeof *list);
+    return status;
+}
+
 soma_plan *soma_plan_create(soma_tensor *const *targets, int n, const soma_plan_options *options) {
     RETURN_NULL_IF(NULL, n < 1 || !targets, SOMA_INVALID, "[plan] no targets");
     for (int i = 0; i < n; i++) {
         if (!targets[i]) return NULL;
         RETURN_NULL_IF(targets[0]->graph->context, targets[i]->graph != targets[0]->graph, SOMA_INVALID,
                        "[plan] target %d belongs to another graph than target 0", i);
-        for (int k = 0; targets[i]->op == &op_assign && k < i; k++)
-            RETURN_NULL_IF(targets[0]->graph->context,
-                           targets[k]->op == &op_assign && targets[k]->variable == targets[i]->variable &&
-                               targets[k] != targets[i],
-                           SOMA_INVALID, "[plan] targets %d and %d both assign variable '%s'", k, i,
-                           targets[i]->variable->name);
     }
-    return plan_build(targets, n, options, false);
+    return check_assigns(targets, n) == SOMA_OK ? plan_build(targets, n, options, false) : NULL;
 }
 
 void soma_plan_destroy(soma_plan *plan) {
