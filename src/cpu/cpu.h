@@ -140,6 +140,8 @@ enum { CPU_MAX_ROWS = 14, CPU_MAX_VECTORS = 2, CPU_MAX_WIDTH = 32 /* elements of
  * Either runs at the speed of the packed form, but for rows a multiple of 4096 bytes apart: all in one set of the first
  * cache, they push each other out, and packing (pack_transposed, width = rows) pays from about 64 columns of C on. */
 enum { CPU_A_ROWS, CPU_A_COLUMNS, CPU_A_MODES };
+/* Winograd's transforms: results of a tile along an axis, places that it sees, planes. */
+enum { WINOGRAD_TILE = 4, WINOGRAD_SEEN = 6, WINOGRAD_PLANES = 36 };
 
 typedef struct cpu_real {
     int lanes;   /* elements of a vector */
@@ -183,16 +185,16 @@ typedef struct cpu_real {
      * pairs. */
     void (*uniform)(void *dst, uint64_t key, uint64_t counter, int64_t first, int64_t n);
     void (*normal)(void *dst, uint64_t key, uint64_t counter, int64_t first, int64_t n);
-    /* Winograd's 3 x 3 convolutions, a row of `tiles` tiles at a time; each tile has four by four places of x, two by
-     * two results and sixteen planes, `plane` elements apart. Distances count elements. */
-    /* x: place j of row i at rows[i] + (j - low)*steps[i], zeros where j < low or j >= high; a tile every two places.
-     * Tile t at dst + t*dst_row, `channels` elements exactly. */
-    void (*winograd_x)(void *dst, int64_t plane, int64_t dst_row, const void *const rows[4], const int64_t steps[4],
-                       int64_t low, int64_t high, int64_t tiles, int64_t channels);
+    /* Winograd's 3 x 3 convolutions, a row of `tiles` tiles at a time; each tile has six by six places of x, four by
+     * four results and WINOGRAD_PLANES planes, `plane` elements apart. Distances count elements. */
+    /* x: place j of row i at src + i*src_row + j*src_place, zeros but for first <= i < last and low <= j < high; a
+     * tile every four places. Tile t at dst + t*dst_row, `channels` elements exactly. */
+    void (*winograd_x)(void *dst, int64_t plane, int64_t dst_row, const void *src, int64_t src_row, int64_t src_place,
+                       int64_t first, int64_t last, int64_t low, int64_t high, int64_t tiles, int64_t channels);
     /* Kernel place s at src + s*src_place, rows src_row apart; dst's rows follow each other, `vectors` each. */
     void (*winograd_w)(void *dst, int64_t plane, int64_t dst_row, const void *src, int64_t src_place, int64_t src_row,
                        int64_t rows, int64_t vectors);
-    /* Planes to results: `rows` (1 or 2) rows of `places` results of whole vectors, dst_row and dst_place apart. */
+    /* Planes to results: `rows` (1 to 4) rows of `places` results of whole vectors, dst_row and dst_place apart. */
     void (*winograd_y)(void *dst, int64_t dst_row, int64_t dst_place, const void *src, int64_t plane, int64_t src_row,
                        int64_t tiles, int64_t rows, int64_t places, int64_t vectors);
     /* The gradient for the weights: results' gradients, laid out as above, to planes, and sums of planes (rows of

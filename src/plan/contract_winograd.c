@@ -1,12 +1,14 @@
 /* Convolutions of 3 x 3 places by Winograd's transforms, and the gradients for their weights.
- * Rests on contract_frame.h and on kernels_winograd.h. Some strips of tiles at a time become sixteen planes in the
- * thread's memory; what is summed over the channels (or, for a gradient, over the tiles) is sixteen small products by
+ * Rests on contract_frame.h and on kernels_winograd.h. Some strips of tiles at a time become 36 planes in the
+ * thread's memory; what is summed over the channels (or, for a gradient, over the tiles) is 36 small products by
  * the tile kernels, each element one chain in order, so a sample has the same bits in every batch. A gradient's tiles
  * are cut into parts by their number alone, whose sums are added in order. */
 #include <string.h>
 
 #include "base/context_internal.h"
 #include "plan/contract_frame.h"
+
+enum { TILE = WINOGRAD_TILE, SEEN = WINOGRAD_SEEN, PLANES = WINOGRAD_PLANES };
 
 /* A strip: whose sample's, which row of tiles, and which tiles of it. */
 typedef struct strip {
@@ -17,18 +19,19 @@ static size_t align_up(int64_t elements, const contract *c) {
     return (((size_t)elements * soma_dtype_size(c->dtype) + 63) & ~(size_t)63) + PROGRAM_PAD;
 }
 
-/* Elements of a row of places, of which a strip sees four. */
+/* Elements of a row of places, of which a strip sees six. */
 static int64_t row_elements(const winograd *w) {
     return (w->places[1] + 1) * w->stride[1] + w->channels;
 }
 
 void winograd_prepare(contract *c) {
     const winograd *w = &c->winograd;
-    const int64_t rows = (w->weights ? 9 : 1) * w->rows, sums = w->weights ? 16 * (w->rows * c->width + 16) : 0;
+    const int64_t rows = (w->weights ? 9 : 1) * w->rows, sums = w->weights ? PLANES * (w->rows * c->width + 16) : 0;
     c->left_at = align_up(rows * c->panels * c->width, c);
-    c->packed_at = c->left_at + (c->widen ? align_up(4 * row_elements(w), c) : 0);
-    c->panel_at = c->packed_at + align_up(w->channels, c) + align_up(16 * w->plane_a, c);
-    c->scratch_at = c->panel_at + align_up(sums > 16 * w->plane_c ? sums : 16 * w->plane_c, c);
+    c->packed_at = c->left_at + (c->widen ? align_up(SEEN * row_elements(w), c) : 0);
+    c->panel_at = c->packed_at + align_up(PLANES * w->plane_a, c) +
+                  (w->own_kernel ? align_up(c->panels * PLANES * w->plane_b, c) : 0);
+    c->scratch_at = c->panel_at + align_up(sums > PLANES * w->plane_c ? sums : PLANES * w->plane_c, c);
     c->scratch_bytes = c->scratch_at + align_up(0, c) + ((program_scratch(&c->epilogue) + 63) & ~(size_t)63);
 }
 
@@ -41,49 +44,47 @@ static strip strip_at(const winograd *w, int64_t index) {
 
 /* Its results: rows and places of a row, and the first one's row of C. */
 static int64_t strip_rows(const winograd *w, const strip *s) {
-    return minimum(2, w->places[0] - 2 * s->row);
+    return minimum(TILE, w->places[0] - TILE * s->row);
 }
 
 static int64_t strip_places(const winograd *w, const strip *s) {
-    return minimum(2 * s->tiles, w->places[1] - 2 * s->first);
+    return minimum(TILE * s->tiles, w->places[1] - TILE * s->first);
 }
 
 static int64_t strip_result(const winograd *w, const strip *s) {
-    return (s->sample * w->places[0] + 2 * s->row) * w->places[1] + 2 * s->first;
+    return (s->sample * w->places[0] + TILE * s->row) * w->places[1] + TILE * s->first;
 }
 
-/* Where column low[1] of a row of the image that a strip sees lies, the k-th of four: in the array, or made float32
- * for as far as the strip sees it. */
-static const char *seen_row(const frame *f, const strip *s, int64_t k) {
+/* Where the first place that a strip sees would lie, of rows first .. last-1 of those six that are there: in the array,
+ * or made float32 for as far as the strip sees them; *row: from one to the next. */
+static const char *seen_places(const frame *f, const strip *s, int64_t first, int64_t last, int64_t *row) {
     const contract *c = f->c;
     const winograd *w = &c->winograd;
-    const int64_t at = s->sample * w->sample + (2 * s->row + k) * w->stride[0] + w->low[1] * w->stride[1];
+    const int64_t column = TILE * s->first, step = w->stride[1];
+    const int64_t at = s->sample * w->sample + TILE * s->row * w->stride[0] + column * step;
+    *row = w->stride[0];
     if (!c->widen) return f->a + at * f->size;
-    const int64_t begin = 2 * s->first > w->low[1] ? 2 * s->first : w->low[1];
-    const int64_t end = minimum(2 * (s->first + s->tiles) + 2, w->high[1]);
-    const int64_t skip = (begin - w->low[1]) * w->stride[1];
+    *row = row_elements(w);
+    const int64_t begin = column > w->low[1] ? column : w->low[1];
+    const int64_t end = minimum(column + TILE * s->tiles + 2, w->high[1]), skip = (begin - column) * step;
     const uint16_t *from = (const uint16_t *)f->runner->plan->bases[c->a] + c->a_offset + at + skip;
-    char *to = f->left + k * row_elements(w) * f->size;
-    if (end > begin) f->real->load[SOMA_BF16](to, from, 1, (end - begin - 1) * w->stride[1] + w->channels);
-    return to - skip * f->size;
+    for (int64_t k = first; k < last && end > begin; k++)
+        f->real->load[SOMA_BF16](f->left + k * *row * f->size, from + k * w->stride[0], 1,
+                                 (end - begin - 1) * step + w->channels);
+    return f->left - skip * f->size;
 }
 
-/* The planes of what strips first .. first+count-1 see; returns their tiles. zeros: as many as there are channels. */
-static int64_t transform_seen(const frame *f, int64_t first, int64_t count, const char *zeros, char *planes) {
+/* The planes of what strips first .. first+count-1 see; returns their tiles. */
+static int64_t transform_seen(const frame *f, int64_t first, int64_t count, char *planes) {
     const winograd *w = &f->c->winograd;
-    int64_t tiles = 0;
+    int64_t tiles = 0, step;
     for (int64_t i = first; i < first + count; i++) {
         const strip s = strip_at(w, i);
-        const void *rows[4];
-        int64_t steps[4];
-        for (int64_t k = 0; k < 4; k++) {
-            const int64_t row = 2 * s.row + k;
-            const bool inside = row >= w->low[0] && row < w->high[0];
-            rows[k] = inside ? seen_row(f, &s, k) : zeros;
-            steps[k] = inside ? w->stride[1] : 0;
-        }
-        f->real->winograd_x(planes + tiles * w->channels * f->size, w->plane_a, w->channels, rows, steps,
-                            w->low[1] - 2 * s.first, w->high[1] - 2 * s.first, s.tiles, w->channels);
+        const int64_t row = TILE * s.row, column = TILE * s.first;
+        const int64_t from = row < w->low[0] ? w->low[0] - row : 0, end = minimum(SEEN, w->high[0] - row);
+        const char *src = seen_places(f, &s, from, end, &step);
+        f->real->winograd_x(planes + tiles * w->channels * f->size, w->plane_a, w->channels, src, step, w->stride[1],
+                            from, end, w->low[1] - column, w->high[1] - column, s.tiles, w->channels);
         tiles += s.tiles;
     }
     return tiles;
@@ -122,10 +123,10 @@ static void ask(ahead *a, const char *from, int64_t bytes) {
     if (end > a->spans[k].end) a->spans[k].end = end;
 }
 
-/* Part i of the sixteen products. */
+/* Part i of the products. */
 static void fetch_ahead(const ahead *a, int64_t i) {
     for (int k = 0; k < a->n; k++)
-        fetch_part(a->spans[k].from, a->spans[k].end - a->spans[k].from, i, 16);
+        fetch_part(a->spans[k].from, a->spans[k].end - a->spans[k].from, i, PLANES);
 }
 
 /* What the group reads whose first strip is `next`: the places that it is the first to see, which follow each other in
@@ -135,14 +136,14 @@ static void ask_group(const frame *f, int64_t next, ahead *a) {
     const winograd *w = &c->winograd;
     if (!w->far || next >= w->strips) return;
     const strip s = strip_at(w, next);
-    const int64_t row = s.row == 0 ? w->low[0] : 2 * s.row + 2, column = 2 * s.first + w->low[1];
+    const int64_t row = s.row == 0 ? w->low[0] : TILE * s.row + 2, column = TILE * s.first + w->low[1];
     const int64_t size = c->widen ? (int64_t)sizeof(uint16_t) : f->size;
     ask(a,
         (const char *)f->runner->plan->bases[c->a] +
             (c->a_offset + s.sample * w->sample + row * w->stride[0] + column * w->stride[1]) * size,
-        2 * w->group * w->stride[0] * size);
+        TILE * w->group * w->stride[0] * size);
     if (w->weights)
-        ask(a, f->b + strip_result(w, &s) * c->b_row * f->size, 2 * w->group * w->places[1] * c->b_row * f->size);
+        ask(a, f->b + strip_result(w, &s) * c->b_row * f->size, TILE * w->group * w->places[1] * c->b_row * f->size);
 }
 
 /* What the epilogue reads and stores for some rows of C, where these follow each other. */
@@ -160,19 +161,24 @@ static void ask_results(const frame *f, int64_t row, int64_t rows, ahead *a) {
 
 /* ---- results ---- */
 
-/* The kernel's planes, which all threads make together. */
-static void transform_kernel(const frame *f, char *planes) {
+/* The kernel's planes: made by each thread for itself, since the other cores' caches are far away, or by all together
+ * where they are many. */
+static const char *transform_kernel(const frame *f) {
     const contract *c = f->c;
     const winograd *w = &c->winograd;
-    int64_t first, last;
-    runner_share(f->runner, c->panels * w->channels, &first, &last);
+    char *planes = w->own_kernel ? f->packed + align_up(PLANES * w->plane_a, c) : f->runner->plan->bases[c->partial];
+    int64_t first = 0, last = c->panels * w->channels;
+    if (!w->own_kernel) runner_share(f->runner, last, &first, &last);
     for (int64_t u = first; u < last;) {
         const int64_t panel = u / w->channels, row = u % w->channels, rows = minimum(w->channels - row, last - u);
-        f->real->winograd_w(planes + (panel * 16 * w->plane_b + row * c->width) * f->size, w->plane_b, c->width,
+        f->real->winograd_w(planes + (panel * PLANES * w->plane_b + row * c->width) * f->size, w->plane_b, c->width,
                             f->b + (panel * c->b_panel + row * c->b_row) * f->size, w->channels * c->b_row, c->b_row,
                             rows, frame_vectors(c, panel));
         u += rows;
     }
+    if (!w->own_kernel && f->runner->threads > 1)
+        team_barrier(context_team(f->runner->plan->context), f->runner->thread);
+    return planes;
 }
 
 /* A small product: so many rows of C in tiles of even height. */
@@ -188,14 +194,14 @@ static void multiply_rows(const frame *f, int mode, const cpu_tiles *tiles, int6
                                            c + whole * height * t.c_row * f->size, NULL);
 }
 
-/* Sixteen products of a panel: (tiles, channels) by (channels, width). */
+/* The products of a panel: (tiles, channels) by (channels, width). */
 static void multiply(const frame *f, const char *seen, int64_t tiles, const char *kernel, int64_t panel, char *made,
                      const ahead *next) {
     const contract *c = f->c;
     const winograd *w = &c->winograd;
     const cpu_tiles t = {
         .segments = 1, .k = w->channels, .a_row = w->channels, .a_col = 1, .b_row = c->width, .c_row = c->width};
-    for (int64_t i = 0; i < 16; i++) {
+    for (int64_t i = 0; i < PLANES; i++) {
         if (panel == 0) fetch_ahead(next, i);
         multiply_rows(f, CPU_A_ROWS, &t, tiles, frame_vectors(c, panel), seen + i * w->plane_a * f->size,
                       kernel + i * w->plane_b * f->size, made + i * w->plane_c * f->size);
@@ -232,18 +238,17 @@ static void finish_strips(frame *f, int64_t first, int64_t count, int64_t panel,
         finish(f, sums + i * places * c->c_row * f->size, panel, row + i * w->places[1], places);
 }
 
-static void run_results(frame *f, char *zeros, char *seen, char *made) {
+static void run_results(frame *f, char *seen, char *made) {
     const contract *c = f->c;
     const winograd *w = &c->winograd;
-    char *kernel = f->runner->plan->bases[c->partial];
     int64_t first, last;
-    transform_kernel(f, kernel);
-    if (f->runner->threads > 1) team_barrier(context_team(f->runner->plan->context), f->runner->thread);
     runner_share(f->runner, w->groups, &first, &last);
+    if (w->own_kernel && first == last) return;
+    const char *kernel = transform_kernel(f);
     for (int64_t u = first; u < last; u++) {
         const int64_t from = u * w->group, count = minimum(w->group, w->strips - from);
         const strip start = strip_at(w, from);
-        const int64_t tiles = transform_seen(f, from, count, zeros, seen);
+        const int64_t tiles = transform_seen(f, from, count, seen);
         const strip end = strip_at(w, from + count - 1);
         const int64_t row = strip_result(w, &start);
         ahead next = {0};
@@ -254,7 +259,7 @@ static void run_results(frame *f, char *zeros, char *seen, char *made) {
             char *direct =
                 w->pieces == 1 ? frame_direct(f, strip_result(w, &start), p * c->width, false, &c_row) : NULL;
             char *into = f->accumulators + (c->whole_rows ? p * c->width * f->size : 0);
-            multiply(f, seen, tiles, kernel + p * 16 * w->plane_b * f->size, p, made, &next);
+            multiply(f, seen, tiles, kernel + p * PLANES * w->plane_b * f->size, p, made, &next);
             transform_made(f, made, from, count, p, direct ? direct : into, c_row);
             if (!direct && !c->whole_rows) finish_strips(f, from, count, p, into);
         }
@@ -281,7 +286,7 @@ static void transform_given(const frame *f, int64_t first, int64_t count, char *
     }
 }
 
-/* Adds sixteen products, (channels, tiles) by (tiles, columns), to a part's sums. */
+/* Adds the products, (channels, tiles) by (tiles, columns), to a part's sums. */
 static void add_products(const frame *f, const char *seen, const char *given, int64_t tiles, char *sums, bool more,
                          const ahead *next) {
     const contract *c = f->c;
@@ -293,12 +298,12 @@ static void add_products(const frame *f, const char *seen, const char *given, in
                          .b_row = c->panels * c->width,
                          .c_row = c->width,
                          .accumulate = more};
-    for (int64_t i = 0; i < 16; i++) {
+    for (int64_t i = 0; i < PLANES; i++) {
         fetch_ahead(next, i);
         for (int64_t p = 0; p < c->panels; p++)
             multiply_rows(f, CPU_A_COLUMNS, &t, w->channels, frame_vectors(c, p), seen + i * w->plane_a * f->size,
                           given + (i * w->plane_c + p * c->width) * f->size,
-                          sums + (p * 16 + i) * w->plane_b * f->size);
+                          sums + (p * PLANES + i) * w->plane_b * f->size);
     }
 }
 
@@ -312,10 +317,10 @@ static void finish_places(frame *f, int64_t panel, int64_t channel, int64_t rows
 static void gather(frame *f, const char *parts, char *sums, int64_t channel, int64_t rows) {
     const contract *c = f->c;
     const winograd *w = &c->winograd;
-    const int64_t part = c->panels * 16 * w->plane_b, plane = rows * c->width + 16;
+    const int64_t part = c->panels * PLANES * w->plane_b, plane = rows * c->width + 16;
     for (int64_t p = 0; p < c->panels; p++) {
-        for (int64_t i = 0; i < 16; i++) {
-            const char *from = parts + ((p * 16 + i) * w->plane_b + channel * c->width) * f->size;
+        for (int64_t i = 0; i < PLANES; i++) {
+            const char *from = parts + ((p * PLANES + i) * w->plane_b + channel * c->width) * f->size;
             char *to = sums + i * plane * f->size;
             if (c->parts == 1) memcpy(to, from, (size_t)(rows * c->width * f->size));
             for (int64_t k = 1; k < c->parts; k++)
@@ -328,18 +333,18 @@ static void gather(frame *f, const char *parts, char *sums, int64_t channel, int
     if (c->whole_rows) finish_places(f, 0, channel, rows);
 }
 
-static void run_weights(frame *f, char *zeros, char *seen, char *given) {
+static void run_weights(frame *f, char *seen, char *given) {
     const contract *c = f->c;
     const winograd *w = &c->winograd;
     char *parts = f->runner->plan->bases[c->partial];
     int64_t first, last;
     runner_share(f->runner, c->parts, &first, &last);
     for (int64_t i = first; i < last; i++) {
-        char *sums = parts + i * c->panels * 16 * w->plane_b * f->size;
+        char *sums = parts + i * c->panels * PLANES * w->plane_b * f->size;
         const int64_t begin = w->groups * i / c->parts, end = w->groups * (i + 1) / c->parts;
         for (int64_t u = begin; u < end; u++) {
             const int64_t from = u * w->group, count = minimum(w->group, w->strips - from);
-            const int64_t tiles = transform_seen(f, from, count, zeros, seen);
+            const int64_t tiles = transform_seen(f, from, count, seen);
             transform_given(f, from, count, given);
             ahead next = {0};
             ask_group(f, from + count, &next);
@@ -355,10 +360,8 @@ static void run_weights(frame *f, char *zeros, char *seen, char *given) {
 
 void contract_run_winograd(frame *f) {
     const contract *c = f->c;
-    char *zeros = f->packed, *seen = zeros + align_up(c->winograd.channels, c);
-    memset(zeros, 0, align_up(c->winograd.channels, c));
     if (c->winograd.weights)
-        run_weights(f, zeros, seen, f->panel);
+        run_weights(f, f->packed, f->panel);
     else
-        run_results(f, zeros, seen, f->panel);
+        run_results(f, f->packed, f->panel);
 }

@@ -104,6 +104,7 @@ static soma_status add_partial(build *b, contract *c) {
     c->partial = -1;
     if (!c->parts_apart && !c->winograd.on) return SOMA_OK;
     const int64_t elements = c->winograd.on ? winograd_partial(c) : c->parts * c->panels * c->batch * c->m * c->width;
+    if (elements == 0) return SOMA_OK;
     plan_storage partial = {.kind = STORAGE_ARENA, .dtype = c->dtype, .elements = elements};
     c->partial = storage_add(b, &partial);
     return c->partial < 0 ? SOMA_NO_MEMORY : SOMA_OK;

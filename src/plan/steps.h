@@ -179,8 +179,8 @@ static inline int64_t window_places(int64_t at, int64_t step) {
     return at <= 0 ? 0 : (at + step - 1) / step;
 }
 
-/* A convolution of 3 x 3 places, one apart, by Winograd's transforms, or the gradient for its weights: tiles of two by
- * two results, each of which sees four by four places of A. A strip is a row of them, or a piece of a long one. */
+/* A convolution of 3 x 3 places, one apart, by Winograd's transforms, or the gradient for its weights: tiles of four by
+ * four results, each of which sees six by six places of A. A strip is a row of them, or a piece of a long one. */
 typedef struct winograd {
     bool on, weights;
     int64_t samples, sample; /* how many, and how far apart in A */
@@ -191,6 +191,7 @@ typedef struct winograd {
     int64_t tiles[2], pieces, longest; /* of a sample; of a row of tiles, and tiles of the longest piece */
     int64_t strips, group, groups;     /* in all; that go together; how often */
     int64_t rows;                      /* of C, most in a thread's memory */
+    bool own_kernel;                   /* each thread makes the kernel's planes for itself */
     bool far;                          /* its arrays are larger than caches: what comes next is asked for ahead */
     int64_t plane_a, plane_b, plane_c; /* elements from plane to plane of what A, B or the sums, and C or dy become */
 } winograd;
@@ -242,7 +243,7 @@ typedef struct contract {
     winograd winograd; /* instead of all that says how A lies, and of tiles and pieces of k */
     int64_t parts;     /* of k's pieces, each with sums of its own: added in order */
     bool parts_apart;  /* parts are units of their own */
-    int partial;       /* storage of [parts][panels][batch*m][width] then, of [parts][panels][16 planes], or -1 */
+    int partial;       /* storage of [parts][panels][batch*m][width] then, of [parts][panels][planes], or -1 */
     int direct;        /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
     bool tails;        /* rows follow each other there: each one's tail may lie under the next */
     size_t left_at, packed_at, panel_at, scratch_at,

@@ -1,5 +1,5 @@
-/* Which contractions are convolutions of 3 x 3 places, one apart, that Winograd's transforms compute with 16
- * multiplications for 36, and how they are cut. Rests on axes.c: rows of windows are seen by their strides, in a
+/* Which contractions are convolutions of 3 x 3 places, one apart, that Winograd's transforms compute with 36
+ * multiplications for 144, and how they are cut. Rests on axes.c: rows of windows are seen by their strides, in a
  * product for results as in a gradient for weights, padding or not. Decided by the shapes of a sample alone: it has the
  * same bits in every batch. */
 #include "plan/passes.h"
@@ -44,14 +44,15 @@ static bool find_windows(const fine_axes *x, int places, winograd *w) {
 
 /* Vectors of arithmetic and of memory that a transform and its inverse take for each vector of channels, a tile's and a
  * kernel's; and what a transformed product must win, for it rounds more. */
-enum { TILE_COST = 50, KERNEL_COST = 60, GAIN_PERCENT = 115 };
+enum { TILE_COST = 180, KERNEL_COST = 120, GAIN_PERCENT = 115 };
 
 static bool pays(const winograd *w, int64_t n, const cpu_real *real) {
     const int64_t vectors = (n + real->lanes - 1) / real->lanes, seen = (w->channels + real->lanes - 1) / real->lanes;
     const double tiles = (double)w->tiles[0] * (double)w->tiles[1],
                  places = (double)w->places[0] * (double)w->places[1];
     const double products = (double)w->channels * (double)vectors;
-    const double cost = tiles * (16 * products + TILE_COST * (double)(vectors + seen)) + KERNEL_COST * products;
+    const double cost =
+        tiles * (WINOGRAD_PLANES * products + TILE_COST * (double)(vectors + seen)) + KERNEL_COST * products;
     return cost * GAIN_PERCENT / 100 <= places * 9 * products;
 }
 
@@ -63,7 +64,7 @@ bool winograd_find(const fine_axes *x, int64_t n, const cpu_real *real, winograd
         if (!find_windows(x, 1, &w)) return false;
     }
     for (int i = 0; i < 2; i++)
-        w.tiles[i] = (w.places[i] + 1) / 2;
+        w.tiles[i] = (w.places[i] + WINOGRAD_TILE - 1) / WINOGRAD_TILE;
     if (!pays(&w, n, real)) return false;
     *out = w;
     return true;
@@ -74,6 +75,7 @@ bool winograd_find(const fine_axes *x, int64_t n, const cpu_real *real, winograd
 enum {
     GROUP_TILES = 32 /* whose planes stay in the caches, and that are rows enough for register tiles */,
     GROUPS = 16 /* that threads can share */,
+    OWN_ELEMENTS = 1 << 20 /* of a kernel's planes, that a thread makes for itself */,
     PARTS = 8 /* of the sum over all tiles that a gradient for weights is */,
     FINISH_ELEMENTS = 1024 /* of an epilogue's start, in L1 */,
     FINISH_ROWS = 56,
@@ -98,6 +100,7 @@ void winograd_cut(contract *c, const cpu_real *real) {
     c->parts = w->weights ? minimum(PARTS, w->groups) : 1;
     w->plane_a = w->group * w->longest * w->channels + APART;
     w->plane_b = w->channels * c->width + APART;
+    w->own_kernel = !w->weights && c->panels * WINOGRAD_PLANES * w->plane_b <= OWN_ELEMENTS;
     w->plane_c = w->group * w->longest * (w->weights ? c->panels : 1) * c->width + APART;
 }
 
@@ -118,11 +121,11 @@ void winograd_cut_epilogue(contract *c) {
     c->c_row = c->whole_rows ? c->panels * c->width : c->width;
     c->finish_rows = minimum(FINISH_ELEMENTS / c->c_row + 1, FINISH_ROWS);
     if (p->block < c->finish_rows * c->c_row) p->block = c->finish_rows * c->c_row;
-    c->winograd.rows = c->winograd.weights
-                           ? minimum(c->finish_rows, c->winograd.channels)
-                           : 2 * c->winograd.group * minimum(2 * c->winograd.longest, c->winograd.places[1]);
+    c->winograd.rows = c->winograd.weights ? minimum(c->finish_rows, c->winograd.channels)
+                                           : WINOGRAD_TILE * c->winograd.group *
+                                                 minimum(WINOGRAD_TILE * c->winograd.longest, c->winograd.places[1]);
 }
 
 int64_t winograd_partial(const contract *c) {
-    return c->parts * c->panels * 16 * c->winograd.plane_b;
+    return c->winograd.own_kernel ? 0 : c->parts * c->panels * WINOGRAD_PLANES * c->winograd.plane_b;
 }
