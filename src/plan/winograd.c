@@ -73,7 +73,9 @@ bool winograd_find(const fine_axes *x, int64_t n, const cpu_real *real, winograd
 /* ---- how it is cut ---- */
 
 enum {
-    GROUP_TILES = 32 /* whose planes stay in the caches, and that are rows enough for register tiles */,
+    GROUP_TILES = 12 /* whose planes stay in the caches, and that are rows enough for register tiles; */,
+    GROUP_DEPTH = 32 /* of a gradient for weights, where a product's sums are read and written for so many of them */,
+    STRIP_TILES = 64,
     GROUPS = 16 /* that threads can share */,
     OWN_ELEMENTS = 1 << 20 /* of a kernel's planes, that a thread makes for itself */,
     PARTS = 8 /* of the sum over all tiles that a gradient for weights is */,
@@ -90,14 +92,17 @@ void winograd_cut(contract *c, const cpu_real *real) {
     c->panels = (c->n + c->width - 1) / c->width;
     c->vectors = c->width / real->lanes;
     c->last_vectors = (c->n - (c->panels - 1) * c->width + real->lanes - 1) / real->lanes;
-    w->pieces = (w->tiles[1] + 2 * GROUP_TILES - 1) / (2 * GROUP_TILES);
+    w->pieces = (w->tiles[1] + STRIP_TILES - 1) / STRIP_TILES;
     w->longest = (w->tiles[1] + w->pieces - 1) / w->pieces;
     w->strips = w->samples * w->tiles[0] * w->pieces;
-    w->group = w->pieces > 1 ? 1 : minimum((GROUP_TILES + w->longest - 1) / w->longest, w->strips / GROUPS);
+    const int64_t together = ((w->weights ? GROUP_DEPTH : GROUP_TILES) + w->longest - 1) / w->longest;
+    const int64_t parts = w->strips * w->longest / GROUP_DEPTH;
+    c->parts = !w->weights || parts < 1 ? 1 : minimum(PARTS, parts);
+    w->group = w->pieces > 1 ? 1 : minimum(together, w->strips / (w->weights ? c->parts : GROUPS));
     if (w->group < 1) w->group = 1;
     w->groups = (w->strips + w->group - 1) / w->group;
     w->far = w->samples * w->places[0] * w->places[1] * (w->channels + c->n) > FAR_ELEMENTS;
-    c->parts = w->weights ? minimum(PARTS, w->groups) : 1;
+    c->parts = minimum(c->parts, w->groups);
     w->plane_a = w->group * w->longest * w->channels + APART;
     w->plane_b = w->channels * c->width + APART;
     w->own_kernel = !w->weights && c->panels * WINOGRAD_PLANES * w->plane_b <= OWN_ELEMENTS;
