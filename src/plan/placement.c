@@ -68,23 +68,27 @@ static size_t place(gaps *g, size_t bytes) {
 
 static void give_back(gaps *g, size_t offset, size_t bytes) {
     int i = 0; /* gaps below it */
-    for (int above = g->n; i < above;) {
-        const int middle = (i + above) / 2;
+    for (int end = g->n; i < end;) {
+        const int middle = (i + end) / 2;
         if (g->list[middle].offset < offset)
             i = middle + 1;
         else
-            above = middle;
+            end = middle;
     }
-    memmove(&g->list[i + 1], &g->list[i], (size_t)(g->n - i) * sizeof *g->list);
-    g->list[i] = (gap){offset, bytes};
-    g->n++;
-    for (int k = i > 0 ? i - 1 : 0; k < g->n - 1 && k <= i;) {
-        if (g->list[k].offset + g->list[k].bytes == g->list[k + 1].offset) {
-            g->list[k].bytes += g->list[k + 1].bytes;
-            memmove(&g->list[k + 1], &g->list[k + 2], (size_t)(g->n - k - 2) * sizeof *g->list);
-            g->n--;
-        } else
-            k++;
+    gap *below = i > 0 ? &g->list[i - 1] : NULL, *above = i < g->n ? &g->list[i] : NULL;
+    const size_t behind = (size_t)(g->n - i) * sizeof *g->list;
+    if (below && below->offset + below->bytes != offset) below = NULL;
+    if (above && offset + bytes != above->offset) above = NULL;
+    if (below) below->bytes += bytes + (above ? above->bytes : 0);
+    if (below && above) {
+        memmove(above, above + 1, behind - sizeof *above);
+        g->n--;
+    } else if (above) {
+        *above = (gap){offset, bytes + above->bytes};
+    } else if (!below) {
+        memmove(&g->list[i + 1], &g->list[i], behind);
+        g->list[i] = (gap){offset, bytes};
+        g->n++;
     }
 }
 
