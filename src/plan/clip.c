@@ -36,6 +36,11 @@ bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *
     return true;
 }
 
+/* How many places begin before element `at`. */
+static int64_t places_before(int64_t at, int64_t step) {
+    return at <= 0 ? 0 : (at + step - 1) / step;
+}
+
 static bool is_window(const fine_axis *place, const fine_axis *seen) {
     return place->role == PAD_PLACE && seen->role == PAD_SEEN && place->pad == seen->pad;
 }
@@ -44,17 +49,21 @@ bool edges_find(const fine_axes *left, const soma_tensor *product, const cpu_rea
     const fine_axis *rows, *seen;
     int row = axes_of(left, 0, &rows) - 1, k = axes_of(left, 1, &seen) - 1;
     const int64_t depth = product->inputs[0]->shape[1];
-    contract_edges e = {.on = true, .tap = 1, .taps = 1, .segments = 1, .row = {.high = 1}, .column = {.high = 1}};
+    contract_edges e = {.on = true, .tap = 1, .taps = 1, .segments = 1, .row = {.high = 1}};
     if (left->rank != 2 || row < 0 || k < 0 || depth < EDGES_LEAST || depth > EDGES_MOST) return false;
     if (product->shape[1] % real->lanes != 0) return false; /* tiles are finished in no order, their tails would meet */
     if (seen[k].role == PAD_NONE) e.tap = seen[k--].stride == 1 ? seen[k + 1].extent : 0;
     e.inside_end = rows[row].extent;
     if (rows[row].role != PAD_NONE) {
         if (k < 0 || !is_window(&rows[row], &seen[k]) || seen[k].stride != e.tap) return false;
+        const window_axis *x = &left->pads[rows[row].pad];
         e.taps = seen[k--].extent;
-        e.column = left->pads[rows[row].pad];
-        e.inside = window_places(e.column.low, e.column.place_step);
-        e.inside_end = window_places(e.column.high - (e.taps - 1) * e.column.seen_step, e.column.place_step);
+        for (int64_t i = 0; i < e.taps && i < EDGE_TAPS; i++) {
+            e.first[i] = places_before(x->low - i * x->seen_step, x->place_step);
+            e.end[i] = places_before(x->high - i * x->seen_step, x->place_step);
+        }
+        e.inside = e.first[0];
+        e.inside_end = minimum(e.inside_end, e.end[(e.taps - 1) % EDGE_TAPS]);
     }
     row--;
     if (k >= 0) {
@@ -70,7 +79,7 @@ bool edges_find(const fine_axes *left, const soma_tensor *product, const cpu_rea
     for (; row >= 0; row--)
         if (rows[row].role != PAD_NONE) return false;
     *out = e;
-    return k < 0 && e.tap > 0;
+    return k < 0 && e.tap > 0 && e.taps <= EDGE_TAPS;
 }
 
 /* How far the elements of an axis of the matrix reach. */

@@ -168,6 +168,19 @@ static inline void frame_first(frame *f, cpu_tile_fn *kernel, cpu_tiles t, const
     f->lying = NULL;
 }
 
+enum { ASKS = 64 /* elements of a run, from which on a kernel asks for its place in C itself */ };
+
+/* Rows of C in their place are on their way into the caches before they are written: the processor's prefetchers do not
+ * foresee stores. */
+static inline void frame_ask(const frame *f, const cpu_tiles *t, int64_t rows, int64_t vectors, const char *into) {
+    if (f->c->direct < 0 || t->k >= ASKS || f->runner->writing) return;
+    for (; rows > 0; rows--, into += t->c_row * f->size) {
+        __builtin_prefetch(into, 1);
+        __builtin_prefetch(into + vectors * f->real->lanes * f->size - 1, 1);
+    }
+    __asm__ volatile(""); /* as in fetch_part */
+}
+
 /* contract_edges.c: as frame_multiply, without what windows see of padding. */
 void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t column,
                              int64_t vectors, char *into, int64_t c_row);
@@ -195,6 +208,7 @@ static inline void frame_multiply(const frame *f, const tile_place *p, int64_t t
         a += first * c->a_col * f->size;
         b += first * c->b_row * f->size;
     }
+    if (c_row != c->n) frame_ask(f, &t, tiles * p->height, vectors, into); /* it lies between other parts */
     call_tile(f->runner, kernel, &t, tiles, a, b, into);
     for (int64_t i = 1; i < c->pieces; i++) {
         const k_piece k = frame_piece(c, i);

@@ -130,6 +130,7 @@ soma_status lower_left(operands *o, contract *c, const group *g) {
     c->b_segment *= c->b_row;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
     c->make_left = c->widen || (o->pad && !c->edges.on);
+    if (c->edges.on && c->batch_rank > 0) c->edges.each = (c->a_batch[c->batch_rank - 1] + c->m - 1) / c->m;
     if (c->widen && !widening_pays(c)) o->b->infos[o->from[0].source->id].exact = o->b->again = true;
     return c->a_col == 1 || c->a_row == 1 ? SOMA_OK : operands_block(o, o->node->inputs[0]);
 }

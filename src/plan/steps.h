@@ -166,18 +166,16 @@ typedef struct window_axis {
 
 /* Padding that tiles leave out (contract_edges.c), while A's strides are those of the array itself: rows of C are the
  * places of a row of an image, a run is what windows see of its places. */
+enum { EDGE_TAPS = 16 };
 typedef struct contract_edges {
     bool on;
-    int64_t segments, segment;  /* rows of the image that a window sees, so far apart; */
-    int64_t taps, tap;          /* places of each, elements of a place */
-    window_axis column, row;    /* row: places are the last axis of the batch */
-    int64_t inside, inside_end; /* rows of C whose windows see no column of the padding */
+    int64_t segments, segment;                /* rows of the image that a window sees, so far apart; */
+    int64_t taps, tap;                        /* places of each, elements of a place */
+    int64_t first[EDGE_TAPS], end[EDGE_TAPS]; /* rows of C that see such a place of the image itself */
+    int64_t inside, inside_end;               /* and those that see no column of the padding */
+    window_axis row;                          /* of segments; its places are the last axis of the batch */
+    int64_t each;                             /* elements of the image, from a row of places to the next, by place */
 } contract_edges;
-
-/* How many places begin before element `at`. */
-static inline int64_t window_places(int64_t at, int64_t step) {
-    return at <= 0 ? 0 : (at + step - 1) / step;
-}
 
 /* A convolution of 3 x 3 places, one apart, by Winograd's transforms, or the gradient for its weights: tiles of four by
  * four results, each of which sees six by six places of A. A strip is a row of them, or a piece of a long one. */
