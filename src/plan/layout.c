@@ -3,26 +3,6 @@
  * packed in a training step that was not made in it; whoever reads a matrix in another way keeps it row-major. */
 #include "plan/passes.h"
 
-bool layout_in_panels(const layout *l, int64_t rows, int64_t columns, int64_t width, panel_place *out) {
-    const int last = l->rank - 1;
-    int64_t n = l->rank > 0 ? l->shape[last] : 1, m = 1;
-    if (rows == 0 || columns == 0 || (n > 1 && l->strides[last] != 1)) return false;
-    for (int i = last - 1; i >= 0; i--) {
-        if (l->shape[i] == 1) continue;
-        if (l->strides[i] != m * columns) return false;
-        m *= l->shape[i];
-    }
-    const int64_t row = l->offset / columns, column = l->offset % columns;
-    if (column % width != 0 || column + n > columns || (n % width != 0 && column + n != columns)) return false;
-    const bool all = column == 0 && n == columns && row % rows == 0 && m % rows == 0;
-    if (row % rows + m > rows && !all) return false;
-    out->panel = rows * width;
-    out->matrix = (columns + width - 1) / width * out->panel;
-    out->offset = row / rows * out->matrix + column / width * out->panel + row % rows * width;
-    out->rows = m > rows ? rows : m;
-    return true;
-}
-
 typedef struct wish {
     bool wanted;   /* some contraction reads it in panels */
     bool refused;  /* somebody cannot */
@@ -31,10 +11,16 @@ typedef struct wish {
     bool part;     /* of a concatenation: it may lie in that one's panels, not in its own */
 } wish;
 
-static int64_t panel_width(const build *b, const soma_tensor *s) {
+static int64_t width_of(const build *b, const soma_tensor *s) {
     const cpu_real *real = s->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
-    int64_t columns = s->shape[s->rank - 1];
-    return columns > real->lanes ? real->lanes * real->vectors : real->lanes;
+    return panel_width(real, s->shape[s->rank - 1]);
+}
+
+/* The node as a stack of matrices; false when it is none. */
+static bool stack_of(const build *b, const soma_tensor *s, panel_stack *out) {
+    if (s->rank < 2 || shape_size(s->rank, s->shape) == 0) return false;
+    *out = (panel_stack){s->shape[s->rank - 2], s->shape[s->rank - 1], width_of(b, s)};
+    return true;
 }
 
 /* Does the group walk s, element by element, row by row of its last axis? */
@@ -46,93 +32,42 @@ static bool walks_rows(const group *g, const soma_tensor *s, const soma_tensor *
            g->size == shape_size(s->rank, s->shape);
 }
 
-/* y is a stack of the very matrices that its source is a stack of. */
-static bool dense_matrix(const chain *c, const soma_tensor *y) {
-    layout l;
-    const soma_tensor *blocker, *s = c->source;
-    return chain_layout(c, &l, &blocker) && layout_is_dense(&l) && y->rank >= 2 && s->rank >= 2 &&
-           y->shape[y->rank - 1] == s->shape[s->rank - 1] && y->shape[y->rank - 2] == s->shape[s->rank - 2];
-}
-
-/* The chain's elements as they would lie if its source were in panels. */
-static bool chain_in_panels(const build *b, const chain *c, layout *l, panel_place *place) {
-    const soma_tensor *blocker, *s = c->source;
-    if (s->rank < 2 || shape_size(s->rank, s->shape) == 0 || !chain_layout(c, l, &blocker)) return false;
-    return layout_in_panels(l, s->shape[s->rank - 2], s->shape[s->rank - 1], panel_width(b, s), place);
-}
-
-/* Is k of A one axis, or cut into runs of so many? */
-static bool runs_fit(const build *b, const soma_tensor *a, int64_t run) {
-    chain c;
-    fine_axes axes;
-    const fine_axis *list;
-    const soma_tensor *blocker;
-    if (!chain_find(b, a, &c) || !axes_find(&c, a, &axes, &blocker) || axes.n_pads > 0) return false;
-    const int n = axes_of(&axes, a->rank - 1, &list);
-    return n == 1 || (n == 2 && list[1].extent == run);
-}
-
-/* B = y, some rows of a matrix or of a stack of them; A's k must follow. */
-static bool is_right_rows(const build *b, const chain *c, const soma_tensor *y, const soma_tensor *a) {
-    layout l;
-    panel_place place;
-    if (y->rank != 2 || !chain_in_panels(b, c, &l, &place)) return false;
-    if (y->shape[1] != c->source->shape[c->source->rank - 1]) return false;
-    return place.rows == y->shape[0] || runs_fit(b, a, place.rows);
-}
-
 enum { TILED_ROWS = 16 };
 
-/* A = y, some rows of a matrix: in panels its rows lie together, and k is cut into runs. Nobody wants it, and what is
- * made in whole rows stays so. */
+/* May A lie in panels for others' sake? What is made in whole rows stays so. */
 static bool is_left(const build *b, const chain *c, const soma_tensor *y) {
-    layout l;
+    panel_stack s;
     panel_place place;
     const node_info *info = &b->infos[c->source->id];
     const group *maker = info->role == ROLE_MEMBER ? &b->groups[info->group] : NULL;
     if (maker && (maker->kind == GROUP_ROW || contract_takes_rows(b, maker))) return false;
-    return y->rank == 2 && chain_in_panels(b, c, &l, &place) && place.rows == y->shape[0] &&
-           y->shape[0] >= TILED_ROWS && y->shape[1] % panel_width(b, y) == 0;
+    return stack_of(b, c->source, &s) && left_in_panels(c, y, &s, &place) && y->shape[0] >= TILED_ROWS;
 }
 
 /* Does a map walk some rows and columns of it in order? */
 static bool walks_part(const build *b, const group *g, const soma_tensor *t, const chain *c) {
     layout l;
+    panel_stack s;
     panel_place place;
-    const soma_tensor *s = c->source;
+    const soma_tensor *blocker;
     if (b->infos[t->id].per_row || t->op->kind != OP_MAP || (g->kind != GROUP_MAP && g->kind != GROUP_CONTRACT))
         return false;
-    return chain_in_panels(b, c, &l, &place) && group_over_space(g, &l, false) &&
-           layout_in_panels(&l, s->shape[s->rank - 2], s->shape[s->rank - 1], panel_width(b, s), &place);
+    return stack_of(b, c->source, &s) && chain_layout(c, &l, &blocker) && layout_in_panels(&l, &s, &place) &&
+           group_over_space(g, &l, false) && layout_in_panels(&l, &s, &place);
 }
 
-/* B as [.., K, N] of a matrix, shared by all batches or one each; or its transpose, which is packed from panels. */
+/* B: its transpose, too, may lie in panels, but nobody wants it for that. */
 static void wish_right(const build *b, wish *w, const chain *c, const soma_tensor *y, const soma_tensor *a) {
-    layout l;
+    chain left;
+    fine_axes axes;
+    panel_stack s;
+    panel_place place;
     const soma_tensor *blocker;
-    const soma_tensor *s = c->source;
-    if (is_right_rows(b, c, y, a)) {
-        w->wanted = true;
-        return;
-    }
-    if (!chain_layout(c, &l, &blocker) || s->rank < 2 || l.offset != 0) {
-        w->refused = true;
-        return;
-    }
-    if (layout_is_dense(&l) && dense_matrix(c, y)) {
-        w->wanted = true;
-        return;
-    }
-    int64_t rows = y->shape[y->rank - 2], columns = y->shape[y->rank - 1];
-    bool shared = s->rank == 2;
-    for (int i = 0; i < y->rank - 2; i++)
-        shared = shared && (l.strides[i] == 0 || l.shape[i] == 1);
-    if (shared && s->shape[0] == rows && s->shape[1] == columns && l.strides[y->rank - 1] == 1 &&
-        (rows == 1 || l.strides[y->rank - 2] == columns))
-        w->wanted = true;
-    else if (!(shared && s->shape[0] == columns && s->shape[1] == rows &&
-               (columns == 1 || l.strides[y->rank - 1] == rows) && (rows == 1 || l.strides[y->rank - 2] == 1)))
-        w->refused = true;
+    const bool known = chain_find(b, a, &left) && axes_find(&left, a, &axes, &blocker);
+    right_form form = RIGHT_NOT;
+    if (stack_of(b, c->source, &s)) form = right_in_panels(c, y, known ? &axes : NULL, &s, &place);
+    w->wanted = w->wanted || form == RIGHT_STACK || form == RIGHT_ROWS;
+    w->refused = w->refused || form == RIGHT_NOT;
 }
 
 /* What group `reader` asks of input k of t, its own node or one that it makes anew. */
@@ -213,7 +148,7 @@ static bool lies_better(const build *b, const wish *w, const soma_tensor *t) {
     const node_info *info = &b->infos[t->id];
     if (info->role != ROLE_MEMBER || !info->stored || info->into || !w->by_tiles || w->by_rows) return false;
     const group_kind kind = b->groups[info->group].kind;
-    return (kind == GROUP_MAP || kind == GROUP_CONTRACT) && t->shape[t->rank - 1] > panel_width(b, t) &&
+    return (kind == GROUP_MAP || kind == GROUP_CONTRACT) && t->shape[t->rank - 1] > width_of(b, t) &&
            shape_size(t->rank - 1, t->shape) >= TILED_ROWS;
 }
 
@@ -292,11 +227,10 @@ soma_status plan_layout(build *b) {
     want_better(b, wishes);
     for (int64_t id = 0; id < n; id++)
         if (b->infos[id].role != ROLE_UNUSED && wishes[id].wanted && !wishes[id].refused && !wishes[id].part)
-            b->infos[id].width = panel_width(b, b->graph->nodes[id]);
+            b->infos[id].width = width_of(b, b->graph->nodes[id]);
     for (int i = 0; i < b->n_variables; i++) { /* others stay as other plans left them, if nobody minds */
         const soma_tensor *read = b->variables[i].read;
-        if (read && !wishes[read->id].refused && !wishes[read->id].part &&
-            read->variable->width == panel_width(b, read))
+        if (read && !wishes[read->id].refused && !wishes[read->id].part && read->variable->width == width_of(b, read))
             b->infos[read->id].width = read->variable->width;
     }
     for (int64_t id = 0; id < n; id++) {

@@ -52,6 +52,21 @@ static bool find_left(operands *o, const cpu_real *real, const soma_tensor **blo
            axes_find(&above, t->inputs[0], &o->axes[0], blocker);
 }
 
+/* A matrix in panels, whose rows lie close together there, is one whose k is cut into runs of their width. */
+static bool use_left_panels(operands *o, const plan_storage *s) {
+    const soma_tensor *y = o->node->inputs[0];
+    const panel_stack stack = {s->rows, s->columns, s->width};
+    panel_place place;
+    if (o->pad || o->winograd.on || !left_in_panels(&o->from[0], y, &stack, &place)) return false;
+    o->axes[0] = (fine_axes){.offset = place.offset,
+                             .rank = 2,
+                             .ends = {1, 3},
+                             .list = {{.extent = y->shape[0], .stride = s->width},
+                                      {.extent = y->shape[1] / s->width, .stride = place.panel},
+                                      {.extent = s->width, .stride = 1}}};
+    return true;
+}
+
 static soma_status find_operands(operands *o, const cpu_real *real) {
     const soma_tensor *t = o->node;
     for (int i = 0; i < 2; i++) {
@@ -60,6 +75,10 @@ static soma_status find_operands(operands *o, const cpu_real *real) {
         if (i == 0 ? !find_left(o, real, &blocker) : !axes_find(&o->from[1], t->inputs[1], &o->axes[1], &blocker))
             return operands_block(o, blocker);
     }
+    const int left = storage_of(o->b, o->from[0].source);
+    if (left < 0) return SOMA_NO_MEMORY;
+    const plan_storage *s = &o->b->plan->storages[left];
+    if (s->width && !use_left_panels(o, s)) return operands_block(o, o->pad ? o->pad : t->inputs[0]);
     if (!join_batch(o)) return operands_block(o, t->inputs[0]);
     for (int i = 0; i < 2; i++)
         o->bfloat[i] = o->b->infos[o->from[i].source->id].bfloat;

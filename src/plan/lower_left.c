@@ -1,6 +1,5 @@
-/* The left operand of a contraction: rows and k as axes of A where it lies. A kernel wants rows or columns contiguous;
- * a matrix in panels is cut into runs of their width. Rests on axes.c; what no kernel can follow is computed into
- * memory first. */
+/* The left operand of a contraction: rows and k as axes of A where it lies. A kernel wants rows or columns contiguous.
+ * Rests on axes.c; what no kernel can follow is computed into memory first. */
 #include "plan/lower_contract.h"
 
 enum { WIDENED_COLUMNS = 32, WIDENED_LEAST = 16 /* multiply-adds an element that is converted for them */ };
@@ -84,19 +83,6 @@ static bool widening_pays(const contract *c) {
     return WIDENED_LEAST * converted <= rows * c->k * (columns < WIDENED_LEAST ? WIDENED_LEAST : columns);
 }
 
-/* A matrix in panels, whose rows lie close together there: k is cut into runs of a panel's width. */
-static bool use_left_panels(contract *c, const plan_storage *s) {
-    layout l = {.rank = 2, .offset = c->a_offset, .shape = {c->m, c->k}, .strides = {c->a_row, c->a_col}};
-    panel_place place;
-    if (c->batch > 1 || c->segments > 1 || c->slab_rank > 0 || c->k % s->width != 0) return false;
-    if (!layout_in_panels(&l, s->rows, s->columns, s->width, &place) || place.rows != c->m) return false;
-    c->a_offset = place.offset;
-    c->a_row = c->run = s->width;
-    c->segments = c->k / s->width;
-    c->a_segment = place.panel;
-    return true;
-}
-
 /* How many rows of C follow each other evenly, if it lies between other parts of an array, and they are as many as a
  * tile should have. */
 static int64_t even_rows(const build *b, const group *g, const cpu_real *real) {
@@ -122,10 +108,8 @@ soma_status lower_left(operands *o, contract *c, const group *g) {
     c->a_offset = o->axes[0].offset;
     c->widen = o->bfloat[0];
     c->padding = o->padding;
-    const plan_storage *s = &o->b->plan->storages[c->a];
-    if (c->winograd.on) return s->width ? operands_block(o, o->node->inputs[0]) : SOMA_OK;
+    if (c->winograd.on) return SOMA_OK;
     if (!set_rows(o, c, even_rows(o->b, g, real))) return operands_block(o, o->node->inputs[0]);
-    if (s->width && (o->pad || !use_left_panels(c, s))) return operands_block(o, o->pad ? o->pad : o->node->inputs[0]);
     if (!c->b_segment) c->b_segment = c->run;
     c->b_segment *= c->b_row;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;

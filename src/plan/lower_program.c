@@ -71,7 +71,7 @@ static bool make_access(emitter *e, int storage_index, soma_dtype dtype, const l
     if (out->width) {
         const plan_storage *s = &e->b->plan->storages[storage_index];
         panel_place place;
-        if (!layout_in_panels(l, s->rows, s->columns, s->width, &place)) return false;
+        if (!layout_in_panels(l, &(panel_stack){s->rows, s->columns, s->width}, &place)) return false;
         out->kind = ACCESS_FULL;
         out->offset = place.offset;
         out->matrix_rows = place.rows;

@@ -165,47 +165,39 @@ static soma_status lower_packed(operands *o, contract *c, int source, const cpu_
 }
 
 /* Rows of a matrix that lies in panels, or of several, of which each is a run of k. */
-static bool use_rows(const operands *o, contract *c, const plan_storage *s) {
-    layout l = {.rank = 2, .offset = o->axes[1].offset, .shape = {c->k, c->n}};
-    panel_place place;
-    if (o->n_batch > 0 || o->b_rows > 1 || o->b_columns > 1 || c->n != s->columns || s->width != c->width) return false;
-    l.strides[0] = o->b_rows ? o->b_row->stride : c->n;
-    l.strides[1] = o->b_columns ? o->b_column->stride : 1;
-    if (!layout_in_panels(&l, s->rows, s->columns, s->width, &place)) return false;
-    if (place.rows < c->k) {
-        if (c->slab_rank > 0 || (c->segments > 1 && c->run != place.rows)) return false;
-        if (c->segments == 1) c->a_segment = place.rows * c->a_col;
-        c->run = place.rows;
+static void set_rows_in_panels(contract *c, const panel_place *place) {
+    if (place->rows < c->k) {
+        if (c->segments == 1) c->a_segment = place->rows * c->a_col;
+        c->run = place->rows;
         c->segments = c->k / c->run;
-        c->b_segment = place.matrix / c->width;
+        c->b_segment = place->matrix / c->width;
     }
-    c->b_offset = place.offset;
+    c->b_offset = place->offset;
     c->b_row = c->width;
-    c->b_panel = place.panel;
-    return true;
+    c->b_panel = place->panel;
 }
 
-/* Is B the transpose of a matrix that lies in panels? */
-static bool is_transposed(const operands *o, const contract *c, const plan_storage *s) {
-    return s->rows == c->n && s->columns == c->k && o->axes[1].offset == 0 && o->b_rows <= 1 && o->b_columns <= 1 &&
-           (!o->b_rows || o->b_row->stride == 1) && (!o->b_columns || o->b_column->stride == s->columns);
+static soma_status lower_panels(operands *o, contract *c, const plan_storage *s, const cpu_real *real) {
+    const soma_tensor *y = o->node->inputs[1];
+    const panel_stack stack = {s->rows, s->columns, s->width};
+    panel_place place;
+    const right_form form = right_in_panels(&o->from[1], y, &o->axes[0], &stack, &place);
+    if (form == RIGHT_TRANSPOSED) return lower_packed(o, c, c->b, real);
+    if (form == RIGHT_NOT || (form == RIGHT_ROWS && c->winograd.on)) return operands_block(o, y);
+    if (form == RIGHT_STACK)
+        set_panels(c, o, real);
+    else
+        set_rows_in_panels(c, &place);
+    return SOMA_OK;
 }
 
 soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
     int source = storage_of(o->b, o->from[1].source);
     if (source < 0) return SOMA_NO_MEMORY;
     const plan_storage *s = &o->b->plan->storages[source];
-    c->width = c->n > real->lanes ? real->lanes * real->vectors : real->lanes;
+    c->width = panel_width(real, c->n);
     c->b = source;
-    if (s->width) {
-        bool straight = s->rows == c->k && s->columns == c->n && (c->n == 1 || o->b_column->stride == 1);
-        straight = straight && o->axes[1].offset == 0;
-        if (!straight && !c->winograd.on && use_rows(o, c, s)) return SOMA_OK;
-        if (!straight && !is_transposed(o, c, s)) return operands_block(o, o->node->inputs[1]);
-        if (s->width != c->width || !straight) return lower_packed(o, c, source, real);
-        set_panels(c, o, real);
-        return SOMA_OK;
-    }
+    if (s->width) return lower_panels(o, c, s, real);
     bool plain = use_plain(o, c), lying = !copies_pieces(o, c, real) && use_lying(o, c, s, real);
     if (o->bfloat[1] || (!plain && !lying)) return lower_packed(o, c, source, real);
     c->b_offset = o->axes[1].offset;

@@ -151,7 +151,7 @@ soma_status plan_sums(build *b);
 /* A reduction over the axes of windows as maps of their elements; any other node as it is. */
 soma_tensor *plan_unroll(soma_tensor *t);
 
-/* ---- layout.c ---- */
+/* ---- strides.c ---- */
 void layout_dense(layout *out, int rank, const int64_t *shape);
 bool layout_view(layout *l, const soma_tensor *view);
 bool layout_reshape(layout *l, int rank, const int64_t *shape);
@@ -160,16 +160,6 @@ bool layout_is_dense(const layout *l);
 bool chain_find(const build *b, const soma_tensor *node, chain *out);
 /* The chain's result as strides over the source's dense elements; on failure *blocker is what must be forced. */
 bool chain_layout(const chain *c, layout *out, const soma_tensor **blocker);
-/* Elements of a stack of matrices that lies in panels: where the first is, how far apart a panel's and a matrix' first
- * elements are, and how many rows of the layout are of one matrix. */
-typedef struct panel_place {
-    int64_t offset, panel, matrix, rows;
-} panel_place;
-/* Is the layout, of elements as they were row by row, some rows of one such matrix, or all of several, and of the
- * columns as many as are panels? */
-bool layout_in_panels(const layout *l, int64_t rows, int64_t columns, int64_t width, panel_place *out);
-/* Which storages lie in panels. */
-soma_status plan_layout(build *b);
 
 /* ---- axes.c ---- */
 enum { AXES_MAX = 16 };
@@ -196,6 +186,35 @@ int axes_of(const fine_axes *x, int i, const fine_axis **list);
 int axes_merge(fine_axis *list, int n);
 /* The chain's result, the node, over the source's dense elements; on failure *blocker is what must be forced. */
 bool axes_find(const chain *c, const soma_tensor *node, fine_axes *out, const soma_tensor **blocker);
+
+/* ---- panels.c ---- */
+/* Matrices of so many rows and columns, one after the other, that lie in panels of a width, or would. */
+typedef struct panel_stack {
+    int64_t rows, columns, width;
+} panel_stack;
+/* Elements there: where the first is, how far apart a panel's and a matrix' first elements are, and how many rows of
+ * what is read are of one matrix. */
+typedef struct panel_place {
+    int64_t offset, panel, matrix, rows;
+} panel_place;
+int64_t panel_width(const cpu_real *real, int64_t columns);
+/* Is the layout, of elements as they were row by row, some rows of one such matrix, or all of several, and of the
+ * columns as many as are panels? */
+bool layout_in_panels(const layout *l, const panel_stack *s, panel_place *out);
+/* A = y, the chain's result: some rows of a matrix, whose columns are whole panels: k is cut into runs of their width.
+ */
+bool left_in_panels(const chain *c, const soma_tensor *y, const panel_stack *s, panel_place *out);
+/* B = y as [.., K, N]: such matrices, one each or one for all batches; some rows of a matrix, or of several, of which
+ * each is a run of k (*out says where), as A's axes must have them (NULL: they do not); a matrix' transpose, which is
+ * packed from panels.
+ */
+typedef enum right_form { RIGHT_NOT, RIGHT_STACK, RIGHT_ROWS, RIGHT_TRANSPOSED } right_form;
+right_form right_in_panels(const chain *c, const soma_tensor *y, const fine_axes *a, const panel_stack *s,
+                           panel_place *out);
+
+/* ---- layout.c ---- */
+/* Which storages lie in panels. */
+soma_status plan_layout(build *b);
 
 /* ---- winograd.c ---- */
 /* Is a product with such a left operand, and n columns, a convolution (or its gradient for weights) that Winograd's

@@ -78,7 +78,7 @@ static bool may_store(const build *b, group *g, const soma_tensor *t, const layo
     if (!layout_reshape(&l, g->rank, shape)) return false;
     const int64_t width = b->infos[whole->id].width, *of = whole->shape + whole->rank - 2;
     panel_place place;
-    if (width) return walks_panels(g) && layout_in_panels(&l, of[0], of[1], width, &place);
+    if (width) return walks_panels(g) && layout_in_panels(&l, &(panel_stack){of[0], of[1], width}, &place);
     if (g->kind == GROUP_MAP) return true;
     return even_axes(&l, g->split, g->rank, &stride) <= 1 && stride == 1;
 }
