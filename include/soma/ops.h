@@ -130,6 +130,8 @@ typedef struct soma_window_options {
  *  -> (batch, places'..., out), with places' = (places + pads - (kernel - 1) * dilation - 1) / stride + 1 and
  *  y[n, p, o] = sum over s and c of x[n, p*stride + s*dilation - pads[0], c] * w[s, c, o]; group g of x's channels
  *  gives group g of y's. One to three axes of places, by x's rank. options NULL: defaults.
+ *  Where 3 x 3 places of stride 1 pay for it, Winograd's transforms compute y and both gradients: they round some 3
+ *  times as much as plain sums, and numbers that plain sums would give exactly are rounded, too.
  *  Errors: SOMA_SHAPE when channels or groups do not fit, or not one window does; SOMA_INVALID for sizes, strides,
  *  dilations below 1 and padding below 0. ONNX Conv-11. */
 SOMA_API soma_tensor *soma_conv(soma_tensor *x, soma_tensor *w, const soma_window_options *options);
