@@ -100,8 +100,10 @@ static void set_bands(const build *b, const group *g, contract *c) {
     c->c_high = wanted.high;
     c->banded = zeros.high < c->k - 1 || zeros.low > 1 - c->m || wanted.high < c->n - 1 || wanted.low > 1 - c->m;
     c->ends = c->whole_rows && wanted.high < c->n - 1 && band_ends(b, g, wanted.high);
-    for (int i = 0; i < p->n_accesses; i++) /* zeros are stored in runs */
-        c->ends = c->ends && (p->accesses[i].kind != ACCESS_FULL || p->accesses[i].column_stride == 1);
+    for (int i = 0; i < p->n_accesses; i++) { /* zeros are stored in runs, whole rows of them */
+        const tile_access *x = &p->accesses[i];
+        c->ends = c->ends && (x->kind != ACCESS_FULL || (x->column_stride == 1 && !x->width));
+    }
     for (int i = 0; i < p->n_instructions; i++) /* a column that is picked may be any */
         c->ends = c->ends && p->instructions[i].kind != INSTRUCTION_PICK;
     if (!c->ends) return;
