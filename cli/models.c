@@ -202,11 +202,14 @@ static const char *about_value(cli *c, const soma_model *model, int value) {
     return rank < 0 ? "?" : text_shape(c, rank, shape);
 }
 
+static bool is_input(const soma_layer *layer) {
+    return layer && strcmp(soma_layer_class_name(layer), "InputLayer") == 0;
+}
+
 static network_node node_of_input(cli *c, const soma_model *model, int i) {
     const soma_layer *layer = soma_model_get_layer(model, i);
-    const bool named = layer && strcmp(soma_layer_class_name(layer), "InputLayer") == 0;
     return (network_node){
-        .name = named ? soma_layer_name(layer) : "input", .kind = "", .about = about_value(c, model, i)};
+        .name = is_input(layer) ? soma_layer_name(layer) : "input", .kind = "", .about = about_value(c, model, i)};
 }
 
 /* maker: by value the box that it comes from. */
@@ -239,8 +242,7 @@ int draw_network(cli *c, const char *path, const char *title, const soma_model *
     }
     for (int i = 0; i < calls; i++) {
         const soma_layer_call call = soma_model_get_call(model, i);
-        const bool input =
-            strcmp(soma_layer_class_name(call.layer), "InputLayer") == 0; /* which its box says already */
+        const bool input = is_input(call.layer); /* which its box says already */
         for (int k = 0; k < call.n_outputs; k++)
             maker[call.output + k] = input ? maker[call.inputs[0]] : n;
         if (!input) nodes[n++] = node_of_call(c, model, call, maker);

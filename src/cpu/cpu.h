@@ -212,6 +212,11 @@ typedef struct cpu_kernels {
     cpu_real f32, f64;
 } cpu_kernels;
 
+/* Those that work in float64, or in float32, which is all others' type in registers. */
+static inline const cpu_real *cpu_real_of(const cpu_kernels *kernels, soma_dtype dtype) {
+    return dtype == SOMA_F64 ? &kernels->f64 : &kernels->f32;
+}
+
 /* The kernels by name, or the best this machine and its OS support when NULL.
  * NULL if the name is unknown or the machine lacks it. */
 const cpu_kernels *cpu_find(const char *name);

@@ -11,6 +11,7 @@
 #include "base/context_internal.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "tensor/node.h"
 
 /* What samples are made of, then what they should give. */
 typedef struct storage {
@@ -137,7 +138,7 @@ static soma_status take(const storage *s, int i, const soma_array_data *from, el
     out->dtype = from->dtype;
     out->rank = from->rank;
     if (!from->data) return SOMA_OK;
-    RETURN_IF(s->context, from->rank < 0 || from->rank > SOMA_MAX_RANK || (from->rank > 0 && !from->shape), SOMA_SHAPE,
+    RETURN_IF(s->context, !shape_given(from->rank, from->shape), SOMA_SHAPE,
               "[dataset] %s: rank %d: expected 1 to %d, and a shape", name_of(s, i).text, from->rank, SOMA_MAX_RANK);
     RETURN_IF(s->context, (unsigned)from->dtype >= SOMA_DTYPE_COUNT, SOMA_DTYPE, "[dataset] %s: dtype %d is not known",
               name_of(s, i).text, (int)from->dtype);

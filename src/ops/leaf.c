@@ -34,7 +34,7 @@ static soma_status infer_leaf(soma_graph *graph, const op *self, soma_tensor *co
 static bool describe(soma_graph *graph, const char *name, soma_dtype dtype, int rank, const int64_t *shape,
                      op_attributes *attributes) {
     if (!graph) return false;
-    if (rank < 0 || rank > SOMA_MAX_RANK || (rank > 0 && !shape)) {
+    if (!shape_given(rank, shape)) {
         (void)error_set(graph->context, SOMA_SHAPE, "[%s] rank %d is not in 0 to %d, or no shape is given", name, rank,
                         SOMA_MAX_RANK);
         return false;

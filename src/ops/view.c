@@ -29,7 +29,7 @@ static op_attributes with_shape(int rank, const int64_t *shape) {
 }
 
 static bool good_rank(const soma_tensor *x, const char *name, int rank, const int64_t *shape) {
-    if (rank == 0 || (rank > 0 && rank <= SOMA_MAX_RANK && shape)) return true;
+    if (shape_given(rank, shape)) return true;
     (void)error_set(x->graph->context, SOMA_SHAPE, "[%s] rank %d is not in 0 to %d%s", name, rank, SOMA_MAX_RANK,
                     shape ? "" : ", or no shape is given");
     return false;

@@ -94,7 +94,7 @@ static int64_t reach(const fine_axes *x, int axis) {
 /* Can the product do without the zeros that its left operand sees? */
 static bool does_without(const build *b, const soma_tensor *t) {
     if (t->op != &op_matmul || t->rank != 2 || node_real(t) == SOMA_DTYPE_COUNT) return false;
-    const cpu_real *real = t->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    const cpu_real *real = cpu_real_of(b->plan->kernels, t->dtype);
     const soma_tensor *blocker, *x = t->inputs[0], *pad = b->infos[x->id].pad;
     chain c = {.n = 0}, below = {.n = 0};
     for (; x != pad->inputs[0] && c.n < CHAIN_MAX; x = x->inputs[0])

@@ -40,10 +40,12 @@ static void gather(emitter *e) {
 
 void together_find(emitter *e) {
     gather(e);
-    for (int i = 0, end; i<e->n_instructions; i = end> i ? end : i + 1) {
-        for (end = i; end < e->n_instructions && goes(e, i, end);)
+    for (int i = 0; i < e->n_instructions;) {
+        int end = i;
+        while (end < e->n_instructions && goes(e, i, end))
             end++;
         e->instructions[i].together = end - i;
+        i = end > i ? end : i + 1;
     }
 }
 

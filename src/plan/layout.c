@@ -12,7 +12,7 @@ typedef struct wish {
 } wish;
 
 static int64_t width_of(const build *b, const soma_tensor *s) {
-    const cpu_real *real = s->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    const cpu_real *real = cpu_real_of(b->plan->kernels, s->dtype);
     return panel_width(real, s->shape[s->rank - 1]);
 }
 

@@ -133,7 +133,7 @@ static soma_status add_partial(build *b, contract *c) {
 
 soma_status lower_contract(build *b, int index) {
     const soma_tensor *t = b->groups[index].root;
-    const cpu_real *real = t->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    const cpu_real *real = cpu_real_of(b->plan->kernels, t->dtype);
     operands o = {.b = b, .node = t};
     contract c;
     memset(&c, 0, sizeof c);

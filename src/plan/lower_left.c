@@ -102,7 +102,7 @@ static int64_t even_rows(const build *b, const group *g, const cpu_real *real) {
 }
 
 soma_status lower_left(operands *o, contract *c, const group *g) {
-    const cpu_real *real = c->dtype == SOMA_F64 ? &o->b->plan->kernels->f64 : &o->b->plan->kernels->f32;
+    const cpu_real *real = cpu_real_of(o->b->plan->kernels, c->dtype);
     c->a = storage_of(o->b, o->from[0].source);
     if (c->a < 0) return SOMA_NO_MEMORY;
     c->a_offset = o->axes[0].offset;

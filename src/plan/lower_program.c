@@ -407,7 +407,7 @@ soma_status lower_program(build *b, int group_index, program_part part, const so
     e->part = part;
     e->preset = preset;
     e->reduced_register = -1;
-    e->real = g->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    e->real = cpu_real_of(b->plan->kernels, g->dtype);
     e->n_registers = 1;
     set_space(e);
     if (preset) e->values[e->n_values++] = (value){.node = preset, .access = -1, .reg = 0, .kind = ACCESS_FULL};

@@ -133,14 +133,17 @@ void contract_cut(contract *c, const cpu_real *real) {
     c->blocks = c->blocked ? parts_of(c->tiles, c->block_tiles) : parts_of(c->tiles, c->stack);
 }
 
+bool contract_keeps_right(int64_t depth, int64_t columns, soma_dtype dtype) {
+    return depth * columns * (int64_t)soma_dtype_size(dtype) <= ROWS_B_BYTES;
+}
+
 /* Does B stay in L2, and are there rows enough for a team? */
 static bool rows_pay(int64_t depth, int64_t columns, soma_dtype dtype, int64_t tiles) {
-    return depth <= DEPTH_MAX && depth * columns * (int64_t)soma_dtype_size(dtype) <= ROWS_B_BYTES &&
-           tiles >= ROWS_UNITS;
+    return depth <= DEPTH_MAX && contract_keeps_right(depth, columns, dtype) && tiles >= ROWS_UNITS;
 }
 
 bool contract_takes_rows(const build *b, const group *g) {
-    const cpu_real *real = g->dtype == SOMA_F64 ? &b->plan->kernels->f64 : &b->plan->kernels->f32;
+    const cpu_real *real = cpu_real_of(b->plan->kernels, g->dtype);
     if (g->kind != GROUP_CONTRACT) return false;
     const soma_tensor *t = g->root;
     const int64_t n = t->shape[t->rank - 1], tiles = shape_size(t->rank - 1, t->shape) / real->rows;

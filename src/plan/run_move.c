@@ -224,7 +224,7 @@ static soma_status run_concat(const soma_tensor *node, const op_view *inputs, op
 /* to += from, element by element. Whole vectors by the kernels; what is left over one by one. */
 static void add_run(const plan_runner *runner, soma_dtype dtype, void *to, const void *from, int64_t stride,
                     int64_t n) {
-    const cpu_real *real = dtype == SOMA_F64 ? &runner->plan->kernels->f64 : &runner->plan->kernels->f32;
+    const cpu_real *real = cpu_real_of(runner->plan->kernels, dtype);
     if (stride == 1 && n >= real->lanes) {
         const int64_t whole = n / real->lanes * real->lanes;
         const size_t done = (size_t)whole * soma_dtype_size(dtype);

@@ -84,8 +84,7 @@ void pack_panel(const pack_step *p, const cpu_real *real, char *dst, const char 
 }
 
 void pack_run(const pack_step *p, const plan_runner *runner) {
-    const cpu_kernels *kernels = runner->plan->kernels;
-    const cpu_real *real = p->dtype == SOMA_F64 ? &kernels->f64 : &kernels->f32;
+    const cpu_real *real = cpu_real_of(runner->plan->kernels, p->dtype);
     const int64_t size = p->dtype == SOMA_F64 ? 8 : 4, panels = (p->columns + p->width - 1) / p->width;
     const int64_t rows = p->segments * p->rows, from_size = p->bfloat ? (int64_t)sizeof(uint16_t) : size;
     const char *source = runner->plan->bases[p->source];

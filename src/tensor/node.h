@@ -77,6 +77,10 @@ soma_tensor *graph_node(soma_graph *graph, const op *op, soma_tensor *const *inp
                         int rank, const int64_t *shape, const op_attributes *attributes);
 /* graph, or the default one. */
 soma_graph *graph_or_default(soma_graph *graph);
+/* Is the rank one that tensors have, with extents if it wants any? For what callers give. */
+static inline bool shape_given(int rank, const int64_t *shape) {
+    return rank >= 0 && rank <= SOMA_MAX_RANK && (rank == 0 || shape);
+}
 /* Elements of a shape; -1 when it overflows int64 or an extent is negative. */
 int64_t shape_size(int rank, const int64_t *shape);
 bool shape_equal(int rank_a, const int64_t *a, int rank_b, const int64_t *b);

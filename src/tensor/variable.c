@@ -56,7 +56,7 @@ soma_variable *soma_variable_create(soma_context *context, const char *name, som
     if (!name) name = "";
     RETURN_NULL_IF(context, (unsigned)dtype >= SOMA_DTYPE_COUNT, SOMA_DTYPE, "[variable] %s: unknown dtype %d", name,
                    (int)dtype);
-    RETURN_NULL_IF(context, rank < 0 || rank > SOMA_MAX_RANK || (rank > 0 && !shape), SOMA_SHAPE,
+    RETURN_NULL_IF(context, !shape_given(rank, shape), SOMA_SHAPE,
                    "[variable] %s: rank %d is not in 0 to %d, or no shape is given", name, rank, SOMA_MAX_RANK);
     char buffer[SHAPE_TEXT];
     int64_t size = shape_size(rank, shape);
