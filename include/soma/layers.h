@@ -1,8 +1,9 @@
 /* More layers: normalization, embedding, merging, shapes, noise, recurrence, attention. Keras' names and defaults.
  * Options are as in nn.h: soma_layer_normalization(.epsilon = 1e-5); what is not named, or zero, has its default.
  * In the shapes a batch comes first: (batch, steps, features) is a batch of sequences, images are (batch, rows,
- * columns, channels). A mask says which steps of each sample count; Embedding and Masking make one, layers pass it on.
- */
+ * columns, channels). A mask says which steps of each sample count; Embedding and Masking make one, layers pass it on,
+ * of several inputs the first one's. Where inputs are added or merged otherwise, a step counts that counts in one of
+ * them; concatenated steps have their masks. Losses and metrics that are averages leave out steps that do not count. */
 #ifndef SOMA_LAYERS_H
 #define SOMA_LAYERS_H
 
@@ -80,7 +81,8 @@ SOMA_API soma_layer *soma_instance_normalization_create(const soma_layer_normali
 
 /** gamma (x - mean) / sqrt(variance + epsilon) + beta for each channel, over the batch and all places.
  *  x (batch, ..., channels) -> same; weights (channels): gamma, beta, moving_mean, moving_variance.
- *  Training uses the batch's mean and (biased) variance, and moves: moving = momentum moving + (1 - momentum) batch's.
+ *  Training uses the batch's mean and (biased) variance, of steps that a mask lets count, and moves:
+ *  moving = momentum moving + (1 - momentum) batch's.
  *  Otherwise, and when frozen, the moving ones are used. Ioffe and Szegedy 2015, Keras BatchNormalization. */
 typedef struct soma_batch_normalization_options {
     SOMA_LAYER_OPTIONS
@@ -546,7 +548,8 @@ SOMA_API soma_layer *soma_time_distributed_create(const soma_time_distributed_op
 
 /* ---- attention: every step of a query looks at all steps of a value ----
  * Inputs, by soma_call_many: query (batch, T, d), value (batch, S, d'), and key (batch, S, d), which is the value when
- * not given; one input alone is all three. Steps of the value that a mask takes away are not looked at. */
+ * not given; one input alone is all three. Steps of the value that a mask takes away are not looked at; those of the
+ * query give zeros in Attention and AdditiveAttention, and mean nothing in the others. */
 
 /** softmax(scale q k') v: -> (batch, T, d'). AdditiveAttention: the scores are sum(scale tanh(q_i + k_j)).
  *  Luong 2015, Bahdanau 2015, Keras Attention and AdditiveAttention. */

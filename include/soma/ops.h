@@ -1,5 +1,6 @@
 /* Ops: functions of tensors that give tensors. Names and argument order are NumPy's and ONNX'.
- * Broadcasting and type promotion are NumPy's, except that float32 with any integer stays float32.
+ * Broadcasting and type promotion are NumPy's, except that a float with any integer stays what it is, and float16 with
+ * bfloat16 gives float32. Integers wrap around; divided by zero (soma_mod) they give 0.
  * Everything here that is not marked "no gradient" can be differentiated, any number of times. */
 #ifndef SOMA_OPS_H
 #define SOMA_OPS_H
@@ -35,15 +36,17 @@ SOMA_API soma_tensor *soma_trunc(soma_tensor *x);       /**< towards zero */
 SOMA_API soma_tensor *soma_isnan(soma_tensor *x);       /**< bool, no gradient */
 SOMA_API soma_tensor *soma_isfinite(soma_tensor *x);    /**< bool, no gradient */
 SOMA_API soma_tensor *soma_logical_not(soma_tensor *x); /**< bool, no gradient */
-SOMA_API soma_tensor *soma_cast(soma_tensor *x, soma_dtype dtype); /**< the elements in another dtype */
-SOMA_API soma_tensor *soma_stop_gradient(soma_tensor *x);          /**< x, with gradient zero */
+/** The elements in another dtype. Floats to integers: towards zero, those beyond its range to its ends, NaN to 0;
+ *  integers to smaller ones: the lower bits; to bool: x != 0. */
+SOMA_API soma_tensor *soma_cast(soma_tensor *x, soma_dtype dtype);
+SOMA_API soma_tensor *soma_stop_gradient(soma_tensor *x); /**< x, with gradient zero */
 
 /* ---- element by element, two or three inputs, broadcast ---- */
 SOMA_API soma_tensor *soma_add(soma_tensor *a, soma_tensor *b);        /**< a + b */
 SOMA_API soma_tensor *soma_sub(soma_tensor *a, soma_tensor *b);        /**< a - b */
 SOMA_API soma_tensor *soma_mul(soma_tensor *a, soma_tensor *b);        /**< a b */
 SOMA_API soma_tensor *soma_div(soma_tensor *a, soma_tensor *b);        /**< true division: integers become float32 */
-SOMA_API soma_tensor *soma_mod(soma_tensor *a, soma_tensor *b);        /**< sign of b, as NumPy's; no gradient to b */
+SOMA_API soma_tensor *soma_mod(soma_tensor *a, soma_tensor *b);        /**< a - b floor(a / b): sign of b, as NumPy's */
 SOMA_API soma_tensor *soma_pow(soma_tensor *a, soma_tensor *b);        /**< a^b */
 SOMA_API soma_tensor *soma_atan2(soma_tensor *a, soma_tensor *b);      /**< the angle of the point (b, a) */
 SOMA_API soma_tensor *soma_maximum(soma_tensor *a, soma_tensor *b);    /**< the max gate; ties share the gradient */

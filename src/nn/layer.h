@@ -149,6 +149,8 @@ soma_tensor *trace_position(soma_trace *trace);
 soma_tensor *trace_recall(soma_trace *trace, soma_dtype dtype, int rank, const int64_t *shape,
                           soma_variable **variable);
 void trace_remember(soma_trace *trace, soma_variable *variable, soma_tensor *value);
+/* A step of y, which was made of all inputs, counts where one of any input does: no mask unless all have one. */
+void trace_merge_masks(soma_trace *trace, soma_tensor *const *inputs, int n, soma_tensor *y);
 /* As soma_trace_update, but whether training or not. */
 void trace_carry(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value);
 /* Adds the weights' penalties. */

@@ -3,6 +3,7 @@
  * Predictions are x a + b with a and b of the channels alone, which the compiler fuses into what comes before. */
 #include <stddef.h>
 
+#include "nn/losses.h"
 #include "nn/normalize.h"
 
 static const soma_field fields[] = {NORMALIZE_AXIS_FIELD(soma_batch_normalization_options),
@@ -56,18 +57,29 @@ typedef struct statistics {
     soma_tensor *x, *mean, *variance;
 } statistics;
 
+/* x, or so scaled that its mean is that of the steps that count: mask (batch, steps) or NULL, steps before the
+ * channels.
+ */
+static soma_tensor *counted(soma_tensor *x, soma_tensor *mask, const normalize_axes *axis) {
+    if (!mask || axis->axes[0] < mask->rank) return x;
+    for (int i = mask->rank; i < x->rank; i++)
+        mask = soma_expand_dims(mask, -1);
+    return loss_mean_of(x, mask);
+}
+
 /* The batch's statistics, and the moving ones after it. x is given less c, which is the value of its mean as a
  * constant: with m the mean, variance = mean((x - c)^2) - (m - c)^2 and y goes by (x - c) and (m - c) for any c. So
  * written, the gradients of m are sums that those of gamma and beta need too; one through x - m is a pass over x more.
  */
-static statistics measure(soma_layer *layer, soma_trace *trace, soma_tensor *x, const normalize_axes *axis) {
+static statistics measure(soma_layer *layer, soma_trace *trace, soma_tensor *x, soma_tensor *mask,
+                          const normalize_axes *axis) {
     const soma_batch_normalization_options *o = soma_layer_options(layer);
     int axes[SOMA_MAX_RANK], n = 0, moving = first_moving(o);
     for (int i = 0; i < x->rank; i++)
         if (i != axis->axes[0]) axes[n++] = i;
-    soma_tensor *mean = soma_mean(x, n, axes, false), *c = soma_stop_gradient(mean);
+    soma_tensor *mean = soma_mean(counted(x, mask, axis), n, axes, false), *c = soma_stop_gradient(mean);
     statistics s = {.x = soma_sub(x, normalize_along(c, x, axis)), .mean = soma_sub(mean, c)};
-    s.variance = soma_sub(soma_mean(soma_square(s.x), n, axes, false), soma_square(s.mean));
+    s.variance = soma_sub(soma_mean(counted(soma_square(s.x), mask, axis), n, axes, false), soma_square(s.mean));
     soma_tensor *const batch[] = {mean, s.variance};
     for (int i = 0; i < 2; i++) {
         soma_tensor *before = soma_mul_scalar(soma_trace_weight(trace, layer, moving + i), o->momentum);
@@ -84,7 +96,7 @@ static soma_tensor *call(soma_layer *layer, soma_trace *trace, soma_tensor *cons
     normalize_axes axis;
     if (!x || !normalize_axis(layer, x, o->axis, &axis)) return NULL;
     bool measured = soma_trace_training(trace) && !layer->options->frozen;
-    statistics s = measured ? measure(layer, trace, x, &axis)
+    statistics s = measured ? measure(layer, trace, x, soma_trace_mask(trace, inputs[0]), &axis)
                             : (statistics){x, soma_trace_weight(trace, layer, moving),
                                            soma_trace_weight(trace, layer, moving + 1)};
     soma_tensor *factor = soma_rsqrt(soma_add_scalar(s.variance, o->epsilon));

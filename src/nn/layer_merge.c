@@ -6,7 +6,6 @@
 #include "nn/layer.h"
 
 static soma_tensor *add(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)trace;
     soma_tensor *sum = layer_float(layer, inputs[0]);
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
     for (int i = 1; i < n; i++) {
@@ -16,6 +15,7 @@ static soma_tensor *add(soma_layer *layer, soma_trace *trace, soma_tensor *const
                        tensor_shape_text(b, inputs[i]));
         sum = soma_add(sum, layer_float(layer, inputs[i]));
     }
+    trace_merge_masks(trace, inputs, n, sum);
     return sum;
 }
 
@@ -38,10 +38,29 @@ static const soma_field concatenate_fields[] = {{.name = "axis",
                                                  .high = SOMA_MAX_RANK},
                                                 {.name = NULL}};
 
+/* The masks one after the other, as the steps are; an input without one has all steps. */
+static soma_tensor *masks_in_a_row(soma_trace *trace, soma_tensor *const *inputs, int n) {
+    soma_tensor *row = NULL;
+    bool any = false;
+    for (int i = 0; i < n; i++)
+        any = any || soma_trace_mask(trace, inputs[i]);
+    for (int i = 0; i < n && any; i++) {
+        soma_tensor *mask = soma_trace_mask(trace, inputs[i]);
+        if (!mask) mask = soma_ones(trace->graph, SOMA_BOOL, 2, inputs[i]->shape);
+        row = i ? soma_concat((soma_tensor *[]){row, mask}, 2, 1) : mask;
+    }
+    return row;
+}
+
 static soma_tensor *concatenate(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)trace;
     const soma_concatenate_options *o = soma_layer_options(layer);
-    return soma_concat(inputs, n, (int)o->axis);
+    soma_tensor *y = soma_concat(inputs, n, (int)o->axis);
+    if (y && y->rank > 2 && (o->axis == 1 || o->axis + y->rank == 1)) {
+        soma_trace_set_mask(trace, y, masks_in_a_row(trace, inputs, n));
+    } else {
+        trace_merge_masks(trace, inputs, n, y);
+    }
+    return y;
 }
 
 const soma_layer_class layer_concatenate = {.name = "Concatenate",

@@ -9,7 +9,7 @@
 
 typedef soma_tensor *merge_fn(soma_tensor *a, soma_tensor *b);
 
-static soma_tensor *merge(soma_layer *layer, soma_tensor *const *inputs, int n, merge_fn *function) {
+static soma_tensor *merge(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n, merge_fn *function) {
     soma_tensor *y = layer_float(layer, inputs[0]);
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
     for (int i = 1; i < n; i++) {
@@ -19,28 +19,26 @@ static soma_tensor *merge(soma_layer *layer, soma_tensor *const *inputs, int n, 
                        tensor_shape_text(b, inputs[i]));
         y = function(y, layer_float(layer, inputs[i]));
     }
+    trace_merge_masks(trace, inputs, n, y);
     return y;
 }
 
 static soma_tensor *subtract(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)trace;
-    return merge(layer, inputs, n, soma_sub);
+    return merge(layer, trace, inputs, n, soma_sub);
 }
 static soma_tensor *multiply(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)trace;
-    return merge(layer, inputs, n, soma_mul);
+    return merge(layer, trace, inputs, n, soma_mul);
 }
 static soma_tensor *average(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)trace;
-    return soma_mul_scalar(merge(layer, inputs, n, soma_add), 1.0 / n);
+    soma_tensor *y = soma_mul_scalar(merge(layer, trace, inputs, n, soma_add), 1.0 / n);
+    trace_merge_masks(trace, inputs, n, y);
+    return y;
 }
 static soma_tensor *maximum(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)trace;
-    return merge(layer, inputs, n, soma_maximum);
+    return merge(layer, trace, inputs, n, soma_maximum);
 }
 static soma_tensor *minimum(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n) {
-    (void)trace;
-    return merge(layer, inputs, n, soma_minimum);
+    return merge(layer, trace, inputs, n, soma_minimum);
 }
 
 #define MERGE(function, class_name, most)                                                                              \

@@ -119,17 +119,20 @@ soma_tensor *soma_sparse_categorical_crossentropy(soma_tensor *y_true, soma_tens
     return sparse(y_true, y_pred, false);
 }
 
-/* ignore_class, from_logits: samples of one class, if it is a number, count nothing, and the mean is that of the
- * others.
- */
-soma_tensor *loss_sparse_ignoring(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
+soma_tensor *loss_sparse_parts(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters,
+                               soma_tensor **counts) {
     soma_tensor *indices = loss_indices("sparse_categorical_crossentropy", y_true, y_pred);
+    *counts = NULL;
     if (!indices) return NULL;
     if (parameters[1] != 0) y_pred = soma_softmax(y_pred);
-    if (isnan(parameters[0])) return soma_sparse_categorical_crossentropy(indices, y_pred);
-    soma_tensor *counts = soma_not_equal(indices, soma_scalar(indices->graph, SOMA_I64, parameters[0]));
-    soma_tensor *values = soma_sparse_categorical_crossentropy(indices, y_pred);
-    return loss_mean_of(values, counts);
+    if (!isnan(parameters[0])) *counts = soma_not_equal(indices, soma_scalar(indices->graph, SOMA_I64, parameters[0]));
+    return soma_sparse_categorical_crossentropy(indices, y_pred);
+}
+
+/* The mean of what is left when samples of one class count nothing. */
+soma_tensor *loss_sparse_ignoring(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters) {
+    soma_tensor *counts, *values = loss_sparse_parts(y_true, y_pred, parameters, &counts);
+    return counts ? loss_mean_of(values, counts) : values;
 }
 
 soma_tensor *loss_mean_of(soma_tensor *values, soma_tensor *counts) {

@@ -13,8 +13,11 @@ soma_tensor *loss_indices(const char *name, soma_tensor *y_true, soma_tensor *y_
 
 /* Whether the values are a softmax along the last axis, whose logits stand for them. */
 bool loss_is_softmax(const soma_tensor *y_pred);
-/* Values whose mean is that of those that count, a bool each; the others are 0. */
+/* Values whose mean is that of those that count, a bool each or one that broadcasts; the others are 0. */
 soma_tensor *loss_mean_of(soma_tensor *values, soma_tensor *counts);
+/* loss_sparse_ignoring in parts: all values, and which of them count, a bool each, or NULL. */
+soma_tensor *loss_sparse_parts(soma_tensor *y_true, soma_tensor *y_pred, const double *parameters,
+                               soma_tensor **counts);
 
 /* With numbers, in the order in which losses_with.def names them. */
 soma_loss_with_fn loss_huber, loss_contrastive, loss_triplet_hard, loss_triplet_semi_hard, loss_circle,

@@ -175,13 +175,20 @@ void soma_trace_set_mask(soma_trace *trace, soma_tensor *y, soma_tensor *mask) {
     trace->masks[trace->n_masks++] = (trace_mask){y, mask};
 }
 
-/* The first mask among the inputs, for the result. */
-static void pass_mask(soma_trace *trace, soma_tensor *const *inputs, int n, soma_tensor *y) {
-    for (int i = 0; i < n && !has_mask(trace, y); i++) {
+/* The first input's mask, for the result. */
+static void pass_mask(soma_trace *trace, soma_tensor *const *inputs, soma_tensor *y) {
+    soma_tensor *mask = has_mask(trace, y) ? NULL : soma_trace_mask(trace, inputs[0]);
+    if (mask && y->rank >= mask->rank && shape_equal(mask->rank, mask->shape, mask->rank, y->shape))
+        soma_trace_set_mask(trace, y, mask);
+}
+
+void trace_merge_masks(soma_trace *trace, soma_tensor *const *inputs, int n, soma_tensor *y) {
+    soma_tensor *all = soma_trace_mask(trace, inputs[0]);
+    for (int i = 1; i < n && all; i++) {
         soma_tensor *mask = soma_trace_mask(trace, inputs[i]);
-        if (mask && y->rank >= mask->rank && shape_equal(mask->rank, mask->shape, mask->rank, y->shape))
-            soma_trace_set_mask(trace, y, mask);
+        if (mask != all) all = mask ? soma_logical_or(all, mask) : NULL;
     }
+    soma_trace_set_mask(trace, y, all);
 }
 
 soma_tensor *soma_trace_call(soma_trace *trace, soma_layer *inner, soma_tensor *const *inputs, int n) {
@@ -260,7 +267,7 @@ soma_tensor *layer_call(soma_layer *layer, soma_trace *trace, soma_tensor *const
     if (!y && soma_last_status(context) == SOMA_OK) /* a function of the user's */
         (void)error_set(context, SOMA_INVALID, "[%s] its function gave no tensor", layer->kind->name);
     if (!y || trace->failed) return NULL;
-    if (layer->kind->passes_mask) pass_mask(trace, inputs, n, y);
+    if (layer->kind->passes_mask) pass_mask(trace, inputs, y);
     if (trace->more_of != layer) trace->n_more = 0; /* those of a layer within it */
     for (int i = 0; i < trace->n_more; i++)
         if (!keeps_batch(layer, inputs[0], trace->more[i])) return NULL;

@@ -10,7 +10,7 @@ soma_status averages_init(averages *a, const soma_model *model, const step *s) {
     *a = (averages){.training = t, .n = s->n_values};
     for (int i = 1; i < a->n; i++) {
         const soma_metric *m = &t->metrics[i - 1];
-        a->sizes[i] = m->finish || (m->weighted && s->shape.weighted) ? s->sizes[i] : 0;
+        a->sizes[i] = m->finish || s->sizes[i] > 1 ? s->sizes[i] : 0; /* a mean, or its parts */
         a->n_statistics += a->sizes[i];
     }
     if (a->n_statistics == 0) return SOMA_OK;

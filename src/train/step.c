@@ -90,19 +90,38 @@ static soma_tensor *weigh(step *s, soma_tensor *values, const char *what) {
     return soma_mul(values, weights);
 }
 
-/* The mean over the batch, of weighted samples its parts: what averages_add takes. */
-static soma_tensor *mean(step *s, const soma_metric *m, soma_tensor *x) {
-    if (!m->weighted || !s->shape.weighted || !x) return soma_mean(x, SOMA_ALL_AXES, false);
-    soma_tensor *ones = soma_ones(s->graph, x->dtype, x->rank, x->shape);
-    soma_tensor *parts[] = {soma_sum(weigh(s, x, m->name), SOMA_ALL_AXES, false),
-                            soma_sum(weigh(s, ones, m->name), SOMA_ALL_AXES, false)};
+/* A mask (batch, steps) as one that broadcasts to values of steps; NULL where these are none. */
+static soma_tensor *mask_of(soma_tensor *mask, const soma_tensor *values) {
+    if (!mask || !values || values->rank < mask->rank ||
+        !shape_equal(mask->rank, mask->shape, mask->rank, values->shape))
+        return NULL;
+    for (int i = mask->rank; i < values->rank; i++)
+        mask = soma_expand_dims(mask, -1);
+    return mask;
+}
+
+/* Values that count, a mask that broadcasts to them or NULL, as they are; the others 0. */
+static soma_tensor *only(soma_tensor *mask, soma_tensor *values) {
+    return mask && values ? soma_where(mask, values, soma_scalar(values->graph, values->dtype, 0)) : values;
+}
+
+/* The mean over the batch; of weighted samples, or of some steps only, its parts: what averages_add takes. */
+static soma_tensor *mean(step *s, const soma_metric *m, soma_tensor *x, soma_tensor *mask) {
+    const bool weighted = m->weighted && s->shape.weighted;
+    mask = mask_of(mask, x);
+    if ((!weighted && !mask) || !x) return soma_mean(x, SOMA_ALL_AXES, false);
+    soma_tensor *ones = only(mask, soma_ones(s->graph, x->dtype, x->rank, x->shape));
+    soma_tensor *parts[] = {only(mask, x), ones};
+    for (int i = 0; i < 2; i++)
+        parts[i] = soma_sum(weighted ? weigh(s, parts[i], m->name) : parts[i], SOMA_ALL_AXES, false);
     return soma_stack(parts, 2, 0);
 }
 
-/* The mean, or the sums of the statistics, which have some rows a sample. */
-static soma_tensor *metric(step *s, const soma_metric *m, soma_tensor *y_true, soma_tensor *y_pred) {
+/* The mean, or the sums of the statistics, which have some rows a sample. mask: which steps count in a mean, or NULL.
+ */
+static soma_tensor *metric(step *s, const soma_metric *m, soma_tensor *y_true, soma_tensor *y_pred, soma_tensor *mask) {
     soma_tensor *x = m->build ? m->build(y_true, y_pred, m->numbers) : m->plain(y_true, y_pred);
-    if (!m->finish) return mean(s, m, x);
+    if (!m->finish) return mean(s, m, x, mask);
     const bool weighted = m->weighted && s->shape.weighted;
     if (!x || (x->rank < 2 && !weighted)) return x;
     const int64_t n = soma_dim(x, -1), batch = s->shape.batch;
@@ -111,18 +130,6 @@ static soma_tensor *metric(step *s, const soma_metric *m, soma_tensor *y_true, s
                    m->name);
     if (weighted) x = weigh(s, soma_reshape(x, SOMA_DIMS(batch, -1, n)), m->name);
     return soma_sum(soma_reshape(x, SOMA_DIMS(-1, n)), SOMA_AXES(0), false);
-}
-
-/* Values of the loss, of which only those of steps that count, a mask (batch, steps), make the mean or the sum. A loss
- * that has no value a step is left as it is. */
-static soma_tensor *masked(soma_tensor *mask, soma_tensor *losses, soma_reduction reduction) {
-    if (!mask || !losses || losses->rank < mask->rank ||
-        !shape_equal(mask->rank, mask->shape, mask->rank, losses->shape))
-        return losses;
-    for (int i = mask->rank; i < losses->rank; i++)
-        mask = soma_expand_dims(mask, -1);
-    if (reduction == SOMA_REDUCE_MEAN) return loss_mean_of(losses, mask);
-    return soma_where(mask, losses, soma_scalar(losses->graph, losses->dtype, 0));
 }
 
 /* What the user's objective makes of the step. */
@@ -141,16 +148,20 @@ static soma_tensor *objective(soma_model *model, step *s, soma_trace *trace, som
                      false);
 }
 
-/* The loss of one output, of a value a sample or a step their mean or sum. */
+/* The loss of one output, of a value a sample or a step their mean or sum: of those that neither the mask nor the loss
+ * itself leaves out. */
 static soma_tensor *output_loss(step *s, const soma_trace *trace, const training_loss *loss, soma_tensor *y_true,
                                 soma_tensor *y_pred) {
-    soma_tensor *mask = soma_trace_mask(trace, y_pred), *values = training_loss_build(loss, y_true, y_pred);
-    soma_tensor *weighed = weigh(s, masked(mask, values, loss->reduction), "the loss");
-    if (loss->reduction == SOMA_REDUCE_MEAN || !weighed) return soma_mean(weighed, SOMA_ALL_AXES, false);
+    soma_tensor *counts, *values = training_loss_build(loss, y_true, y_pred, &counts);
+    soma_tensor *mask = mask_of(soma_trace_mask(trace, y_pred), values);
+    if (counts) mask = mask ? soma_logical_and(mask, counts) : counts;
+    const bool mean = loss->reduction == SOMA_REDUCE_MEAN;
+    soma_tensor *weighed = weigh(s, mean && mask ? loss_mean_of(values, mask) : only(mask, values), "the loss");
+    if (mean || !weighed) return soma_mean(weighed, SOMA_ALL_AXES, false);
     soma_tensor *sum = soma_sum(weighed, SOMA_ALL_AXES, false);
     if (loss->reduction == SOMA_REDUCE_SUM) return sum;
     soma_tensor *ones = soma_ones(s->graph, values->dtype, values->rank, values->shape);
-    soma_tensor *weights = soma_sum(weigh(s, masked(mask, ones, loss->reduction), "the loss"), SOMA_ALL_AXES, false);
+    soma_tensor *weights = soma_sum(weigh(s, only(mask, ones), "the loss"), SOMA_ALL_AXES, false);
     return soma_div(sum, soma_maximum(weights, soma_scalar(s->graph, values->dtype, 1e-30)));
 }
 
@@ -180,8 +191,9 @@ static soma_tensor *values(soma_model *model, step *s, soma_tensor *const *y_pre
     for (int i = 0; i < t->n_metrics && loss; i++) {
         const int output = t->metric_outputs[i];
         const bool is_loss = i < t->n_output_losses;
-        targets[1 + i] =
-            is_loss ? each[output] : metric(s, &t->metrics[i], s->fed[s->shape.n_x + output], y_pred[output]);
+        targets[1 + i] = is_loss ? each[output]
+                                 : metric(s, &t->metrics[i], s->fed[s->shape.n_x + output], y_pred[output],
+                                          soma_trace_mask(trace, y_pred[output]));
     }
     s->n_values = 1 + t->n_metrics;
     for (int i = 0; i < s->n_values; i++) {

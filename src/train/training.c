@@ -45,8 +45,13 @@ training *training_of(soma_model *model) {
 
 /* ---- compile ---- */
 
-soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true, soma_tensor *y_pred) {
-    return loss->plain ? loss->plain(y_true, y_pred) : loss->with.build(y_true, y_pred, loss->with.parameters);
+soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true, soma_tensor *y_pred,
+                                 soma_tensor **counts) {
+    *counts = NULL;
+    if (loss->plain) return loss->plain(y_true, y_pred);
+    if (loss->with.build == loss_sparse_ignoring)
+        return loss_sparse_parts(y_true, y_pred, loss->with.parameters, counts);
+    return loss->with.build(y_true, y_pred, loss->with.parameters);
 }
 
 /* A name for a column, after its output where there are several; "auc_1" where there is an "auc" before it. */

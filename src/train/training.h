@@ -79,7 +79,9 @@ static inline const training_loss *training_loss_of(const training *t, int outpu
 static inline bool training_loss_given(const training_loss *loss) {
     return loss->plain || loss->with.build;
 }
-soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true, soma_tensor *y_pred);
+/* Its values; which of them it lets count, a bool each, goes to *counts, NULL: all. */
+soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true, soma_tensor *y_pred,
+                                 soma_tensor **counts);
 /* Layers that learn of data and have not yet do so; all: the others too, again. */
 soma_status training_adapt(soma_model *model, soma_dataset *data, bool all);
 /* An error where there still is such a layer. what: "predict". */
