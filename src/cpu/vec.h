@@ -364,6 +364,22 @@ INLINE vec V(permute)(bits n, vec x) {
 #define VEC_HAS_PERMUTE 0
 #endif
 
+#if REAL_BITS == 32
+/* Lane i is number n[i] of sixteen, of n's low bits. */
+INLINE vec V(lookup)(bits n, const real *table) {
+#if VEC_BYTES == 64
+    return V(permute)(n, V(load_loose)(table));
+#elif VEC_BYTES == 32
+    return V(select)((mask)(n << 28), V(permute)(n, V(load_loose)(table + 8)), V(permute)(n, V(load_loose)(table)));
+#else
+    vec x;
+    for (int i = 0; i < LANES; i++)
+        x[i] = table[n[i] & 15];
+    return x;
+#endif
+}
+#endif
+
 /* The first n elements at p and then rest; the first n lanes to p. */
 INLINE vec V(load_part)(const real *p, int64_t n, real rest) {
 #if VEC_BYTES == 64

@@ -104,15 +104,44 @@ INLINE vec V(log1p)(vec x) {
 
 /* ---- erf ---- */
 
+#if REAL_BITS == 32
+/* erf near 16n/63 for n < 16, in powers of the distance as a share of 16/63: looked up, where one fit for all wants
+ * more powers, an exponential, and a second one near zero. From 3.925 on erf is 1. */
+static const real V(erf_near)[6][16] = {
+    {0x0.0p+0f, 0x1.1f42e4p-2f, 0x1.0e0d7ap-1f, 0x1.6ffedcp-1f, 0x1.b2c87ap-1f, 0x1.dade64p-1f, 0x1.f00b7ap-1f,
+     0x1.f9e416p-1f, 0x1.fdeb9cp-1f, 0x1.ff5f26p-1f, 0x1.ffd4eep-1f, 0x1.fff5cap-1f, 0x1.fffddcp-1f, 0x1.ffff9ap-1f,
+     0x1.fffff0p-1f, 0x1.fffffep-1f},
+    {0x1.257342p-2f, 0x1.131ec8p-2f, 0x1.c56fcep-3f, 0x1.4870d4p-3f, 0x1.a237fcp-4f, 0x1.d4161ap-5f, 0x1.cc7ea2p-6f,
+     0x1.8e32c0p-7f, 0x1.2ea81cp-8f, 0x1.94657cp-10f, 0x1.daf128p-12f, 0x1.ea496ap-14f, 0x1.bcdf8ap-16f,
+     0x1.62d000p-18f, 0x1.f178c8p-21f, 0x1.3289e4p-23f},
+    {0x1.0adadep-26f, -0x1.1bead8p-6f, -0x1.d3f02cp-6f, -0x1.fc6bdcp-6f, -0x1.af9a0ep-6f, -0x1.2deb1ep-6f,
+     -0x1.646d8ap-7f, -0x1.6793c4p-8f, -0x1.385744p-9f, -0x1.d57d0ap-11f, -0x1.324f96p-12f, -0x1.5bcca2p-14f,
+     -0x1.583b76p-16f, -0x1.29601ap-18f, -0x1.c0ea52p-21f, -0x1.284b08p-23f},
+    {-0x1.93cd3ep-8f, -0x1.49c0d2p-8f, -0x1.2e03c2p-9f, 0x1.22f5e4p-11f, 0x1.3223a0p-9f, 0x1.664586p-9f, 0x1.20a04ep-9f,
+     0x1.6c713cp-10f, 0x1.79bb0cp-11f, 0x1.489e76p-12f, 0x1.e60a68p-14f, 0x1.33f6e0p-15f, 0x1.50292ap-17f,
+     0x1.3d430ep-19f, 0x1.039b7ap-21f, 0x1.712328p-24f},
+    {0x1.2db160p-20f, 0x1.1645fcp-11f, 0x1.8d3f26p-11f, 0x1.404df6p-11f, 0x1.169650p-12f, -0x1.639c1ep-15f,
+     -0x1.8f3d5cp-13f, -0x1.9921c4p-13f, -0x1.1a6882p-13f, -0x1.2e0b3cp-14f, -0x1.0709a0p-15f, -0x1.7e28e8p-17f,
+     -0x1.d5989ap-19f, -0x1.ec56aep-21f, -0x1.bb0d6cp-23f, -0x1.57ae4ep-25f},
+    {0x1.ec0c92p-14f, 0x1.620768p-14f, 0x1.9c23b8p-18f, -0x1.e181fep-15f, -0x1.2e564ap-14f, -0x1.8b0ac0p-15f,
+     -0x1.b5b234p-17f, 0x1.158efcp-17f, 0x1.cd781ap-17f, 0x1.62c3cap-17f, 0x1.853a24p-18f, 0x1.4fa34ep-19f,
+     0x1.d9585ap-21f, 0x1.16a5bap-22f, 0x1.154f24p-24f, 0x1.d66362p-27f}};
+
+#if VEC_HAS_PERMUTE
+INLINE
+#else
+static __attribute__((noinline))
+#endif
+vec V(erf)(vec x) {
+    const vec u = V(min)(V(splat)(3.925f), V(abs)(x)) * 3.9375f, n = V(nearest)(u);
+    const bits part = V(low_bits)(n);
+    vec y = V(lookup)(part, V(erf_near)[5]);
+    UNROLL for (int i = 4; i >= 0; i--) y = V(fma)(y, u - n, V(lookup)(part, V(erf_near)[i]));
+    return V(copysign)(y, x);
+}
+#else
 static __attribute__((noinline)) vec V(erf)(vec x) {
     const vec a = V(abs)(x), z = a * a;
-#if REAL_BITS == 32
-    const vec p = POLY(z, 0x1.06eba8p-3f, -0x1.81273ep-2f, 0x1.ce2d10p-4f, -0x1.b7fabap-6f, 0x1.541270p-8f,
-                       -0x1.a45088p-11f, 0x1.4a5690p-14f);
-    const vec q = POLY(V(min)(V(splat)(4), a), 0x1.4fb068p-12f, -0x1.2156fap+0f, -0x1.437eb4p-1f, -0x1.c2e356p-4f,
-                       0x1.b0e246p-6f, -0x1.37ecc6p-8f, 0x1.38e5e6p-11f, -0x1.825ce4p-15f, 0x1.b77830p-20f);
-    const vec large = 1 - V(exp)(q); /* q: log erfc */
-#else
     const vec p = POLY(z, 0x1.06eba8214db68p-3, -0x1.812746b0379c1p-2, 0x1.ce2f21a040f66p-4, -0x1.b82ce31203772p-6,
                        0x1.565bccfa44156p-8, -0x1.c02db0665e53dp-11, 0x1.f9a2be4f731a1p-14, -0x1.f4ca838adb73bp-17,
                        0x1.b981d78881a5dp-20, -0x1.5c131500d3f88p-23, 0x1.d76af6ca49787p-27, -0x1.ac9585a44fe29p-31);
@@ -122,9 +151,9 @@ static __attribute__((noinline)) vec V(erf)(vec x) {
                        -0x1.39085a31b18abp-11, 0x1.7b9fc8eb630e9p-15, 0x1.0cb1db32e0c9fp-14, -0x1.af2329d757293p-17,
                        -0x1.0cb4611cc29f6p-17, 0x1.0f9a79cee3e31p-19, 0x1.57a5fe2b9b75ep-20);
     const vec large = 1 - V(exp)(-c * c) * q; /* q: erfc e^(x^2) */
-#endif
     return V(select)(V(lt)(a, V(splat)(1)), V(fma)(x, p, x), V(copysign)(large, x));
 }
+#endif
 
 /* ---- power and remainder ---- */
 
