@@ -340,6 +340,7 @@ INLINE vec V(product_error)(vec a, vec b, vec p) {
 }
 /* SHUFFLE(a, b, X, w): lane i is lane X(w, i) of a and b, counted on through b; w must be a literal. */
 #define SHUFFLE(a, b, X, w) __builtin_shufflevector(a, b, EACH_LANE(X, w))
+#define LANE_NUMBER(w, i) (i)
 #define LANE_DOWN(w, i) (((i) + (w)) % LANES) /* lane i + w of a, around */
 #define LANE_ZIP(half, i)                                                                                              \
     ((i) / 2 + (i) % 2 * LANES + (half)*LANES / 2)                 /* a's and b's in turn; lower or upper half         \
@@ -384,11 +385,13 @@ INLINE vec V(lookup)(bits n, const real *table) {
 INLINE vec V(load_part)(const real *p, int64_t n, real rest) {
 #if VEC_BYTES == 64
     return (vec)X86(mask_loadu)(V(splat)(rest), (mask)((1u << n) - 1), p);
+#elif VEC_BYTES == 32
+    const mask in = V(lt)((vec){EACH_LANE(LANE_NUMBER, 0)}, V(splat)((real)n));
+    return V(select)(in, (vec)X86(maskload)(p, (__m256i)in), V(splat)(rest));
 #else
-    real x[LANES];
-    for (int i = 0; i < LANES; i++)
-        x[i] = i < n ? p[i] : rest;
-    return V(load_loose)(x);
+    vec x = V(splat)(rest);
+    UNROLL for (int i = 0; i < LANES; i++) if (i < n) x[i] = p[i];
+    return x;
 #endif
 }
 INLINE void V(store_part)(real *p, vec x, int64_t n) {
