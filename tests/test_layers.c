@@ -413,7 +413,7 @@ static void lambda_of_the_users_own(void **state) {
     assert_int_equal(soma_count_params(net), 3 * 2 + 2);
     const char *path = scratch_path("lambda.soma");
     assert_int_not_equal(soma_save(net, path), SOMA_OK);
-    expect_error(SOMA_INVALID, "[Lambda] the activation of function has no name");
+    expect_error(SOMA_INVALID, "[Lambda] function: the function has no name");
     assert_int_equal(soma_save(net, path, .custom = {{.name = "middle", .function = (soma_function *)middle}}),
                      SOMA_OK);
     soma_model *again = soma_load(NULL, path, .custom = {{.name = "middle", .function = (soma_function *)middle}});

@@ -201,7 +201,7 @@ static void own_functions_need_names(void **state) {
     soma_model *net = soma_sequential(soma_dense(2, .activation = my_cube, .input_shape = {2}));
     soma_compile(net, .loss = my_loss);
     assert_int_equal(soma_save(net, scratch_path("own.soma")), SOMA_INVALID);
-    expect_error(SOMA_INVALID, "[Dense] the activation of activation has no name: give it one by .custom");
+    expect_error(SOMA_INVALID, "[Dense] activation: the function has no name: give it one by .custom");
     assert_int_equal(soma_save(net, scratch_path("own.soma"),
                                .custom = {{.name = "cube", .function = (soma_function *)my_cube},
                                           {.name = "mine", .function = (soma_function *)my_loss}}),
@@ -218,6 +218,61 @@ static void own_functions_need_names(void **state) {
     assert_memory_equal(a, b, sizeof a);
     soma_model_destroy(again);
     soma_model_destroy(net);
+}
+
+static soma_tensor *my_quantile(soma_tensor *y_true, soma_tensor *y_pred, const double *q) {
+    soma_tensor *e = soma_sub(y_true, y_pred);
+    soma_tensor *loss = soma_maximum(soma_mul_scalar(e, q[0]), soma_mul_scalar(e, q[0] - 1));
+    return soma_mean(soma_mul_scalar(loss, q[4]), SOMA_AXES(-1), false);
+}
+static soma_tensor *my_penalty(soma_tensor *w, const double *numbers) {
+    return soma_mul_scalar(soma_sum(soma_abs(w), SOMA_ALL_AXES, false), numbers[2]);
+}
+static soma_tensor *my_bounds(soma_tensor *w, const double *numbers) {
+    return soma_clip(w, numbers[0], numbers[3]);
+}
+static soma_tensor *my_ramp(const soma_weight_request *request, const double *numbers) {
+    return soma_full(request->graph, request->dtype, request->rank, request->shape, numbers[1]);
+}
+
+/* What a function is handed is saved with its name: the loaded model is trained on to the same bits. */
+static void numbers_of_own_functions_come_back(void **state) {
+    (void)state;
+    const soma_save_options save = {.path = scratch_path("numbers.soma"),
+                                    .custom = {{.name = "quantile", .function = (soma_function *)my_quantile},
+                                               {.name = "penalty", .function = (soma_function *)my_penalty},
+                                               {.name = "bounds", .function = (soma_function *)my_bounds},
+                                               {.name = "ramp", .function = (soma_function *)my_ramp}}};
+    soma_load_options load = {.path = save.path};
+    memcpy(load.custom, save.custom, sizeof load.custom);
+    static const float in[4][2] = {{1, 2}, {-1, 0.5F}, {0, 3}, {2, -2}}, truth[4][1] = {{1}, {2}, {-3}, {0.5F}};
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(4, 2), in},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(4, 1), truth}, true);
+    soma_model *net = soma_sequential(soma_dense(1, .kernel_initializer = {my_ramp, {9, 0.25}, 7}, .input_shape = {2},
+                                                 .kernel_regularizer = {my_penalty, {0, 0, 0.01}},
+                                                 .kernel_constraint = {my_bounds, {-0.3, 0, 0, 0.4}}));
+    soma_compile(net, .optimizer = soma_sgd(.learning_rate = 0.7), .loss_with = {my_quantile, {0.9, 0, 0, 0, 2}});
+    assert_int_equal(soma_fit(net, data, .epochs = 2), SOMA_OK);
+    assert_int_equal(soma_model_save(net, &save), SOMA_OK);
+    soma_model *again = soma_model_load(NULL, &load);
+    if (!again) fail_msg("%s", soma_last_error(NULL));
+    assert_true(soma_evaluate(net, data).loss == soma_evaluate(again, data).loss);
+    assert_int_equal(soma_fit(net, data, .epochs = 12), SOMA_OK);
+    assert_int_equal(soma_fit(again, data, .epochs = 12), SOMA_OK);
+    float a[2], b[2];
+    assert_int_equal(soma_variable_get(soma_layer_get_weight(soma_model_get_layer(net, 0), 0), a, sizeof a), SOMA_OK);
+    assert_int_equal(soma_variable_get(soma_layer_get_weight(soma_model_get_layer(again, 0), 0), b, sizeof b), SOMA_OK);
+    assert_memory_equal(a, b, sizeof a);
+    assert_true(a[0] == 0.4F || a[1] == 0.4F || a[0] == -0.3F || a[1] == -0.3F); /* the bounds hold */
+    assert_int_equal(soma_model_save(again, &save), SOMA_OK);
+    size_t size;
+    char *bytes = scratch_read(save.path, &size);
+    const char *ramp = strstr(bytes + 8, "ramp"); /* it has made its weights already */
+    assert_true(ramp && strstr(ramp, "[9, 0.25, 0]") && strstr(ramp, "[9, 0.25, 0]") < ramp + 40);
+    free(bytes);
+    soma_model_destroy(again);
+    soma_model_destroy(net);
+    soma_dataset_destroy(data);
 }
 
 /* ---- hostile files ---- */
@@ -355,10 +410,18 @@ static void loading_survives_lack_of_memory(void **state) {
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
-        TEST(saved_and_loaded_are_equal),   TEST(equal_runs_give_equal_files),     TEST(resumed_is_uninterrupted),
-        TEST(any_reader_finds_the_weights), TEST(connections_come_back),           TEST(own_functions_need_names),
-        TEST(cut_files_are_refused),        TEST(changed_bytes_do_no_harm),        TEST(contradictions_are_refused),
-        TEST(missing_and_foreign_files),    TEST(loading_survives_lack_of_memory),
+        TEST(saved_and_loaded_are_equal),
+        TEST(equal_runs_give_equal_files),
+        TEST(resumed_is_uninterrupted),
+        TEST(any_reader_finds_the_weights),
+        TEST(connections_come_back),
+        TEST(own_functions_need_names),
+        TEST(numbers_of_own_functions_come_back),
+        TEST(cut_files_are_refused),
+        TEST(changed_bytes_do_no_harm),
+        TEST(contradictions_are_refused),
+        TEST(missing_and_foreign_files),
+        TEST(loading_survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

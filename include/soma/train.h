@@ -313,7 +313,8 @@ SOMA_API const char *soma_model_label(const soma_model *model, int i);
 typedef void soma_function(void);
 typedef struct soma_custom {
     const char *name;                      /* in files */
-    soma_function *function;               /* an activation, loss, metric, initializer or regularizer */
+    soma_function *function;               /* an activation, loss, metric, initializer, regularizer, constraint; numbers
+                                              that it is handed are saved with its name */
     const soma_layer_class *layer;         /* or a layer class; its name is its own */
     soma_finish_fn *finish;                /* of a metric that gives statistics */
     const soma_optimizer_class *optimizer; /* or an optimizer's class; its name is its own */

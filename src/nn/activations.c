@@ -118,4 +118,4 @@ static const char *const names[] = {
 #undef ACTIVATION
     NULL};
 
-const name_table activation_names = {"activation", entries, sizeof entries / sizeof *entries, names};
+const name_table activation_names = {"activation", entries, sizeof entries / sizeof *entries, names, 0};

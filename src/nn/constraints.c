@@ -91,4 +91,5 @@ static const char *const names[] = {
 #undef CONSTRAINT
     NULL};
 
-const name_table constraint_names = {"constraint", entries, sizeof entries / sizeof *entries, names};
+const name_table constraint_names = {"constraint", entries, sizeof entries / sizeof *entries, names,
+                                     sizeof(soma_constraint){0}.parameters / sizeof(double)};

@@ -95,6 +95,14 @@ void fields_write_numbers(text *out, const name_entry *entry, const double *numb
     }
 }
 
+void fields_write_own(text *out, const double *numbers, int n) {
+    for (int i = 0; i < n; i++) {
+        text_append(out, i ? ", " : "\"numbers\": [");
+        json_write_number(out, numbers[i]);
+    }
+    text_append(out, "]");
+}
+
 /* ---- reading ---- */
 
 /* [1, 2] as how many, then they themselves. */
@@ -176,5 +184,17 @@ soma_status fields_read_numbers(const field_names *names, const char *who, const
             TRY(read_one(names, who, entry, key, value, &parameters[i]));
         }
     }
+    return SOMA_OK;
+}
+
+soma_status fields_read_own(const field_names *names, const char *who, const char *function, const json_node *config,
+                            double *numbers, int most) {
+    const json_node *list = json_node_find(config, "numbers");
+    const int64_t n = !list ? 0 : json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : -1;
+    bool right = n >= 0 && n <= most;
+    for (int i = 0; right && i < (int)n; i++)
+        right = json_node_number(json_node_at(list, i), &numbers[i]);
+    RETURN_IF(names->context, !right, SOMA_INVALID, "[%s] %s: numbers must be a list of at most %d", who, function,
+              most);
     return SOMA_OK;
 }

@@ -48,6 +48,10 @@ soma_status fields_read_numbers(const field_names *names, const char *who, const
                                 const json_node *node, double *numbers, int most);
 /* "delta": 0.5, ... */
 void fields_write_numbers(text *out, const name_entry *entry, const double *numbers);
+/* Those of a user's own function, which have no names: "numbers": [0.5, 2]; what is not listed stays as it is. */
+soma_status fields_read_own(const field_names *names, const char *who, const char *function, const json_node *config,
+                            double *numbers, int most);
+void fields_write_own(text *out, const double *numbers, int n);
 /* The number that a word stands for under a key; false when there is none. */
 bool field_word(const char *key, const char *word, double *out);
 /* A number was expected, or for some keys a word: the error says which. of: the function, "" an option. */

@@ -56,7 +56,8 @@ static soma_status read_function(const field_names *names, const char *who, cons
               "[%s] %s: %s takes no numbers there; a layer of its own may", who, f->name, name);
     if (seed && json_node_kind(numbers) == JSON_IS_OBJECT)
         TRY(read_seed(names, who, json_node_find(numbers, "seed"), seed));
-    if (!parameters || !entry) return SOMA_OK;
+    if (!parameters) return SOMA_OK;
+    if (!entry) return fields_read_own(names, who, name, numbers, parameters, table->room);
     return fields_read_numbers(names, who, entry, numbers, parameters, entry->n);
 }
 

@@ -18,10 +18,10 @@ static soma_status write_function(text *out, const field_names *names, const cha
                                   int64_t seed) {
     const char *name = name_for(table, names->custom, function);
     RETURN_IF(names->context, !name, SOMA_INVALID,
-              "[%s] the %s of %s has no name: give it one by .custom = {{\"name\", (soma_function *)function}}", who,
-              table->what, option);
+              "[%s] %s: the function has no name: give it one by .custom = {{\"name\", (soma_function *)function}}",
+              who, option);
     const name_entry *entry = name_of(table, function);
-    const bool numbers = entry && entry->n > 0 && parameters;
+    const bool numbers = parameters && (!entry || entry->n > 0);
     if (!numbers && !seed) {
         json_write_string(out, name);
         return SOMA_OK;
@@ -29,7 +29,8 @@ static soma_status write_function(text *out, const field_names *names, const cha
     text_append(out, "{");
     json_write_string(out, name);
     text_append(out, ": {");
-    if (numbers) fields_write_numbers(out, entry, parameters);
+    if (numbers && entry) fields_write_numbers(out, entry, parameters);
+    if (numbers && !entry) fields_write_own(out, parameters, table->room);
     if (seed) text_append(out, numbers ? ", \"seed\": " : "\"seed\": ");
     if (seed) write_seed(out, seed);
     text_append(out, "}}");

@@ -173,4 +173,5 @@ static const char *const names[] = {
 #undef INITIALIZER
     NULL};
 
-const name_table initializer_names = {"initializer", entries, sizeof entries / sizeof *entries, names};
+const name_table initializer_names = {"initializer", entries, sizeof entries / sizeof *entries, names,
+                                      sizeof(soma_initializer){0}.parameters / sizeof(double)};

@@ -169,4 +169,4 @@ static const char *const names[] = {
 #undef LOSS
     NULL};
 
-const name_table loss_names = {"loss", entries, sizeof entries / sizeof *entries, names};
+const name_table loss_names = {"loss", entries, sizeof entries / sizeof *entries, names, 0};

@@ -138,4 +138,5 @@ static const char *const names[] = {
 #undef LOSS
     NULL};
 
-const name_table loss_with_names = {"loss with numbers", entries, sizeof entries / sizeof *entries, names};
+const name_table loss_with_names = {"loss with numbers", entries, sizeof entries / sizeof *entries, names,
+                                    sizeof(soma_loss){0}.parameters / sizeof(double)};

@@ -122,4 +122,4 @@ static const char *const names[] = {
 #undef METRIC_WITH
     NULL};
 
-const name_table metric_names = {"metric", entries, sizeof entries / sizeof *entries, names};
+const name_table metric_names = {"metric", entries, sizeof entries / sizeof *entries, names, 0};

@@ -60,14 +60,7 @@ soma_status metric_write_json(text *out, const field_names *names, const soma_me
     json_write_string(out, name);
     text_append(out, ": {");
     if (numbered) fields_write_numbers(out, entry, m->numbers);
-    if (own && m->build) {
-        text_append(out, "\"numbers\": [");
-        for (int i = 0; i < SOMA_METRIC_NUMBERS; i++) {
-            if (i) text_append(out, ", ");
-            json_write_number(out, m->numbers[i]);
-        }
-        text_append(out, "]");
-    }
+    if (own && m->build) fields_write_own(out, m->numbers, SOMA_METRIC_NUMBERS);
     if (!shown) {
         text_append(out, m->build ? ", \"name\": " : "\"name\": ");
         json_write_string(out, m->name);
@@ -82,19 +75,12 @@ soma_status metric_write_json(text *out, const field_names *names, const soma_me
 /* A metric of the user's own; with "numbers", one that takes them. */
 static soma_status read_own(const field_names *names, const soma_custom *own, const json_node *config,
                             soma_metric *out) {
-    const json_node *list = json_node_find(config, "numbers");
     out->finish = own->finish;
-    if (!list) {
+    if (json_node_find(config, "numbers"))
+        out->build = (soma_metric_with_fn *)own->function;
+    else
         out->plain = (soma_loss_fn *)own->function;
-        return SOMA_OK;
-    }
-    out->build = (soma_metric_with_fn *)own->function;
-    const int64_t n = json_node_kind(list) == JSON_IS_ARRAY ? json_node_count(list) : -1;
-    RETURN_IF(names->context, n < 0 || n > SOMA_METRIC_NUMBERS, SOMA_INVALID,
-              "[compile] %s: numbers must be a list of at most %d", own->name, SOMA_METRIC_NUMBERS);
-    for (int i = 0; i < (int)n; i++)
-        (void)json_node_number(json_node_at(list, i), &out->numbers[i]);
-    return SOMA_OK;
+    return fields_read_own(names, "compile", own->name, config, out->numbers, SOMA_METRIC_NUMBERS);
 }
 
 /* Whether it has numbers, and not only a name and the like. */

@@ -28,6 +28,7 @@ typedef struct name_table {
     const name_entry *entries;
     int n;
     const char *const *names; /* of the entries, ends with NULL */
+    int room;                 /* how many numbers a function is handed; 0: none */
 } name_table;
 
 extern const name_table activation_names, loss_names, loss_with_names, metric_names, initializer_names,

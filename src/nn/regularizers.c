@@ -73,4 +73,5 @@ static const char *const names[] = {
 #undef REGULARIZER
     NULL};
 
-const name_table regularizer_names = {"regularizer", entries, sizeof entries / sizeof *entries, names};
+const name_table regularizer_names = {"regularizer", entries, sizeof entries / sizeof *entries, names,
+                                      sizeof(soma_regularizer){0}.parameters / sizeof(double)};
