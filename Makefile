@@ -25,13 +25,14 @@ $(BUILD)/build.ninja:
 mnist:
 	@scripts/setup.sh build
 	@mkdir -p $(BUILD) && $(CONFIGURE) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; false; }
-	@cmake --build $(BUILD) -j $(JOBS)
+	@cmake --build $(BUILD) -j $(JOBS) --target soma_command
 	@scripts/get-data.sh mnist
 	$(BUILD)/soma train examples/mnist.yaml
 
 check:
 	@scripts/setup.sh build check
 	@$(MAKE) --no-print-directory mnist
+	@cmake --build $(BUILD) -j $(JOBS)
 	@$(CTEST)
 
 # All tests on what is built, without training first.
