@@ -69,6 +69,8 @@ int word_distance(const char *a, const char *b, int limit);
 char *text_thousands(cli *c, int64_t n);
 /* Bytes as "1.55 MB", base 1024. */
 char *text_bytes(cli *c, double bytes);
+/* 0.98204 -> "0.9820", 0.00012345 -> "1.2345e-04": what was measured. */
+char *text_measure(cli *c, double value);
 /* "(60000, 28, 28)". */
 char *text_shape(cli *c, int rank, const int64_t *shape);
 /* "out/mnist.soma" -> "mnist". */

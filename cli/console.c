@@ -3,6 +3,7 @@
  * Numbers are written in the C locale: only LC_CTYPE is taken from the user, to know what the terminal can show. */
 #include <langinfo.h>
 #include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -155,6 +156,10 @@ char *text_bytes(cli *c, double bytes) {
         unit++;
     }
     return unit ? cli_text(c, "%.2f %s", bytes, units[unit]) : cli_text(c, "%.0f B", bytes);
+}
+
+char *text_measure(cli *c, double value) {
+    return cli_text(c, value != 0 && fabs(value) <= 1e-3 ? "%.4e" : "%.4f", value);
 }
 
 char *text_shape(cli *c, int rank, const int64_t *shape) {

@@ -293,7 +293,7 @@ int options_read_config(cli *c, option_table tables[OPTION_TABLES], const config
         const option *o = find_name(tables, name, strlen(name), &table);
         if (!o || strcmp(name, "help") == 0) {
             const int code = cli_fail(c, EXIT_INPUT, "%s: unknown key '%s'", where, node->key);
-            const char *near = nearest_name(node->key, all_names(c, tables));
+            const char *near = o ? NULL : nearest_name(node->key, all_names(c, tables));
             if (near) cli_hint("Did you mean '%s'?", swap_letters(c, near, '-', '_'));
             return code;
         }

@@ -78,8 +78,8 @@ typedef struct end_label {
 
 static void add_label(panel *p, end_label *labels, int *n, const char *name, double value, colour ink) {
     if (isnan(value)) return;
-    labels[(*n)++] =
-        (end_label){place_y(p, value), ink, name, cli_text(p->c, fabs(value) < 1e-3 ? "%.2e" : "%.4f", value)};
+    labels[(*n)++] = (end_label){place_y(p, value), ink, name,
+                                 cli_text(p->c, value != 0 && fabs(value) < 1e-3 ? "%.2e" : "%.4f", value)};
 }
 
 static double last_of(const double *values, int64_t n) {

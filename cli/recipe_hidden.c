@@ -57,8 +57,11 @@ int recipe_build_hidden(cli *c, const recipe *r, const data_source *train, soma_
     if (outputs < 1) return EXIT_INPUT;
     if (inputs < 1) return cli_fail(c, EXIT_INPUT, "the samples have no elements: %s", text_shape(c, x.rank, x.shape));
     int n = 0;
-    const char **units = config_words(c, r->hidden ? r->hidden : config_word(c, "128"), &n);
-    if (!units || n == 0) return cli_fail(c, EXIT_USAGE, "hidden must be one number or several with commas: 512,256");
+    const config_place at = r->hidden ? r->hidden->at : (config_place){.file = "--hidden"};
+    const char **units = config_words(c, r->hidden ? r->hidden : config_word(c, "128"), &n),
+               *where = config_where(c, at);
+    if (!units || n == 0)
+        return cli_fail(c, config_fault(at), "%s: one number or several are expected: 512,256", where);
     const double most = 1e9;
     buffer b = {.c = c};
     buffer_print(&b, "{\"layers\": [");
@@ -66,7 +69,8 @@ int recipe_build_hidden(cli *c, const recipe *r, const data_source *train, soma_
     for (int i = 0; i < n; i++) {
         double number;
         if (!config_number(config_word(c, units[i]), &number) || number < 1 || number != trunc(number) || number > most)
-            return cli_fail(c, EXIT_USAGE, "hidden: '%s' must be a whole number from 1 to %.0f", units[i], most);
+            return cli_fail(c, config_fault(at), "%s: units must be whole numbers from 1 to %.0f, not '%s'", where,
+                            most, units[i]);
         buffer_print(&b, "{\"dense\": {\"units\": %.0f, \"activation\": %s%s%s}}, ", number,
                      config_to_json(c, config_word(c, r->activation)), i ? "" : ", ", i ? "" : shape);
         if (r->dropout > 0) buffer_print(&b, "{\"dropout\": %.17g}, ", r->dropout);
@@ -74,5 +78,5 @@ int recipe_build_hidden(cli *c, const recipe *r, const data_source *train, soma_
     buffer_print(&b, "{\"dense\": {\"units\": %lld, \"activation\": \"%s\"}}]}", (long long)outputs,
                  last_activation(r, what));
     *out = soma_model_from_json(c->context, b.text);
-    return *out ? EXIT_DONE : cli_fail_status(c, EXIT_USAGE);
+    return *out ? EXIT_DONE : cli_fail(c, config_fault(at), "%s: %s", where, soma_last_error(c->context));
 }

@@ -49,9 +49,9 @@ static int measure(cli *c, const evaluation *e, soma_model *model, const data_so
     const soma_scores s = soma_evaluate(model, source->data, .batch_size = e->batch_size, .sample_weight = weights);
     if (s.status != SOMA_OK) return cli_fail_status(c, EXIT_INPUT);
     if (!c->json) {
-        printf("samples: %lld\nloss: %.4f\n", (long long)soma_dataset_samples(source->data), s.loss);
+        printf("samples: %lld\nloss: %s\n", (long long)soma_dataset_samples(source->data), text_measure(c, s.loss));
         for (int i = 0; i < s.n_metrics; i++)
-            printf("%s: %.4f\n", soma_metric_name(model, i), s.metrics[i]);
+            printf("%s: %s\n", soma_metric_name(model, i), text_measure(c, s.metrics[i]));
         return EXIT_DONE;
     }
     json_out j = {.file = stdout};

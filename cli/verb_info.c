@@ -70,7 +70,9 @@ static void history_text(cli *c, const json_value *history) {
         double first = NAN, last = NAN;
         (void)json_in_number(json_in_at(values, 0), &first);
         (void)json_in_number(json_in_at(values, n ? n - 1 : 0), &last);
-        printf("  history of %s: %.4f ... %.4f, %zu epochs\n", text_printable(c, key), first, last, n);
+        printf("  history of %s: ", text_printable(c, key));
+        if (n > 1) printf("%s ... ", text_measure(c, first));
+        printf("%s, %zu epoch%s\n", text_measure(c, last), n, n == 1 ? "" : "s");
     }
 }
 

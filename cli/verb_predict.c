@@ -175,7 +175,7 @@ static void write_text(cli *c, const soma_model *model, const shown_row *row) {
                    100 * row->values[row->places[i]]);
     } else {
         for (int64_t i = 0; i < row->n; i++)
-            printf(" %.6g", row->values[i]);
+            printf(" %.6g", isnan(row->values[i]) ? NAN : row->values[i]); /* without a sign */
     }
     printf("\n");
 }

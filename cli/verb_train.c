@@ -70,9 +70,9 @@ static void report(const training *t) {
         return;
     }
     if (t->test.data) {
-        printf("test_loss: %.4f\n", t->scores.loss);
+        printf("test_loss: %s\n", text_measure(t->c, t->scores.loss));
         for (int i = 0; i < t->scores.n_metrics; i++)
-            printf("%s: %.4f\n", score_name(t->c, t->model, i, true), t->scores.metrics[i]);
+            printf("%s: %s\n", score_name(t->c, t->model, i, true), text_measure(t->c, t->scores.metrics[i]));
     }
     printf("model: %s\n", t->r->output);
     for (int i = 0; i < t->n_pictures; i++)
@@ -102,8 +102,8 @@ static int open_model(training *t) {
     if (!isnan(r->learning_rate) && soma_set_learning_rate(t->model, r->learning_rate) != SOMA_OK)
         return cli_fail_status(c, EXIT_INPUT);
     if (soma_history_epochs(t->model) < r->epochs) return EXIT_DONE;
-    return cli_fail(c, EXIT_USAGE, "%s has seen %lld epochs already: to go on, ask for more by --epochs", r->resume,
-                    (long long)soma_history_epochs(t->model));
+    return cli_fail(c, EXIT_USAGE, "%s has seen %lld epoch%s already: to go on, ask for more by --epochs", r->resume,
+                    (long long)soma_history_epochs(t->model), soma_history_epochs(t->model) == 1 ? "" : "s");
 }
 
 static void plan_json(const training *t, const soma_plan *plan, double flops) {

@@ -9,10 +9,10 @@
 
 static soma_status check_bounds(soma_context *context, const char *who, const soma_field *f, double value) {
     if (f->low == 0 && f->high == 0) return SOMA_OK;
-    RETURN_IF(context, !(value >= f->low), SOMA_INVALID, "[%s] %s is %g: it must be at least %g", who, f->name, value,
-              f->low);
-    RETURN_IF(context, f->high > f->low && !(value <= f->high), SOMA_INVALID, "[%s] %s is %g: it must be at most %g",
-              who, f->name, value, f->high);
+    RETURN_IF(context, !(value >= f->low), SOMA_INVALID, "[%s] %s is %.9g: it must be at least %.9g", who, f->name,
+              value, f->low);
+    RETURN_IF(context, f->high > f->low && !(value <= f->high), SOMA_INVALID,
+              "[%s] %s is %.9g: it must be at most %.9g", who, f->name, value, f->high);
     return SOMA_OK;
 }
 

@@ -42,3 +42,11 @@ run soma train $flags --class-weight '[1, 2]' --output m.soma
 # a checkpoint's folder is made
 run soma train $flags --hidden 4 --callbacks '{model_checkpoint: "new/{epoch:02d}/c.soma"}' --output m.soma
 ls new/*/c.soma
+
+# what is not a number has no sign, and what is small is not 0
+printf '\x93NUMPY\x01\x00\x46\x00%-69s\n\x00\x00\x80\x7f\x00\x00\x80\x7f' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }" >infinite.npy
+run soma train --quiet --x '[[1, 0], [0, 1]]' --y '[1e-5, 0]' --layers '[{dense: {units: 1, kernel_initializer: zeros}}, {activation: tanh}]' --epochs 1 --optimizer sgd --output m.soma
+run soma evaluate m.soma --x '[[1, 0], [0, 1]]' --y '[1e-5, 0]'
+soma info m.soma | grep history
+run soma train --quiet --x '[[1, 0], [0, 1]]' --y '[0, 1]' --hidden 2 --epochs 1 --output m.soma
+run soma predict m.soma infinite.npy
