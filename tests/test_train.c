@@ -601,6 +601,43 @@ static void mistakes_are_told_before_training(void **state) {
     soma_clear_error(NULL);
 }
 
+/* A compile that fails, whatever it had taken already, leaves optimizer, metrics and history as they were. */
+static void failed_compiles_change_nothing(void **state) {
+    (void)state;
+    float weights[2][ROOM] = {{0}};
+    for (int i = 0; i < 2; i++) {
+        failing f = {.refuse = -1};
+        soma_context *context = failing_context(&f, 1);
+        soma_dataset *data = blobs(context);
+        soma_model *net = classifier(context, false);
+        expect_ok(soma_fit(net, data));
+        if (i == 1) {
+            const soma_output_options heavy = {.loss = soma_mean_squared_error, .loss_weight = NAN};
+            assert_int_equal(soma_compile(net, .outputs = {heavy}), SOMA_INVALID);
+            assert_int_equal(soma_compile(net, .metrics = {soma_accuracy}), SOMA_INVALID);
+            assert_int_equal(soma_compile(net, .loss = soma_mean_squared_error, .precision = "float33"),
+                             SOMA_NOT_FOUND);
+            assert_int_equal(soma_compile(net, .optimizer = soma_sgd(.momentum = 2), .loss = soma_mean_squared_error),
+                             SOMA_INVALID);
+            f.refuse = f.requests;
+            assert_int_equal(soma_compile(net, .loss = soma_mean_squared_error), SOMA_NO_MEMORY);
+            f.refuse = -1;
+            assert_int_equal(soma_last_status(context), SOMA_INVALID);
+            soma_clear_error(context);
+            soma_clear_error(NULL);
+            assert_string_equal(soma_metric_name(net, 0), "accuracy");
+            assert_int_equal(soma_history_epochs(net), 1);
+        }
+        assert_true(soma_updates(net) > 0);
+        expect_ok(soma_fit(net, data));
+        assert_int_equal(weights_of(net, weights[i], ROOM), FEATURES * 16 + 16 + 16 * CLASSES + CLASSES);
+        soma_model_destroy(net);
+        soma_dataset_destroy(data);
+        soma_context_destroy(context);
+    }
+    assert_memory_equal(weights[0], weights[1], sizeof weights[0]);
+}
+
 static void divergence_is_noticed(void **state) {
     (void)state;
     soma_dataset *data = blobs(NULL);
@@ -702,6 +739,7 @@ int main(void) {
         TEST(bars_fit_the_terminal),
         TEST(fit_writes_where_it_is_told),
         TEST(mistakes_are_told_before_training),
+        TEST(failed_compiles_change_nothing),
         TEST(divergence_is_noticed),
         TEST(rates_can_be_changed),
         TEST(compile_by_names),

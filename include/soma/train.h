@@ -72,7 +72,9 @@ typedef struct soma_compile_options {
 } soma_compile_options;
 /** What fit minimizes, by which steps, and what it shows: soma_compile(net, .loss = soma_mean_squared_error).
  *  Of a model with several outputs fit minimizes the weighted sum of their losses, and shows them first: the output of
- *  a layer "age" has "age_loss", and its metrics are "age_mean_absolute_error" and so on, as in Keras. */
+ *  a layer "age" has "age_loss", and its metrics are "age_mean_absolute_error" and so on, as in Keras.
+ *  Compiling again forgets the optimizer's state and the history, not the weights; after an error nothing has changed.
+ */
 #define soma_compile(model, ...) soma_model_compile(model, &(soma_compile_options){__VA_ARGS__})
 SOMA_API soma_status soma_model_compile(soma_model *model, const soma_compile_options *options);
 /** The same by names: {"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"]}; an optimizer with options is

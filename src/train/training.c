@@ -186,18 +186,12 @@ static soma_status read_precision(soma_context *context, const char *name, bool 
     return name ? name_unknown(context, "precision", name, precisions) : SOMA_OK;
 }
 
-static soma_status compile(soma_model *model, const soma_compile_options *o, const soma_custom *custom) {
-    training *t = training_of(model);
-    if (!t) return SOMA_NO_MEMORY;
+/* Losses, metrics and the columns that show them. */
+static soma_status take_options(soma_model *model, training *t, const soma_compile_options *o,
+                                const soma_custom *custom) {
     RETURN_IF(model->context, model->n_outputs > SOMA_MAX_ARRAYS, SOMA_UNSUPPORTED,
               "[compile] the model has %d outputs: at most %d", model->n_outputs, SOMA_MAX_ARRAYS);
-    bool mixed;
-    TRY(read_precision(model->context, o->precision, &mixed));
-    free_state(model, t);
-    history_deinit(model, &t->history);
-    place_clear(&t->place, model->context);
-    t->compiled = false;
-    t->mixed = mixed;
+    TRY(read_precision(model->context, o->precision, &t->mixed));
     t->n_metrics = 0;
     TRY(take_losses(model, t, o));
     TRY(show_losses(model, t));
@@ -210,6 +204,22 @@ static soma_status compile(soma_model *model, const soma_compile_options *o, con
         TRY(add_metrics(model, t, own, i, custom));
     }
     return make_keys(model, t);
+}
+
+/* All of it, or nothing: after an error the model is compiled as it was. */
+static soma_status compile(soma_model *model, const soma_compile_options *o, const soma_custom *custom) {
+    training *t = training_of(model);
+    if (!t) return SOMA_NO_MEMORY;
+    const training before = *t;
+    const soma_status status = take_options(model, t, o, custom);
+    if (status != SOMA_OK) {
+        *t = before;
+        return status;
+    }
+    free_state(model, t);
+    history_deinit(model, &t->history);
+    place_clear(&t->place, model->context);
+    return SOMA_OK;
 }
 
 soma_status training_compile(soma_model *model, const soma_compile_options *options, const soma_custom *custom) {
