@@ -146,10 +146,7 @@ static int show_model(cli *c, const char *path) {
 
 /* ---- arrays and pictures ---- */
 
-static int show_array(cli *c, const char *path, const char *format) {
-    soma_dataset *data = source_read_array(c, path);
-    if (!data) return EXIT_INPUT;
-    const soma_array_data x = soma_dataset_x(data);
+static void show_array(cli *c, const char *path, const char *format, soma_array_data x) {
     const int64_t n = x.rank ? array_sample_size(x) * x.shape[0] : 1;
     double low = INFINITY, high = -INFINITY, sum = 0;
     int64_t missing = 0;
@@ -182,8 +179,27 @@ static int show_array(cli *c, const char *path, const char *format) {
         if (n > missing) printf("  from %.6g to %.6g, mean %.6g\n", low, high, sum / (double)(n - missing));
         if (missing) printf("  %s %s NaN\n", text_thousands(c, missing), missing == 1 ? "element is" : "elements are");
     }
+}
+
+static int show_idx(cli *c, const char *path) {
+    soma_dataset *data = source_read_array(c, path);
+    if (!data) return EXIT_INPUT;
+    show_array(c, path, "idx", soma_dataset_x(data));
     soma_dataset_destroy(data);
     return EXIT_DONE;
+}
+
+/* No dataset, which must have samples: an array may be a single number. */
+static int show_npy(cli *c, const char *path) {
+    soma_context *context = cli_context(c);
+    soma_graph *graph = context ? soma_graph_create(context) : NULL;
+    soma_tensor *t = graph ? soma_npy_load(graph, path) : NULL;
+    const void *elements = t ? soma_data(t) : NULL;
+    const int code = elements ? EXIT_DONE : cli_fail_status(c, EXIT_INPUT);
+    if (elements)
+        show_array(c, path, "npy", (soma_array_data){soma_tensor_dtype(t), soma_ndim(t), soma_shape(t), elements});
+    soma_graph_destroy(graph);
+    return code;
 }
 
 static int show_picture(cli *c, const char *path) {
@@ -212,9 +228,9 @@ static int show_file(cli *c, const char *path) {
     case FILE_SAFETENSORS:
         return show_model(c, path);
     case FILE_NPY:
-        return show_array(c, path, "npy");
+        return show_npy(c, path);
     case FILE_IDX:
-        return show_array(c, path, "idx");
+        return show_idx(c, path);
     case FILE_PNG:
         return show_picture(c, path);
     default:

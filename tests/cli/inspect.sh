@@ -6,6 +6,14 @@ soma train --dataset tiny --hidden 8 --epochs 2 --quiet --output m.soma >/dev/nu
 run soma info m.soma | sed -E 's/at byte [0-9]+/at byte N/; s/safetensors, .*/safetensors/; s/[0-9.]+ \.\.\. [0-9.]+/A ... B/'
 run soma info tiny/train-images-idx3-ubyte tiny/train-labels-idx1-ubyte
 run soma info tiny/train-images-idx3-ubyte --json
+python3 - <<'END'
+import struct
+header = "{'descr': '<f4', 'fortran_order': False, 'shape': (), }".ljust(117) + "\n"
+with open("number.npy", "wb") as file:
+    file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack("<f", 3.5))
+END
+run soma info number.npy
+run soma info number.npy --json
 run soma summary m.soma --json
 run soma plan m.soma --batch 4 | sed -n 1,4p | sed -E 's/[0-9]+ steps/N steps/'
 soma plan m.soma --batch 4 --training | grep -cE '^  +(1  |total) |^Peak memory'
