@@ -58,7 +58,7 @@ static void check_inference(const char *where, const soma_tensor *y) {
     soma_dtype dtype;
     int rank;
     int64_t shape[SOMA_MAX_RANK] = {0};
-    if (y->op->infer(y->graph, y->op, y->inputs, y->n_inputs, &y->attributes, &dtype, &rank, shape) != SOMA_OK)
+    if (y->op->infer(y->graph, y->op, y->inputs, y->n_inputs, y->attributes, &dtype, &rank, shape) != SOMA_OK)
         fail_msg("%s: infer rejects its own node", where);
     assert_int_equal(dtype, y->dtype);
     assert_true(shape_equal(rank, shape, y->rank, y->shape));

@@ -288,10 +288,10 @@ static counts count(net_fn *net, const int64_t *size, bool gradients) {
     assert_non_null(plan);
     for (int i = 0; i < plan->n_steps; i++) {
         const plan_step *s = &plan->steps[i];
-        if (s->kind == STEP_CONTRACT && found.contractions++ == 0) found.stores = s->as.contract.epilogue.n_stores;
+        if (s->kind == STEP_CONTRACT && found.contractions++ == 0) found.stores = s->as.contract->epilogue.n_stores;
         found.others += s->kind != STEP_CONTRACT && s->kind != STEP_PACK;
-        for (int k = 0; s->kind == STEP_CONTRACT && k < s->as.contract.epilogue.n_instructions; k++) {
-            const tile_instruction *in = &s->as.contract.epilogue.instructions[k];
+        for (int k = 0; s->kind == STEP_CONTRACT && k < s->as.contract->epilogue.n_instructions; k++) {
+            const tile_instruction *in = &s->as.contract->epilogue.instructions[k];
             found.functions += in->kind == INSTRUCTION_MAP && in->code >= CPU_EXP && in->code <= CPU_ERF;
         }
     }
@@ -333,7 +333,7 @@ static void products_leave_bands_out(void **state) {
     assert_non_null(plan);
     int upper = 0, lower = 0, unwanted = 0, ends = 0, all = 0;
     for (int i = 0; i < plan->n_steps; i++) {
-        const contract *c = &plan->steps[i].as.contract;
+        const contract *c = plan->steps[i].as.contract;
         if (plan->steps[i].kind != STEP_CONTRACT) continue;
         all++;
         if (!c->banded) continue;

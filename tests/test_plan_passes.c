@@ -177,8 +177,8 @@ static void reductions_are_cut(void **state) {
     const soma_tensor *outer = s.b.targets[0];
     assert_ptr_equal(outer->op, &op_sum);
     assert_ptr_equal(outer->inputs[0]->op, &op_sum);
-    assert_int_equal(outer->attributes.axes, 1);
-    assert_int_equal(outer->inputs[0]->attributes.axes, 4);
+    assert_int_equal(outer->attributes->axes, 1);
+    assert_int_equal(outer->inputs[0]->attributes->axes, 4);
     simplify_end(&s);
     expect_op(w, soma_sum(input(w, SOMA_DIMS(3, 1)), SOMA_AXES(1), true), "input");
 }
@@ -407,10 +407,10 @@ static bool step_writes(const plan_step *s, int storage) {
     case STEP_MAP:
         return program_stores(&s->as.map, storage);
     case STEP_CONTRACT:
-        return s->as.contract.partial == storage || program_stores(&s->as.contract.epilogue, storage);
+        return s->as.contract->partial == storage || program_stores(&s->as.contract->epilogue, storage);
     case STEP_REDUCE:
-        return s->as.reduction.partial == storage || program_stores(&s->as.reduction.pre, storage) ||
-               program_stores(&s->as.reduction.post, storage);
+        return s->as.reduction->partial == storage || program_stores(&s->as.reduction->pre, storage) ||
+               program_stores(&s->as.reduction->post, storage);
     case STEP_PACK:
         return s->as.pack.destination == storage;
     case STEP_KERNEL:

@@ -52,11 +52,11 @@ static void vjp_pad(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_te
     int64_t one[SOMA_MAX_RANK];
     for (int i = 0; i < y->rank; i++)
         one[i] = 1;
-    dx[0] = op_slice_box(dy, y->attributes.start, y->inputs[0]->shape, one);
+    dx[0] = op_slice_box(dy, y->attributes->start, y->inputs[0]->shape, one);
 }
 
 static soma_status reference_pad(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    ref_pad(&inputs[0], node->attributes.start, node->attributes.value[0], output);
+    ref_pad(&inputs[0], node->attributes->start, node->attributes->value[0], output);
     return SOMA_OK;
 }
 
@@ -161,15 +161,15 @@ static void vjp_concat(soma_tensor *y, soma_tensor *dy, const bool *needed, soma
         one[i] = 1;
     for (int i = 0; i < y->n_inputs; i++) {
         if (needed[i]) dx[i] = op_slice_box(dy, first, y->inputs[i]->shape, one);
-        first[y->attributes.axis] += y->inputs[i]->shape[y->attributes.axis];
+        first[y->attributes->axis] += y->inputs[i]->shape[y->attributes->axis];
     }
 }
 
 static soma_status reference_concat(const soma_tensor *node, const op_view *inputs, op_view *output) {
     int64_t start = 0;
     for (int i = 0; i < node->n_inputs; i++) {
-        ref_place(&inputs[i], node->attributes.axis, start, output);
-        start += inputs[i].shape[node->attributes.axis];
+        ref_place(&inputs[i], node->attributes->axis, start, output);
+        start += inputs[i].shape[node->attributes->axis];
     }
     return SOMA_OK;
 }

@@ -17,7 +17,6 @@ const int op_count = (int)(sizeof op_table / sizeof *op_table);
 
 soma_tensor *op_apply(soma_graph *graph, const op *self, soma_tensor *const *inputs, int n,
                       const op_attributes *attributes) {
-    static const op_attributes none;
     for (int i = 0; i < n; i++)
         if (!inputs[i]) return NULL;
     graph = n > 0 && !graph ? inputs[0]->graph : graph_or_default(graph);
@@ -28,7 +27,7 @@ soma_tensor *op_apply(soma_graph *graph, const op *self, soma_tensor *const *inp
     for (int i = 0; i < n; i++)
         RETURN_NULL_IF(context, inputs[i]->graph != graph, SOMA_INVALID, "[%s] input %d belongs to another graph",
                        self->name, i);
-    if (!attributes) attributes = &none;
+    if (!attributes) attributes = &op_no_attributes;
     soma_dtype dtype = SOMA_F32;
     int rank = 0;
     int64_t shape[SOMA_MAX_RANK] = {0};

@@ -32,11 +32,11 @@ soma_tensor *soma_softmax_axis(soma_tensor *x, int axis) {
 /* dx = y (dy - sum y dy) */
 static void vjp_softmax(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
     (void)needed;
-    dx[0] = soma_mul(y, soma_sub(dy, soma_sum(soma_mul(y, dy), SOMA_AXES(y->attributes.axis), true)));
+    dx[0] = soma_mul(y, soma_sub(dy, soma_sum(soma_mul(y, dy), SOMA_AXES(y->attributes->axis), true)));
 }
 
 soma_tensor *op_compose_softmax(soma_tensor *y) {
-    int axis = y->attributes.axis;
+    int axis = y->attributes->axis;
     if (y->inputs[0]->shape[axis] == 0) return y;
     soma_tensor *e = soma_exp(lowered(y->inputs[0], axis));
     soma_tensor *sum = soma_sum(e, SOMA_AXES(axis), true);
@@ -45,7 +45,7 @@ soma_tensor *op_compose_softmax(soma_tensor *y) {
 }
 
 static soma_status reference_softmax(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    ref_softmax(&inputs[0], node->attributes.axis, output);
+    ref_softmax(&inputs[0], node->attributes->axis, output);
     return SOMA_OK;
 }
 

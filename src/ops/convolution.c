@@ -24,7 +24,7 @@ static op_attributes conv_attributes(const cpu_windows *g) {
 }
 
 cpu_windows conv_windows(const soma_tensor *node) {
-    const op_attributes *at = &node->attributes;
+    const op_attributes *at = node->attributes;
     cpu_windows g = {.n = at->rank, .groups = at->axis};
     for (int i = 0; i < g.n; i++) {
         g.size[i] = node->inputs[1]->shape[i];
@@ -41,7 +41,7 @@ static soma_status infer_conv(soma_graph *graph, const op *self, soma_tensor *co
                               const op_attributes *attributes, soma_dtype *dtype, int *rank, int64_t *shape) {
     (void)n;
     const soma_tensor *x = inputs[0], *w = inputs[1];
-    soma_tensor node = {.attributes = *attributes, .inputs = (soma_tensor **)(intptr_t)inputs};
+    soma_tensor node = {.attributes = attributes, .inputs = (soma_tensor **)(intptr_t)inputs};
     char text_x[SHAPE_TEXT], text_w[SHAPE_TEXT];
     tensor_shape_text(text_x, x), tensor_shape_text(text_w, w);
     RETURN_IF(graph->context, x->rank != attributes->rank + 2 || w->rank != x->rank, SOMA_SHAPE,

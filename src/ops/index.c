@@ -70,11 +70,11 @@ static soma_tensor *scatter_add(soma_tensor *updates, soma_tensor *indices, int 
 
 static void vjp_gather(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
     const soma_tensor *x = y->inputs[0];
-    if (needed[0]) dx[0] = scatter_add(dy, y->inputs[1], y->attributes.axis, x->rank, x->shape);
+    if (needed[0]) dx[0] = scatter_add(dy, y->inputs[1], y->attributes->axis, x->rank, x->shape);
 }
 
 static soma_status reference_gather(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    int axis = node->attributes.axis;
+    int axis = node->attributes->axis;
     int64_t bad = ref_gather(&inputs[0], &inputs[1], axis, output);
     return check_found(node, &inputs[1], axis, inputs[0].shape[axis], bad);
 }
@@ -135,11 +135,11 @@ static soma_status infer_scatter_add(soma_graph *graph, const op *self, soma_ten
 }
 
 static void vjp_scatter_add(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
-    if (needed[0]) dx[0] = soma_gather(dy, y->inputs[1], y->attributes.axis);
+    if (needed[0]) dx[0] = soma_gather(dy, y->inputs[1], y->attributes->axis);
 }
 
 static soma_status reference_scatter_add(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    int axis = node->attributes.axis;
+    int axis = node->attributes->axis;
     int64_t bad = ref_scatter_add(&inputs[0], &inputs[1], axis, output);
     return check_found(node, &inputs[1], axis, output->shape[axis], bad);
 }
@@ -204,11 +204,11 @@ soma_tensor *soma_cumsum(soma_tensor *x, int axis) {
 
 static void vjp_cumsum(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
     (void)needed;
-    dx[0] = op_cumulate(dy, y->attributes.axis, y->attributes.exclusive, !y->attributes.reverse);
+    dx[0] = op_cumulate(dy, y->attributes->axis, y->attributes->exclusive, !y->attributes->reverse);
 }
 
 static soma_status reference_cumsum(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    const op_attributes *at = &node->attributes;
+    const op_attributes *at = node->attributes;
     ref_cumsum(&inputs[0], at->axis, at->exclusive, at->reverse, output);
     return SOMA_OK;
 }

@@ -9,7 +9,7 @@
 #include "ops/build.h"
 
 static bool pads_zeros(const soma_tensor *x) {
-    return x->op == &op_pad && x->attributes.value[0] == 0;
+    return x->op == &op_pad && x->attributes->value[0] == 0;
 }
 
 /* The one axis along which the padded parts differ in place, and touch: a's end is b's start. -1: there is none. */
@@ -19,8 +19,8 @@ static int touching_axis(const soma_tensor *a, const soma_tensor *b) {
     int axis = -1;
     for (int i = 0; i < a->rank; i++) {
         if (a->shape[i] != b->shape[i]) return -1;
-        if (a->attributes.start[i] == b->attributes.start[i] && x->shape[i] == y->shape[i]) continue;
-        if (axis >= 0 || a->attributes.start[i] + x->shape[i] != b->attributes.start[i]) return -1;
+        if (a->attributes->start[i] == b->attributes->start[i] && x->shape[i] == y->shape[i]) continue;
+        if (axis >= 0 || a->attributes->start[i] + x->shape[i] != b->attributes->start[i]) return -1;
         axis = i;
     }
     return axis;
@@ -28,7 +28,7 @@ static int touching_axis(const soma_tensor *a, const soma_tensor *b) {
 
 /* The parts that x is concatenated of along the axis, or x itself, into list; returns how many. */
 static int parts_of(soma_tensor *x, int axis, soma_tensor **list) {
-    bool made = x->op == &op_concat && x->attributes.axis == axis;
+    bool made = x->op == &op_concat && x->attributes->axis == axis;
     if (list) memcpy(list, made ? x->inputs : &x, (size_t)(made ? x->n_inputs : 1) * sizeof *list);
     return made ? x->n_inputs : 1;
 }
@@ -43,8 +43,8 @@ static soma_tensor *join(soma_tensor *a, soma_tensor *b, int axis) {
     soma_tensor *both = soma_concat(parts, n + m, axis);
     int64_t after[SOMA_MAX_RANK];
     for (int i = 0; both && i < a->rank; i++)
-        after[i] = a->shape[i] - a->attributes.start[i] - both->shape[i];
-    return both ? soma_pad(both, a->attributes.start, after, 0) : NULL;
+        after[i] = a->shape[i] - a->attributes->start[i] - both->shape[i];
+    return both ? soma_pad(both, a->attributes->start, after, 0) : NULL;
 }
 
 soma_tensor *op_add_gradients(soma_tensor *a, soma_tensor *b) {

@@ -244,13 +244,13 @@ static uint64_t counter_of(const soma_tensor *node, const op_view *inputs) {
 }
 
 static soma_status reference_uniform(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    const double *value = node->attributes.value;
+    const double *value = node->attributes->value;
     ref_uniform(random_key(node), counter_of(node, inputs), value[0], value[1], output);
     return SOMA_OK;
 }
 
 static soma_status reference_normal(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    const double *value = node->attributes.value;
+    const double *value = node->attributes->value;
     ref_normal(random_key(node), counter_of(node, inputs), value[0], value[1], output);
     return SOMA_OK;
 }

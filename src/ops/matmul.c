@@ -111,7 +111,7 @@ soma_tensor *op_swap_last(soma_tensor *x) {
 static bool is_swapped(const soma_tensor *x) {
     if (x->op != &op_permute) return false;
     for (int i = 0; i < x->rank; i++)
-        if (x->attributes.start[i] != (i < x->rank - 2 ? i : 2 * x->rank - 3 - i)) return false;
+        if (x->attributes->start[i] != (i < x->rank - 2 ? i : 2 * x->rank - 3 - i)) return false;
     return true;
 }
 

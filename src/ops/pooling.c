@@ -63,7 +63,7 @@ static bool is_among(const soma_tensor *t, soma_tensor *const *list, int n) {
 static soma_tensor *below_windows(soma_tensor *seen, soma_tensor *const *kept, int n) {
     bool dilated = false;
     for (; seen->op == &op_window || (seen->op == &op_pad && !dilated); seen = seen->inputs[0]) {
-        dilated = dilated || seen->attributes.step[1] != 1;
+        dilated = dilated || seen->attributes->step[1] != 1;
         if (is_among(seen, kept, n)) return NULL;
     }
     return seen;
@@ -73,7 +73,7 @@ static soma_tensor *below_windows(soma_tensor *seen, soma_tensor *const *kept, i
 static soma_tensor *windows_like(const soma_tensor *seen, const soma_tensor *of, soma_tensor *x) {
     if (seen == of) return x;
     x = windows_like(seen->inputs[0], of, x);
-    return x ? op_apply(NULL, seen->op, &x, 1, &seen->attributes) : NULL;
+    return x ? op_apply(NULL, seen->op, &x, 1, seen->attributes) : NULL;
 }
 
 /* where(x <= c, c, x): the x. */
@@ -99,7 +99,7 @@ static soma_tensor *shifted(const soma_tensor *t, soma_tensor **numbers) {
 }
 
 soma_tensor *op_max_first(soma_tensor *node, soma_tensor *const *kept, int n) {
-    if (!node || node->op != &op_max || !node->attributes.exclusive || !dtype_is_float(node->dtype)) return node;
+    if (!node || node->op != &op_max || !node->attributes->exclusive || !dtype_is_float(node->dtype)) return node;
     soma_tensor *seen = node->inputs[0], *of = below_windows(seen, kept, n), *numbers = NULL;
     double limit = 0;
     if (!of || of->op->kind != OP_MAP || is_among(of, kept, n)) return node;
@@ -108,7 +108,7 @@ soma_tensor *op_max_first(soma_tensor *node, soma_tensor *const *kept, int n) {
     if (!x) x = shifted(of, &numbers);
     if (!x) return node;
     y = windows_like(seen, of, x);
-    y = y ? op_apply(NULL, node->op, &y, 1, &node->attributes) : NULL;
+    y = y ? op_apply(NULL, node->op, &y, 1, node->attributes) : NULL;
     y = y ? op_max_first(y, kept, n) : NULL;
     if (!y || !rectifies) return soma_add(y, numbers);
     soma_tensor *c = op_number(y, limit);

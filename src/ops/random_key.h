@@ -15,8 +15,8 @@ static inline uint64_t random_mix(uint64_t z) {
 }
 
 static inline uint64_t random_key(const soma_tensor *node) {
-    const uint64_t key = node->attributes.key;
-    return node->attributes.seeded ? key : random_mix(random_mix(soma_random_seed(node->graph->context)) + key);
+    const uint64_t key = node->attributes->key;
+    return node->attributes->seeded ? key : random_mix(random_mix(soma_random_seed(node->graph->context)) + key);
 }
 
 /* The next key of a stream, which is none that the same seed gives as a context's. */

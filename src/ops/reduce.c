@@ -49,7 +49,7 @@ static soma_status infer_place(soma_graph *graph, const op *self, soma_tensor *c
 }
 
 static soma_status reference_reduce(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    ref_reduce((cpu_reduce)node->op->code, node->attributes.axes, &inputs[0], output);
+    ref_reduce((cpu_reduce)node->op->code, node->attributes->axes, &inputs[0], output);
     return SOMA_OK;
 }
 
@@ -178,12 +178,12 @@ static void vjp_extreme(soma_tensor *y, soma_tensor *dy, const bool *needed, som
     (void)needed;
     enum { PARTS_MAX = 64 };
     soma_tensor *x = y->inputs[0], *hit = soma_equal(x, y);
-    uint32_t axes = y->attributes.axes;
-    if (hit && y->attributes.exclusive && reduced_size(x, axes) <= PARTS_MAX) {
+    uint32_t axes = y->attributes->axes;
+    if (hit && y->attributes->exclusive && reduced_size(x, axes) <= PARTS_MAX) {
         dx[0] = spread_hits(first_hit(hit, y->dtype, axes), dy, x, axes, 0, 0);
         return;
     }
-    if (hit && y->attributes.exclusive) {
+    if (hit && y->attributes->exclusive) {
         soma_tensor *first = first_hit(hit, y->dtype, axes);
         int64_t shape[SOMA_MAX_RANK];
         for (int i = 0; i < x->rank; i++)
@@ -224,12 +224,12 @@ static void vjp_prod(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_t
     int64_t moved[SOMA_MAX_RANK];
     for (int last = 0; last <= 1; last++)
         for (int i = 0; i < x->rank; i++)
-            if ((int)(y->attributes.axes >> i & 1) == last) axes[at++] = i;
+            if ((int)(y->attributes->axes >> i & 1) == last) axes[at++] = i;
     for (int i = 0; i < x->rank; i++) {
         back[axes[i]] = i;
         moved[i] = x->shape[axes[i]];
     }
-    int64_t n = reduced_size(x, y->attributes.axes);
+    int64_t n = reduced_size(x, y->attributes->axes);
     if (n == 0 || shape_size(x->rank, x->shape) == 0) {
         dx[0] = soma_zeros(x->graph, x->dtype, x->rank, x->shape);
         return;

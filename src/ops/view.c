@@ -141,14 +141,14 @@ static void vjp_permute(soma_tensor *y, soma_tensor *dy, const bool *needed, som
     (void)needed;
     int back[SOMA_MAX_RANK];
     for (int i = 0; i < y->rank; i++)
-        back[y->attributes.start[i]] = i;
+        back[y->attributes->start[i]] = i;
     dx[0] = soma_transpose(dy, back);
 }
 
 static soma_status reference_permute(const soma_tensor *node, const op_view *inputs, op_view *output) {
     int64_t strides[SOMA_MAX_RANK] = {0};
     for (int i = 0; i < node->rank; i++)
-        strides[i] = inputs[0].strides[node->attributes.start[i]];
+        strides[i] = inputs[0].strides[node->attributes->start[i]];
     return copy_through(&inputs[0], 0, node->rank, node->shape, strides, output);
 }
 
@@ -247,7 +247,7 @@ soma_tensor *op_spread(soma_tensor *x, int axis, int64_t step) {
 static void vjp_slice(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
     (void)needed;
     const soma_tensor *x = y->inputs[0];
-    const op_attributes *at = &y->attributes;
+    const op_attributes *at = y->attributes;
     int64_t before[SOMA_MAX_RANK] = {0}, after[SOMA_MAX_RANK] = {0}, first[SOMA_MAX_RANK], turn[SOMA_MAX_RANK];
     for (int i = 0; i < y->rank; i++) {
         int64_t count = y->shape[i], step = at->step[i];
@@ -267,8 +267,8 @@ static void vjp_slice(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_
 static soma_status reference_slice(const soma_tensor *node, const op_view *inputs, op_view *output) {
     int64_t strides[SOMA_MAX_RANK] = {0}, offset = 0;
     for (int i = 0; i < node->rank; i++) {
-        strides[i] = inputs[0].strides[i] * node->attributes.step[i];
-        offset += inputs[0].strides[i] * node->attributes.start[i];
+        strides[i] = inputs[0].strides[i] * node->attributes->step[i];
+        offset += inputs[0].strides[i] * node->attributes->start[i];
     }
     return copy_through(&inputs[0], offset, node->rank, node->shape, strides, output);
 }

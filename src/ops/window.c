@@ -55,19 +55,19 @@ soma_tensor *soma_window(soma_tensor *x, int axis, int64_t size, int64_t stride,
 
 static void vjp_window(soma_tensor *y, soma_tensor *dy, const bool *needed, soma_tensor **dx) {
     (void)needed;
-    const op_attributes *at = &y->attributes;
+    const op_attributes *at = y->attributes;
     dx[0] = soma_unwindow(dy, at->axis, y->inputs[0]->shape[at->axis], at->step[0], at->step[1]);
 }
 
 static soma_status reference_window(const soma_tensor *node, const op_view *inputs, op_view *output) {
     const op_view *x = &inputs[0];
-    int axis = node->attributes.axis;
+    int axis = node->attributes->axis;
     op_view seen = {.data = x->data, .dtype = x->dtype, .rank = node->rank};
     memcpy(seen.shape, node->shape, sizeof seen.shape);
     for (int i = 0; i < node->rank; i++)
         seen.strides[i] = x->strides[i <= axis ? i : i - 1];
-    seen.strides[axis] = x->strides[axis] * node->attributes.step[0];
-    seen.strides[axis + 1] = x->strides[axis] * node->attributes.step[1];
+    seen.strides[axis] = x->strides[axis] * node->attributes->step[0];
+    seen.strides[axis + 1] = x->strides[axis] * node->attributes->step[1];
     ref_copy(&seen, output);
     return SOMA_OK;
 }
@@ -111,7 +111,7 @@ static void vjp_unwindow(soma_tensor *y, soma_tensor *dy, const bool *needed, so
     (void)needed;
     static const int64_t zero[SOMA_MAX_RANK];
     const soma_tensor *x = y->inputs[0];
-    const op_attributes *at = &y->attributes;
+    const op_attributes *at = y->attributes;
     int64_t one[SOMA_MAX_RANK];
     for (int i = 0; i < x->rank; i++)
         one[i] = 1;
@@ -120,7 +120,7 @@ static void vjp_unwindow(soma_tensor *y, soma_tensor *dy, const bool *needed, so
 }
 
 static soma_status reference_unwindow(const soma_tensor *node, const op_view *inputs, op_view *output) {
-    ref_unwindow(&inputs[0], node->attributes.axis, node->attributes.step[0], node->attributes.step[1], output);
+    ref_unwindow(&inputs[0], node->attributes->axis, node->attributes->step[0], node->attributes->step[1], output);
     return SOMA_OK;
 }
 

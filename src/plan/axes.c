@@ -95,7 +95,7 @@ static bool permute(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
     renew(x);
     for (int i = 0; i < view->rank; i++)
-        if (!push_group(x, &old, (int)view->attributes.start[i])) return false;
+        if (!push_group(x, &old, (int)view->attributes->start[i])) return false;
     return true;
 }
 
@@ -113,7 +113,7 @@ static bool expand(fine_axes *x, const soma_tensor *view) {
 
 static bool slice(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
-    const op_attributes *at = &view->attributes;
+    const op_attributes *at = view->attributes;
     renew(x);
     for (int i = 0; i < view->rank; i++) {
         const fine_axis *list;
@@ -133,7 +133,7 @@ static bool slice(fine_axes *x, const soma_tensor *view) {
 
 static bool window(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
-    int at = view->attributes.axis;
+    int at = view->attributes->axis;
     renew(x);
     for (int i = 0; i < old.rank; i++) {
         const fine_axis *list;
@@ -146,13 +146,13 @@ static bool window(fine_axes *x, const soma_tensor *view) {
         fine_axis part = n ? list[0] : (fine_axis){.extent = 1};
         for (int k = 0; k < 2; k++) {
             part.extent = view->shape[at + k];
-            part.stride = n ? list[0].stride * view->attributes.step[k] : 0;
+            part.stride = n ? list[0].stride * view->attributes->step[k] : 0;
             if (n && list[0].role == PAD_WHOLE) part.role = k == 0 ? PAD_PLACE : PAD_SEEN;
             if (!open_group(x) || !push_axis(x, part)) return false;
         }
         if (part.role == PAD_SEEN) {
-            x->pads[part.pad].place_step = view->attributes.step[0];
-            x->pads[part.pad].seen_step = view->attributes.step[1];
+            x->pads[part.pad].place_step = view->attributes->step[0];
+            x->pads[part.pad].seen_step = view->attributes->step[1];
         }
     }
     return true;
@@ -161,11 +161,11 @@ static bool window(fine_axes *x, const soma_tensor *view) {
 /* Zeros around an array that are not there: longer axes, of which only the inside may be read. */
 static bool pad(fine_axes *x, const soma_tensor *view) {
     fine_axes old = *x;
-    if (view->attributes.value[0] != 0) return false;
+    if (view->attributes->value[0] != 0) return false;
     renew(x);
     for (int i = 0; i < view->rank; i++) {
         const fine_axis *list;
-        int64_t before = view->attributes.start[i], inside = view->inputs[0]->shape[i];
+        int64_t before = view->attributes->start[i], inside = view->inputs[0]->shape[i];
         int n = axes_of(&old, i, &list);
         if (inside == view->shape[i]) {
             if (!push_group(x, &old, i)) return false;

@@ -26,7 +26,7 @@ static bool keeps_matrices(const soma_tensor *view, bool *transposed) {
     *transposed = false;
     if (last < 1 || from < 1) return false;
     if (view->op == &op_permute) {
-        const int64_t *axes = view->attributes.start;
+        const int64_t *axes = view->attributes->start;
         *transposed = axes[last] == last - 1 && axes[last - 1] == last;
         return *transposed || (axes[last] == last && axes[last - 1] == last - 1);
     }
@@ -52,7 +52,7 @@ static bool find_position(const build *b, const soma_tensor *t, int64_t *offset,
     if (t->rank < 2 || !chain_find(b, t, &c) || c.source->op != &op_iota) return false;
     layout_dense(&l, c.source->rank, c.source->shape);
     for (int i = 0; i < l.rank; i++)
-        l.strides[i] = i == c.source->attributes.axis;
+        l.strides[i] = i == c.source->attributes->axis;
     for (int i = c.n - 1; i >= 0; i--)
         if (!layout_view(&l, c.views[i])) return false;
     for (int i = 0; i < t->rank - 2; i++)

@@ -15,11 +15,11 @@ enum {
 
 bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *out) {
     const soma_tensor *blocker;
-    const int64_t *before = pad->attributes.start, *inside = pad->inputs[0]->shape;
+    const int64_t *before = pad->attributes->start, *inside = pad->inputs[0]->shape;
     layout l;
     int last = pad->rank - 1;
     int64_t run = 1;
-    if (pad->attributes.value[0] != 0 || shape_size(pad->rank, inside) == 0 || !chain_layout(below, &l, &blocker))
+    if (pad->attributes->value[0] != 0 || shape_size(pad->rank, inside) == 0 || !chain_layout(below, &l, &blocker))
         return false;
     while (last > 0 && inside[last] == pad->shape[last])
         last--;

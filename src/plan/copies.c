@@ -30,7 +30,7 @@ static bool make_room(build *b, int64_t old) {
 
 static soma_tensor *make_twin(copier *c, const soma_tensor *t, soma_tensor *const *inputs) {
     build *b = c->b;
-    soma_tensor *made = graph_node(b->graph, t->op, inputs, t->n_inputs, t->dtype, t->rank, t->shape, &t->attributes);
+    soma_tensor *made = graph_node(b->graph, t->op, inputs, t->n_inputs, t->dtype, t->rank, t->shape, t->attributes);
     if (!made) return NULL;
     b->infos[made->id] = b->infos[t->id];
     b->uses[made->id] = 0;

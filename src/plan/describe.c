@@ -21,7 +21,7 @@ static void log_nodes(build *b) {
         if (t->variable) text_printf(&line, " %s", t->variable->name);
         if (t->op == &op_constant && shape_size(t->rank, t->shape) == 1)
             text_printf(&line, " %g", element_get(t->dtype, t->data, 0));
-        if (t->op->kind == OP_REDUCE) text_printf(&line, " axes 0x%x", (unsigned)t->attributes.axes);
+        if (t->op->kind == OP_REDUCE) text_printf(&line, " axes 0x%x", (unsigned)t->attributes->axes);
         context_log(b->context, "plan", "%s : %s %s", line.data ? line.data : "", soma_dtype_name(t->dtype),
                     tensor_shape_text(shape, t));
         text_deinit(&line);

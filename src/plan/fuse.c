@@ -203,7 +203,7 @@ static bool reduced_run(const soma_tensor *t, int *first, int *end) {
     *first = *end = -1;
     for (int i = 0; i < x->rank; i++) {
         if (x->shape[i] == 1) continue;
-        bool reduced = t->attributes.axes >> i & 1;
+        bool reduced = t->attributes->axes >> i & 1;
         if (!reduced) continue;
         if (*first < 0)
             *first = i;

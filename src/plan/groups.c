@@ -58,8 +58,10 @@ static void lift(build *b, int first) {
 bool group_push_need(build *b, group *g, int need) {
     int index = (int)(g - b->groups);
     group *needed = &b->groups[need];
-    for (int i = 0; i < g->n_needs; i++)
-        if (g->needs[i] == need) return true;
+    const bool by_needs = g->n_needs <= needed->n_users; /* both say it: the shorter list, for the other may be long */
+    const int n = by_needs ? g->n_needs : needed->n_users, *list = by_needs ? g->needs : needed->users;
+    for (int i = 0; i < n; i++)
+        if (list[i] == (by_needs ? need : index)) return true;
     if (!push(b, &g->needs, &g->n_needs, &g->needs_capacity, need) ||
         !push(b, &needed->users, &needed->n_users, &needed->users_capacity, index))
         return false;

@@ -56,8 +56,8 @@ static const char *group_text(build *b, const group *g) {
     text_init(&words, b->context);
     char shape[SHAPE_TEXT];
     for (int i = 0; i < g->n_members; i++)
-        text_printf(&words, "%s%s", i ? " " : "", b->graph->nodes[g->members[i]]->op->name);
-    text_printf(&words, " %s", shape_text(shape, g->rank, g->shape));
+        text_append(&words, b->graph->nodes[g->members[i]]->op->name), text_append(&words, " ");
+    text_append(&words, shape_text(shape, g->rank, g->shape));
     char *result = arena_strdup(&b->plan->arena, words.data ? words.data : "");
     text_deinit(&words);
     return result;
@@ -110,46 +110,46 @@ static void share_columns(reduction *r) {
 
 static soma_status lower_reduction(build *b, int index) {
     const group *g = &b->groups[index];
-    reduction r;
-    memset(&r, 0, sizeof r);
-    r.code = (cpu_reduce)g->root->op->code;
-    r.partial = -1;
-    r.outer = r.reduced = r.inner = 1;
+    reduction *r = arena_alloc(&b->plan->arena, sizeof *r);
+    if (!r) return SOMA_NO_MEMORY;
+    r->code = (cpu_reduce)g->root->op->code;
+    r->partial = -1;
+    r->outer = r->reduced = r->inner = 1;
     bool seen = false;
     for (int i = 0; i < g->rank; i++) {
-        bool reduced = g->root->attributes.axes >> i & 1 && g->shape[i] != 1;
+        bool reduced = g->root->attributes->axes >> i & 1 && g->shape[i] != 1;
         seen = seen || reduced;
-        *(reduced ? &r.reduced : seen ? &r.inner : &r.outer) *= g->shape[i];
+        *(reduced ? &r->reduced : seen ? &r->inner : &r->outer) *= g->shape[i];
     }
-    TRY(lower_program(b, index, PART_PRE, NULL, g->root->inputs[0], &r.pre_result, &r.pre));
-    TRY(lower_program(b, index, PART_POST, g->root, NULL, NULL, &r.post));
-    for (int i = 0; i < r.pre.n_accesses; i++)
-        if (r.pre.accesses[i].width) r.together = r.pre.accesses[i].matrix_rows;
-    r.block = minimum(r.inner, REDUCE_BLOCK);
-    if (r.inner == 1) r.pre.block = REDUCE_PIECE;
-    if (r.pre.block < r.block) r.pre.block = vector_pad(r.block);
-    if (r.post.block < r.block) r.post.block = vector_pad(r.block);
-    r.chunk = r.reduced;
-    r.chunks = 1;
-    int64_t units = r.outer * ((r.inner + r.block - 1) / r.block);
-    if (units < REDUCE_UNITS && r.reduced * r.block > 2 * REDUCE_CHUNK_ELEMENTS) {
-        r.chunk = REDUCE_CHUNK_ELEMENTS / r.block;
-        if (r.inner == 1) r.chunk = (r.chunk + r.pre.block - 1) / r.pre.block * r.pre.block;
-        r.chunks = (r.reduced + r.chunk - 1) / r.chunk;
-        plan_storage partial = {.kind = STORAGE_ARENA, .dtype = g->dtype, .elements = r.chunks * r.outer * r.inner};
-        r.partial = storage_add(b, &partial);
-        if (r.partial < 0) return SOMA_NO_MEMORY;
+    TRY(lower_program(b, index, PART_PRE, NULL, g->root->inputs[0], &r->pre_result, &r->pre));
+    TRY(lower_program(b, index, PART_POST, g->root, NULL, NULL, &r->post));
+    for (int i = 0; i < r->pre.n_accesses; i++)
+        if (r->pre.accesses[i].width) r->together = r->pre.accesses[i].matrix_rows;
+    r->block = minimum(r->inner, REDUCE_BLOCK);
+    if (r->inner == 1) r->pre.block = REDUCE_PIECE;
+    if (r->pre.block < r->block) r->pre.block = vector_pad(r->block);
+    if (r->post.block < r->block) r->post.block = vector_pad(r->block);
+    r->chunk = r->reduced;
+    r->chunks = 1;
+    int64_t units = r->outer * ((r->inner + r->block - 1) / r->block);
+    if (units < REDUCE_UNITS && r->reduced * r->block > 2 * REDUCE_CHUNK_ELEMENTS) {
+        r->chunk = REDUCE_CHUNK_ELEMENTS / r->block;
+        if (r->inner == 1) r->chunk = (r->chunk + r->pre.block - 1) / r->pre.block * r->pre.block;
+        r->chunks = (r->reduced + r->chunk - 1) / r->chunk;
+        plan_storage partial = {.kind = STORAGE_ARENA, .dtype = g->dtype, .elements = r->chunks * r->outer * r->inner};
+        r->partial = storage_add(b, &partial);
+        if (r->partial < 0) return SOMA_NO_MEMORY;
     } else {
-        share_columns(&r);
+        share_columns(r);
     }
     plan_step *s = step_add(b, STEP_REDUCE);
     if (!s) return SOMA_NO_MEMORY;
     s->as.reduction = r;
-    s->flops = (double)(r.outer * r.reduced * r.inner);
-    step_count(b, s, &r.pre);
-    step_count(b, s, &r.post);
+    s->flops = (double)(r->outer * r->reduced * r->inner);
+    step_count(b, s, &r->pre);
+    step_count(b, s, &r->post);
     step_set_parallel(s);
-    s->barrier_inside = s->parallel && r.chunks > 1;
+    s->barrier_inside = s->parallel && r->chunks > 1;
     return SOMA_OK;
 }
 

@@ -135,33 +135,34 @@ soma_status lower_contract(build *b, int index) {
     const soma_tensor *t = b->groups[index].root;
     const cpu_real *real = cpu_real_of(b->plan->kernels, t->dtype);
     operands o = {.b = b, .node = t};
-    contract c;
-    memset(&c, 0, sizeof c);
-    c.dtype = t->dtype;
-    c.m = t->shape[t->rank - 2];
-    c.n = t->shape[t->rank - 1];
-    c.k = t->inputs[0]->shape[t->rank - 1];
-    c.batch = shape_size(t->rank - 2, t->shape);
+    contract *c = arena_alloc(&b->plan->arena, sizeof *c);
+    if (!c) return SOMA_NO_MEMORY;
+    c->dtype = t->dtype;
+    c->m = t->shape[t->rank - 2];
+    c->n = t->shape[t->rank - 1];
+    c->k = t->inputs[0]->shape[t->rank - 1];
+    c->batch = shape_size(t->rank - 2, t->shape);
     TRY(find_operands(&o, real));
-    c.winograd = o.winograd;
-    if (!c.winograd.on) left_set_depth(&o, &c);
-    TRY(lower_right(&o, &c, real));
-    TRY(lower_left(&o, &c, &b->groups[index]));
-    contract_cut(&c, real);
-    TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c.epilogue));
-    contract_cut_epilogue(&c, real);
-    set_bands(b, &b->groups[index], &c);
-    c.copy_b = c.pack_b && right_may_copy(&c.right) && !c.whole_rows && (c.blocked || c.pieces == 1) && !c.banded &&
-               !c.edges.on && c.vectors == real->vectors;
-    TRY(add_partial(b, &c));
+    c->winograd = o.winograd;
+    if (!c->winograd.on) left_set_depth(&o, c);
+    TRY(lower_right(&o, c, real));
+    TRY(lower_left(&o, c, &b->groups[index]));
+    contract_cut(c, real);
+    TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c->epilogue));
+    contract_cut_epilogue(c, real);
+    set_bands(b, &b->groups[index], c);
+    c->copy_b = c->pack_b && right_may_copy(&c->right) && !c->whole_rows && (c->blocked || c->pieces == 1) &&
+                !c->banded && !c->edges.on && c->vectors == real->vectors;
+    TRY(add_partial(b, c));
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;
     s->as.contract = c;
-    s->flops = 2.0 * (double)(c.batch * c.m * c.n) * (double)c.k;
-    if (c.banded) s->flops *= band_share(c.m, c.k, c.a_low, c.a_high) * band_share(c.m, c.n, c.c_low, c.c_high);
-    s->bytes = (double)b->plan->storages[c.a].bytes + (double)b->plan->storages[c.b].bytes;
-    step_count(b, s, &c.epilogue);
+    s->flops = 2.0 * (double)(c->batch * c->m * c->n) * (double)c->k;
+    if (c->banded)
+        s->flops *= band_share(c->m, c->k, c->a_low, c->a_high) * band_share(c->m, c->n, c->c_low, c->c_high);
+    s->bytes = (double)b->plan->storages[c->a].bytes + (double)b->plan->storages[c->b].bytes;
+    step_count(b, s, &c->epilogue);
     step_set_parallel(s);
-    s->barrier_inside = s->parallel && c.partial >= 0;
+    s->barrier_inside = s->parallel && c->partial >= 0;
     return SOMA_OK;
 }

@@ -168,7 +168,7 @@ bool emit_value(emitter *e, const soma_tensor *y, const soma_tensor *outer, bool
     if (info->role == ROLE_INLINE && s->op == &op_iota) {
         layout_dense(&l, s->rank, s->shape);
         for (int i = 0; i < s->rank; i++)
-            l.strides[i] = i == s->attributes.axis;
+            l.strides[i] = i == s->attributes->axis;
     } else
         layout_dense(&l, s->rank, s->shape);
     l.offset = c.offset;
@@ -292,7 +292,7 @@ static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *ou
         layout_dense(&l, t->rank, t->shape);
         if (t->op == &op_iota)
             for (int i = 0; i < t->rank; i++)
-                l.strides[i] = i == t->attributes.axis;
+                l.strides[i] = i == t->attributes->axis;
         if (!layout_reshape(&l, e->rank, e->shape)) return emit_block(e, t);
         if (t->op != &op_iota) return emit_random(e, t, &l, out);
         tile_access a;
@@ -390,7 +390,7 @@ static void set_space(emitter *e) {
     e->split = g->kind == GROUP_MAP ? g->rank + 1 : g->split;
     for (int i = 0; i < g->rank; i++) {
         e->shape[i] = g->shape[i];
-        if (e->part == PART_POST && g->kind == GROUP_REDUCE && g->root->attributes.axes >> i & 1) e->shape[i] = 1;
+        if (e->part == PART_POST && g->kind == GROUP_REDUCE && g->root->attributes->axes >> i & 1) e->shape[i] = 1;
     }
     e->size = shape_size(e->rank, e->shape);
 }

@@ -27,7 +27,7 @@ static bool counts_columns(const emitter *e, const soma_tensor *y) {
         return false;
     layout_dense(&l, c.source->rank, c.source->shape);
     for (int i = 0; i < c.source->rank; i++)
-        l.strides[i] = i == c.source->attributes.axis;
+        l.strides[i] = i == c.source->attributes->axis;
     for (int i = c.n - 1; i >= 0; i--)
         if (!layout_view(&l, c.views[i])) return false;
     if (!layout_reshape(&l, e->rank, e->shape) || l.offset != 0) return false;

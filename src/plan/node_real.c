@@ -9,7 +9,7 @@ bool node_is_small(const soma_tensor *t) {
             t = t->inputs[0];
             continue;
         }
-        if (t->op == &op_iota) return t->rank == 0 || t->shape[t->attributes.axis] < 1 << 24;
+        if (t->op == &op_iota) return t->rank == 0 || t->shape[t->attributes->axis] < 1 << 24;
         if (t->op == &op_argmax || t->op == &op_argmin) return true;
         if (t->op == &op_cast && (t->dtype == SOMA_I32 || t->dtype == SOMA_I64) &&
             !dtype_is_float(t->inputs[0]->dtype)) {

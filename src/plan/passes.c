@@ -36,7 +36,7 @@ static soma_status wrap_leaves(build *b) {
         if (!(made = wrap(b, value))) return SOMA_NO_MEMORY;
         if (value != t) {
             soma_variable *variable = t->variable;
-            made = graph_node(b->graph, t->op, &made, 1, t->dtype, t->rank, t->shape, &t->attributes);
+            made = graph_node(b->graph, t->op, &made, 1, t->dtype, t->rank, t->shape, t->attributes);
             if (!made) return SOMA_NO_MEMORY;
             made->variable = variable;
         }
@@ -67,11 +67,11 @@ static soma_status find_targets(build *b) {
 
 static void prepare(const soma_plan *plan, plan_step *s) {
     if (s->kind == STEP_MAP) program_prepare(&s->as.map, plan->storages);
-    if (s->kind == STEP_CONTRACT) contract_prepare(&s->as.contract);
+    if (s->kind == STEP_CONTRACT) contract_prepare(s->as.contract);
     if (s->kind != STEP_REDUCE) return;
-    program_prepare(&s->as.reduction.pre, NULL);
-    s->as.reduction.pre.whole_result = true;
-    program_prepare(&s->as.reduction.post, NULL);
+    program_prepare(&s->as.reduction->pre, NULL);
+    s->as.reduction->pre.whole_result = true;
+    program_prepare(&s->as.reduction->post, NULL);
 }
 
 /* The arena, then a scratch for each thread, then the copies of all but the first. */
@@ -81,8 +81,8 @@ static void measure(soma_plan *plan) {
         plan_step *s = &plan->steps[i];
         prepare(plan, s);
         size_t bytes = s->kind == STEP_MAP        ? program_scratch(&s->as.map)
-                       : s->kind == STEP_CONTRACT ? s->as.contract.scratch_bytes
-                       : s->kind == STEP_REDUCE   ? reduction_scratch(&s->as.reduction)
+                       : s->kind == STEP_CONTRACT ? s->as.contract->scratch_bytes
+                       : s->kind == STEP_REDUCE   ? reduction_scratch(s->as.reduction)
                                                   : 0;
         if (bytes > plan->scratch_bytes) plan->scratch_bytes = bytes;
     }

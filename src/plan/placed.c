@@ -25,8 +25,8 @@ static bool before_view(layout *l, const soma_tensor *view) {
     if (view->op != &op_permute || !shape_equal(l->rank, l->shape, view->rank, view->shape)) return false;
     layout seen = *l;
     for (int i = 0; i < x->rank; i++) {
-        l->shape[view->attributes.start[i]] = seen.shape[i];
-        l->strides[view->attributes.start[i]] = seen.strides[i];
+        l->shape[view->attributes->start[i]] = seen.shape[i];
+        l->strides[view->attributes->start[i]] = seen.strides[i];
     }
     return true;
 }
@@ -72,7 +72,7 @@ static bool may_store(const build *b, group *g, const soma_tensor *t, const layo
     if (info->per_row) return false;
     if (g->kind == GROUP_CONTRACT) cut_rows(g, where);
     for (int i = 0; i < g->rank; i++) {
-        bool reduced = g->kind == GROUP_REDUCE && g->root->attributes.axes >> i & 1;
+        bool reduced = g->kind == GROUP_REDUCE && g->root->attributes->axes >> i & 1;
         shape[i] = reduced ? 1 : g->shape[i];
     }
     if (!layout_reshape(&l, g->rank, shape)) return false;
@@ -97,8 +97,8 @@ static layout part_of(const build *b, const soma_tensor *t, int k) {
     else
         layout_dense(&l, t->rank, t->shape);
     for (int i = 0; t->op->kind != OP_VIEW && i < t->rank; i++) {
-        int64_t first = t->op == &op_pad ? t->attributes.start[i] : 0;
-        for (int j = 0; t->op == &op_concat && i == t->attributes.axis && j < k; j++)
+        int64_t first = t->op == &op_pad ? t->attributes->start[i] : 0;
+        for (int j = 0; t->op == &op_concat && i == t->attributes->axis && j < k; j++)
             first += t->inputs[j]->shape[i];
         l.offset += first * l.strides[i];
         l.shape[i] = x->shape[i];

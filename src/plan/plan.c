@@ -88,10 +88,10 @@ void plan_run_step(const plan_step *s, const plan_runner *r) {
         map_run(&s->as.map, r);
         break;
     case STEP_CONTRACT:
-        contract_run(&s->as.contract, r);
+        contract_run(s->as.contract, r);
         break;
     case STEP_REDUCE:
-        reduction_run(&s->as.reduction, r);
+        reduction_run(s->as.reduction, r);
         break;
     case STEP_PACK:
         pack_run(&s->as.pack, r);

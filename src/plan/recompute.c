@@ -258,9 +258,9 @@ typedef struct snapshot {
     int *uses;
     group *groups;
     soma_tensor ***inputs; /* by node */
-    int64_t n_nodes;
-    build build;               /* its groups and their order */
-    arena_mark graph, scratch; /* of the graph's arena and the build's */
+    build build;           /* its groups and their order */
+    graph_mark graph;
+    arena_mark scratch; /* of the build's arena */
 } snapshot;
 
 static void *copy_bytes(build *b, const void *from, size_t bytes) {
@@ -281,19 +281,19 @@ static bool copy_members(build *b, group *groups, int n) {
 
 static bool remember(build *b, snapshot *s) {
     const size_t n = (size_t)b->graph->n_nodes;
-    *s = (snapshot){.infos = b->infos, .uses = b->uses, .n_nodes = b->graph->n_nodes, .build = *b};
+    *s = (snapshot){.infos = b->infos, .uses = b->uses, .build = *b};
     s->groups = copy_bytes(b, b->groups, (size_t)b->n_groups * sizeof *b->groups);
     s->inputs = arena_alloc(&b->arena, n * sizeof *s->inputs + 1);
     if (!s->groups || !s->inputs || !copy_members(b, s->groups, b->n_groups)) return false;
     for (size_t i = 0; i < n; i++)
         s->inputs[i] = b->graph->nodes[i]->inputs;
-    s->graph = arena_get_mark(&b->graph->arena);
+    s->graph = graph_get_mark(b->graph);
     s->scratch = arena_get_mark(&b->arena);
     return true;
 }
 
 static bool go_back(build *b, const snapshot *s) {
-    arena_rewind(&b->graph->arena, s->graph);
+    graph_rewind(b->graph, &s->graph);
     arena_rewind(&b->arena, s->scratch);
     b->infos = s->infos;
     b->uses = s->uses;
@@ -304,9 +304,8 @@ static bool go_back(build *b, const snapshot *s) {
     b->order = s->build.order;
     b->n_order = s->build.n_order;
     memcpy(b->groups, s->groups, (size_t)b->n_groups * sizeof *b->groups);
-    for (int64_t i = 0; i < s->n_nodes; i++)
+    for (int64_t i = 0; i < s->graph.n_nodes; i++)
         b->graph->nodes[i]->inputs = s->inputs[i];
-    b->graph->n_nodes = s->n_nodes;
     return copy_members(b, b->groups, b->n_groups);
 }
 

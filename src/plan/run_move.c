@@ -139,7 +139,7 @@ static padding padding_of(const soma_tensor *node, const op_view *x) {
             continue;
         }
         p.shape[p.rank] = all;
-        p.before[p.rank] = node->attributes.start[i];
+        p.before[p.rank] = node->attributes->start[i];
         p.inside[p.rank] = n;
         p.strides[p.rank++] = x->strides[i];
     }
@@ -154,7 +154,7 @@ static soma_status run_pad(const soma_tensor *node, const op_view *inputs, op_vi
     int64_t size = view_size(output), first, last, row = p.shape[p.rank - 1];
     filling value;
     if (size == 0) return SOMA_OK;
-    fill_start(&value, runner, output->dtype, node->attributes.value[0]);
+    fill_start(&value, runner, output->dtype, node->attributes->value[0]);
     const int64_t before = p.before[p.rank - 1], inside = p.inside[p.rank - 1], behind = row - before - inside;
     runner_share(runner, size / row, &first, &last);
     for (int64_t u = first, alike = 1; u < last; u += alike) { /* rows from u on, all inside or all outside */
@@ -190,7 +190,7 @@ static soma_status run_pad(const soma_tensor *node, const op_view *inputs, op_vi
 
 static soma_status run_concat(const soma_tensor *node, const op_view *inputs, op_view *output,
                               const plan_runner *runner) {
-    const int axis = node->attributes.axis;
+    const int axis = node->attributes->axis;
     const size_t bytes = soma_dtype_size(output->dtype);
     int64_t behind = 1, start = 0;
     for (int i = axis + 1; i < node->rank; i++)
@@ -250,7 +250,7 @@ static bool is_real(soma_dtype dtype) {
 static soma_status run_unwindow(const soma_tensor *node, const op_view *inputs, op_view *output,
                                 const plan_runner *runner) {
     const op_view *x = &inputs[0];
-    const op_attributes *at = &node->attributes;
+    const op_attributes *at = node->attributes;
     const int axis = at->axis;
     const int64_t extent = node->shape[axis], places = x->shape[axis], size = x->shape[axis + 1];
     const int64_t stride = at->step[0], dilation = at->step[1];
@@ -347,7 +347,7 @@ static void gather_rows(char *to, const char *from, const int64_t *indices, int6
 static soma_status run_gather(const soma_tensor *node, const op_view *inputs, op_view *output,
                               const plan_runner *runner) {
     const op_view *x = &inputs[0], *indices = &inputs[1];
-    const int axis = node->attributes.axis;
+    const int axis = node->attributes->axis;
     const int64_t n = x->shape[axis], count = view_size(indices);
     const axes outer = few_axes(x, 0, axis), places = few_axes(indices, 0, indices->rank);
     axes inner = few_axes(x, axis + 1, x->rank);
@@ -380,7 +380,7 @@ static soma_status run_scatter_add(const soma_tensor *node, const op_view *input
                                    const plan_runner *runner) {
     enum { COLUMNS = 16 };
     const op_view *x = &inputs[0], *indices = &inputs[1];
-    const int axis = node->attributes.axis;
+    const int axis = node->attributes->axis;
     const int64_t n = output->shape[axis], count = view_size(indices);
     const axes places = few_axes(indices, 0, indices->rank), outer = few_axes(x, 0, axis);
     const axes updates = few_axes(x, axis, axis + indices->rank), inner = few_axes(x, axis + indices->rank, x->rank);
@@ -439,7 +439,7 @@ enum { SUMS = 64 /* that run side by side */ };
 static soma_status run_cumsum(const soma_tensor *node, const op_view *inputs, op_view *output,
                               const plan_runner *runner) {
     const op_view *x = &inputs[0];
-    const op_attributes *at = &node->attributes;
+    const op_attributes *at = node->attributes;
     const int axis = at->axis;
     const axes outer = few_axes(x, 0, axis), inner = few_axes(x, axis + 1, x->rank);
     const int64_t n = node->shape[axis], behind = axes_size(&inner), pieces = (behind + SUMS - 1) / SUMS;
@@ -475,13 +475,13 @@ static bool sum_fits(const soma_tensor *node, const op_view *inputs) {
 /* What stands behind the axis, or the indices' axes, is one axis. */
 static bool scatter_fits(const soma_tensor *node, const op_view *inputs) {
     int64_t stride;
-    const axes inner = few_axes(&inputs[0], node->attributes.axis + inputs[1].rank, inputs[0].rank);
+    const axes inner = few_axes(&inputs[0], node->attributes->axis + inputs[1].rank, inputs[0].rank);
     return is_real(node->dtype) && axes_even(&inner, &stride);
 }
 
 static bool cumsum_fits(const soma_tensor *node, const op_view *inputs) {
     int64_t stride;
-    const axes inner = few_axes(&inputs[0], node->attributes.axis + 1, node->rank);
+    const axes inner = few_axes(&inputs[0], node->attributes->axis + 1, node->rank);
     return (is_real(node->dtype) || node->dtype == SOMA_I64) && inputs[0].dtype == node->dtype &&
            axes_even(&inner, &stride);
 }

@@ -38,7 +38,7 @@ static void judge_readers(void *user, int storage, bool written) {
         const plan_step *s = &plan->steps[i];
         walk uses = {w->b, i, storage, true};
         if (i == w->step) continue;
-        const contract *c = &s->as.contract;
+        const contract *c = s->as.contract;
         if (s->kind == STEP_CONTRACT && c->a == storage && c->b != storage && c->batch == 1 &&
             c->panels >= 2 * plan->threads)
             continue;

@@ -44,7 +44,7 @@ static uint64_t node_hash(const soma_tensor *t) {
     for (int i = 0; i < t->n_inputs; i++)
         hash = hash_bytes(hash, &t->inputs[i]->id, sizeof t->inputs[i]->id);
     hash = hash_bytes(hash, t->shape, (size_t)t->rank * sizeof *t->shape);
-    hash = hash_bytes(hash, &t->attributes, sizeof t->attributes);
+    if (t->attributes != &op_no_attributes) hash = hash_bytes(hash, t->attributes, sizeof *t->attributes);
     if (t->op == &op_constant && data_bytes(t) <= SHORT_DATA) hash = hash_bytes(hash, t->data, data_bytes(t));
     return hash_bytes(hash, &t->variable, sizeof t->variable);
 }
@@ -52,7 +52,7 @@ static uint64_t node_hash(const soma_tensor *t) {
 static bool node_equal(const soma_tensor *a, const soma_tensor *b) {
     if (a->op != b->op || a->dtype != b->dtype || a->n_inputs != b->n_inputs || a->variable != b->variable ||
         !shape_equal(a->rank, a->shape, b->rank, b->shape) ||
-        memcmp(&a->attributes, &b->attributes, sizeof a->attributes) != 0)
+        (a->attributes != b->attributes && memcmp(a->attributes, b->attributes, sizeof *a->attributes) != 0))
         return false;
     for (int i = 0; i < a->n_inputs; i++)
         if (a->inputs[i] != b->inputs[i]) return false;
@@ -97,7 +97,7 @@ static soma_tensor *unique(simplifier *s, soma_tensor *t) {
 
 static soma_tensor *make(simplifier *s, const soma_tensor *like, soma_tensor *const *inputs) {
     soma_tensor *t = graph_node(s->b->graph, like->op, inputs, like->n_inputs, like->dtype, like->rank, like->shape,
-                                &like->attributes);
+                                like->attributes);
     if (!t) return NULL;
     t->variable = like->variable;
     t->name = like->name ? arena_strdup(&s->b->plan->arena, like->name) : NULL;
@@ -161,7 +161,7 @@ static soma_tensor *shrink(simplifier *s, soma_tensor *t) {
         if (!scalars[i]) return NULL;
     }
     soma_tensor *small =
-        graph_node(s->b->graph, t->op, scalars, t->n_inputs, t->dtype, SOMA_SCALAR_DIMS, &t->attributes);
+        graph_node(s->b->graph, t->op, scalars, t->n_inputs, t->dtype, SOMA_SCALAR_DIMS, t->attributes);
     if (!small) return NULL;
     small = fold(s, unique(s, small));
     return small ? soma_expand(unique(s, small), t->rank, t->shape) : NULL;
@@ -191,13 +191,13 @@ static soma_tensor *algebra(soma_tensor *t) {
 
 static bool is_identity_permutation(const soma_tensor *t) {
     for (int i = 0; i < t->rank; i++)
-        if (t->attributes.start[i] != i) return false;
+        if (t->attributes->start[i] != i) return false;
     return true;
 }
 
 /* Windows side by side, nothing between them: the axes as one, and zeros behind. */
 static soma_tensor *side_by_side(soma_tensor *t) {
-    const op_attributes *at = &t->attributes;
+    const op_attributes *at = t->attributes;
     soma_tensor *x = t->inputs[0];
     int64_t before[SOMA_MAX_RANK] = {0}, after[SOMA_MAX_RANK] = {0}, shape[SOMA_MAX_RANK];
     if (at->step[0] != x->shape[at->axis + 1] || (at->step[1] != 1 && at->step[0] != 1)) return t;
@@ -211,12 +211,12 @@ static soma_tensor *side_by_side(soma_tensor *t) {
 static soma_tensor *pads(soma_tensor *t) {
     const soma_tensor *inner = t->inputs[0];
     int64_t before[SOMA_MAX_RANK], after[SOMA_MAX_RANK];
-    if (inner->op != &op_pad || t->attributes.value[0] != inner->attributes.value[0]) return t;
+    if (inner->op != &op_pad || t->attributes->value[0] != inner->attributes->value[0]) return t;
     for (int i = 0; i < t->rank; i++) {
-        before[i] = t->attributes.start[i] + inner->attributes.start[i];
+        before[i] = t->attributes->start[i] + inner->attributes->start[i];
         after[i] = t->shape[i] - before[i] - inner->inputs[0]->shape[i];
     }
-    return soma_pad(inner->inputs[0], before, after, t->attributes.value[0]);
+    return soma_pad(inner->inputs[0], before, after, t->attributes->value[0]);
 }
 
 static soma_tensor *views(soma_tensor *t) {
@@ -227,7 +227,7 @@ static soma_tensor *views(soma_tensor *t) {
     if (t->op == &op_permute && a->op == &op_permute) {
         int axes[SOMA_MAX_RANK];
         for (int i = 0; i < t->rank; i++)
-            axes[i] = (int)a->attributes.start[t->attributes.start[i]];
+            axes[i] = (int)a->attributes->start[t->attributes->start[i]];
         return soma_transpose(a->inputs[0], axes);
     }
     if (t->op == &op_unwindow) return side_by_side(t);
@@ -260,17 +260,17 @@ static soma_tensor *permute_last(simplifier *s, soma_tensor *t) {
         inputs[i] = t->inputs[i] == permuted ? x : number ? unique(s, soma_expand(number, x->rank, x->shape)) : NULL;
         if (!inputs[i]) return NULL;
     }
-    soma_tensor *y = graph_node(s->b->graph, t->op, inputs, t->n_inputs, t->dtype, x->rank, x->shape, &t->attributes);
+    soma_tensor *y = graph_node(s->b->graph, t->op, inputs, t->n_inputs, t->dtype, x->rank, x->shape, t->attributes);
     int axes[SOMA_MAX_RANK];
     for (int i = 0; i < t->rank; i++)
-        axes[i] = (int)permuted->attributes.start[i];
+        axes[i] = (int)permuted->attributes->start[i];
     return y ? soma_transpose(unique(s, y), axes) : NULL;
 }
 
 /* ---- reductions: axes in one run, and a long row before the other axes ---- */
 
 static soma_tensor *reduce_axes(const soma_tensor *t, soma_tensor *x, uint32_t axes) {
-    op_attributes attributes = t->attributes;
+    op_attributes attributes = *t->attributes;
     attributes.axes = axes;
     return op_apply(NULL, t->op, &x, 1, &attributes);
 }
@@ -280,7 +280,7 @@ static soma_tensor *reductions(soma_tensor *t) {
     const soma_tensor *x = t->inputs[0];
     uint32_t axes = 0;
     for (int i = 0; i < t->rank; i++)
-        if (t->attributes.axes >> i & 1 && x->shape[i] != 1) axes |= 1u << i;
+        if (t->attributes->axes >> i & 1 && x->shape[i] != 1) axes |= 1u << i;
     if (axes == 0 && dtype_is_float(t->dtype) && t->dtype == x->dtype) return t->inputs[0];
     int last = 31;
     while (last >= 0 && !(axes >> last & 1))
@@ -351,11 +351,10 @@ static soma_tensor *value_of(soma_tensor *t) {
 /* The node with new inputs, or an equal one that is there: then nobody has seen the new one. */
 static soma_tensor *take(simplifier *s, const soma_tensor *old, soma_tensor *const *inputs) {
     build *b = s->b;
-    const arena_mark mark = arena_get_mark(&b->graph->arena);
+    const graph_mark mark = graph_get_mark(b->graph);
     soma_tensor *t = make(s, old, inputs), *known = t && !b->reference ? unique(s, t) : t;
     if (known && known != t) {
-        arena_rewind(&b->graph->arena, mark);
-        b->graph->n_nodes--;
+        graph_rewind(b->graph, &mark);
         return known;
     }
     if (!known || t->op != &op_constant || b->use_cached || data_bytes(t) == 0) return known;

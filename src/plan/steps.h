@@ -294,8 +294,8 @@ typedef struct plan_step {
     int n_calls;
     union {
         tile_program map;
-        contract contract;
-        reduction reduction;
+        contract *contract;
+        reduction *reduction;
         pack_step pack;
         kernel_step kernel;
         copy_step copy;

@@ -77,8 +77,8 @@ bool layout_reshape(layout *l, int rank, const int64_t *shape) {
 static void permute(layout *l, const soma_tensor *view) {
     layout old = *l;
     for (int i = 0; i < l->rank; i++) {
-        l->shape[i] = old.shape[view->attributes.start[i]];
-        l->strides[i] = old.strides[view->attributes.start[i]];
+        l->shape[i] = old.shape[view->attributes->start[i]];
+        l->strides[i] = old.strides[view->attributes->start[i]];
     }
 }
 
@@ -95,15 +95,15 @@ static void expand(layout *l, const soma_tensor *view) {
 
 static void slice(layout *l, const soma_tensor *view) {
     for (int i = 0; i < l->rank; i++) {
-        if (view->shape[i] > 0) l->offset += view->attributes.start[i] * l->strides[i];
-        l->strides[i] *= view->attributes.step[i];
+        if (view->shape[i] > 0) l->offset += view->attributes->start[i] * l->strides[i];
+        l->strides[i] *= view->attributes->step[i];
         l->shape[i] = view->shape[i];
     }
 }
 
 /* The axis becomes two over the same elements: places stride apart, and within a window dilation apart. */
 static void window(layout *l, const soma_tensor *view) {
-    int axis = view->attributes.axis;
+    int axis = view->attributes->axis;
     int64_t stride = l->strides[axis];
     for (int i = l->rank++; i > axis + 1; i--) {
         l->shape[i] = l->shape[i - 1];
@@ -111,7 +111,7 @@ static void window(layout *l, const soma_tensor *view) {
     }
     for (int i = axis; i < axis + 2; i++) {
         l->shape[i] = view->shape[i];
-        l->strides[i] = l->shape[i] == 1 ? 0 : stride * view->attributes.step[i - axis];
+        l->strides[i] = l->shape[i] == 1 ? 0 : stride * view->attributes->step[i - axis];
     }
 }
 

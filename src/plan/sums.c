@@ -68,7 +68,7 @@ static void count_uses(nodes *s) {
 static void find_places(nodes *s) {
     for (int64_t id = 0; id < s->n; id++) {
         soma_tensor *t = s->b->graph->nodes[id];
-        if (!s->uses[id] || t->op != &op_concat || shape_size(t->attributes.axis, t->shape) != 1) continue;
+        if (!s->uses[id] || t->op != &op_concat || shape_size(t->attributes->axis, t->shape) != 1) continue;
         int64_t offset = 0;
         for (int i = 0; i < t->n_inputs; i++) {
             int64_t n = shape_size(t->inputs[i]->rank, t->inputs[i]->shape);
@@ -119,10 +119,10 @@ static soma_status find_side(nodes *s, const sum_terms *sum, int k, side *out) {
     bool alike = out->turned->op == &op_permute;
     for (int i = 1; alike && i < sum->n; i++) {
         const soma_tensor *t = sum->terms[i]->inputs[k];
-        alike = t->op == &op_permute && memcmp(&t->attributes.start, &out->turned->attributes.start,
-                                               (size_t)rank * sizeof *t->attributes.start) == 0;
+        alike = t->op == &op_permute && memcmp(&t->attributes->start, &out->turned->attributes->start,
+                                               (size_t)rank * sizeof *t->attributes->start) == 0;
     }
-    if (alike) out->axis = (int)out->turned->attributes.start[out->axis];
+    if (alike) out->axis = (int)out->turned->attributes->start[out->axis];
     if (!alike) out->turned = NULL;
     for (int i = 0; i < sum->n; i++)
         out->parts[i] = alike ? sum->terms[i]->inputs[k]->inputs[0] : sum->terms[i]->inputs[k];
@@ -254,7 +254,7 @@ static soma_tensor *join(const side *x, int n, bool lies) {
     } else {
         all = soma_concat(x->parts, n, x->axis);
     }
-    return all && x->turned ? op_apply(NULL, &op_permute, &all, 1, &x->turned->attributes) : all;
+    return all && x->turned ? op_apply(NULL, &op_permute, &all, 1, x->turned->attributes) : all;
 }
 
 /* What is computed instead of the root; the root itself where that would be no gain, NULL when out of memory. */

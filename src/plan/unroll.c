@@ -13,7 +13,7 @@ enum { UNROLLED_MAX = 64 /* elements of a window */, DEPTH_MAX = 6 };
 static uint32_t window_axes(const soma_tensor *t, int depth) {
     uint32_t axes = 0;
     if (t->op == &op_window) {
-        int axis = t->attributes.axis + 1;
+        int axis = t->attributes->axis + 1;
         uint32_t below = window_axes(t->inputs[0], depth), low = below & ((UINT32_C(1) << axis) - 1);
         return low | (below & ~low) << 1 | UINT32_C(1) << axis;
     }
@@ -29,7 +29,7 @@ static soma_tensor *element(soma_tensor *t, uint32_t axes, const int64_t *index,
         soma_tensor *inputs[3];
         for (int i = 0; i < t->n_inputs; i++)
             if (!(inputs[i] = element(t->inputs[i], axes, index, depth + 1))) return NULL;
-        return op_apply(NULL, t->op, inputs, t->n_inputs, &t->attributes);
+        return op_apply(NULL, t->op, inputs, t->n_inputs, t->attributes);
     }
     for (int i = 0; i < t->rank; i++) {
         bool reduced = axes >> i & 1;
@@ -53,7 +53,7 @@ soma_tensor *plan_unroll(soma_tensor *t) {
     uint32_t axes = 0;
     int64_t count = 1, index[SOMA_MAX_RANK] = {0};
     for (int i = 0; i < x->rank; i++)
-        if (t->attributes.axes >> i & 1 && x->shape[i] != 1) axes |= UINT32_C(1) << i;
+        if (t->attributes->axes >> i & 1 && x->shape[i] != 1) axes |= UINT32_C(1) << i;
     for (int i = 0; i < x->rank && count <= UNROLLED_MAX; i++)
         if (axes >> i & 1) count *= x->shape[i];
     if (axes == 0 || count == 0 || count > UNROLLED_MAX || (axes & ~window_axes(x, 0)) != 0) return t;

@@ -17,15 +17,15 @@ void step_uses(const plan_step *s, storage_fn *f, void *user) {
         program_uses(&s->as.map, f, user);
         break;
     case STEP_CONTRACT:
-        f(user, s->as.contract.a, false);
-        f(user, s->as.contract.b, false);
-        if (s->as.contract.partial >= 0) f(user, s->as.contract.partial, true);
-        program_uses(&s->as.contract.epilogue, f, user);
+        f(user, s->as.contract->a, false);
+        f(user, s->as.contract->b, false);
+        if (s->as.contract->partial >= 0) f(user, s->as.contract->partial, true);
+        program_uses(&s->as.contract->epilogue, f, user);
         break;
     case STEP_REDUCE:
-        if (s->as.reduction.partial >= 0) f(user, s->as.reduction.partial, true);
-        program_uses(&s->as.reduction.pre, f, user);
-        program_uses(&s->as.reduction.post, f, user);
+        if (s->as.reduction->partial >= 0) f(user, s->as.reduction->partial, true);
+        program_uses(&s->as.reduction->pre, f, user);
+        program_uses(&s->as.reduction->post, f, user);
         break;
     case STEP_PACK:
         f(user, s->as.pack.source, false);

@@ -29,6 +29,7 @@ void soma_graph_reset(soma_graph *graph) {
     graph->n_nodes = 0;
     graph->next_key = 0;
     graph->stream = NULL;
+    memset(graph->recent, 0, sizeof graph->recent);
 }
 
 static void destroy_default(soma_context *context, void *data) {
@@ -68,8 +69,11 @@ static bool reserve(soma_graph *graph) {
     return true;
 }
 
-/* Field by field into zeroed memory: a struct assignment would copy undefined padding, and nodes compare as bytes. */
+const op_attributes op_no_attributes;
+
+/* Field by field into zeroed memory: a struct assignment would copy undefined padding, and sets compare as bytes. */
 static void copy_attributes(op_attributes *to, const op_attributes *from) {
+    memset(to, 0, sizeof *to);
     to->dtype = from->dtype;
     to->axis = from->axis;
     to->axes = from->axes;
@@ -84,26 +88,46 @@ static void copy_attributes(op_attributes *to, const op_attributes *from) {
     to->seeded = from->seeded;
 }
 
+/* The set itself, or an equal one of those that the graph kept last: neighbours often have the same. */
+static const op_attributes *keep_attributes(soma_graph *graph, const op_attributes *given) {
+    if (!given || given == &op_no_attributes) return &op_no_attributes;
+    op_attributes set;
+    copy_attributes(&set, given);
+    for (int i = 0; i < GRAPH_RECENT && graph->recent[i]; i++)
+        if (memcmp(graph->recent[i], &set, sizeof set) == 0) return graph->recent[i];
+    op_attributes *kept = arena_alloc(&graph->arena, sizeof *kept);
+    if (!kept) return NULL;
+    return graph->recent[graph->n_sets++ % GRAPH_RECENT] = memcpy(kept, &set, sizeof set);
+}
+
 soma_tensor *graph_node(soma_graph *graph, const op *self, soma_tensor *const *inputs, int n_inputs, soma_dtype dtype,
                         int rank, const int64_t *shape, const op_attributes *attributes) {
     if (!reserve(graph)) return NULL;
-    soma_tensor *node = arena_alloc(&graph->arena, sizeof *node);
-    if (!node) return NULL;
-    if (n_inputs > 0) {
-        node->inputs = arena_alloc(&graph->arena, (size_t)n_inputs * sizeof *inputs);
-        if (!node->inputs) return NULL;
-        memcpy(node->inputs, inputs, (size_t)n_inputs * sizeof *inputs);
-    }
+    attributes = keep_attributes(graph, attributes);
+    soma_tensor *node = arena_alloc(&graph->arena, sizeof *node + (size_t)n_inputs * sizeof *inputs);
+    if (!node || !attributes) return NULL;
     node->graph = graph;
     node->op = self;
+    node->inputs = (soma_tensor **)(node + 1);
     node->n_inputs = n_inputs;
     node->rank = rank;
     node->dtype = dtype;
+    node->attributes = attributes;
+    if (n_inputs > 0) memcpy(node->inputs, inputs, (size_t)n_inputs * sizeof *inputs);
     if (rank > 0) memcpy(node->shape, shape, (size_t)rank * sizeof *shape);
-    if (attributes) copy_attributes(&node->attributes, attributes);
     node->id = graph->n_nodes;
     graph->nodes[graph->n_nodes++] = node;
     return node;
+}
+
+graph_mark graph_get_mark(const soma_graph *graph) {
+    return (graph_mark){arena_get_mark(&graph->arena), graph->n_nodes, graph->n_sets};
+}
+
+void graph_rewind(soma_graph *graph, const graph_mark *mark) {
+    arena_rewind(&graph->arena, mark->arena);
+    graph->n_nodes = mark->n_nodes;
+    if (graph->n_sets != mark->n_sets) memset(graph->recent, 0, sizeof graph->recent);
 }
 
 soma_graph *soma_tensor_graph(const soma_tensor *tensor) {

@@ -11,7 +11,7 @@
 typedef struct op op;
 
 /* Every attribute an op may have, in one plain struct, so that nodes compare and hash as bytes (zero what is unused).
- */
+ * Most nodes have none: they share one set. */
 typedef struct op_attributes {
     soma_dtype dtype;        /* of the result, for casts and leaves */
     int axis;                /* gather, concat, cumsum, iota */
@@ -25,6 +25,7 @@ typedef struct op_attributes {
     uint64_t key;                 /* random: the op's own number, the same in every trace of the same code */
     bool seeded;                  /* random: the key is that of its numbers, whatever the context's seed */
 } op_attributes;
+extern const op_attributes op_no_attributes;
 
 struct soma_tensor {
     soma_graph *graph;
@@ -35,11 +36,11 @@ struct soma_tensor {
     soma_dtype dtype;
     int64_t id; /* position in the graph: inputs have lower ids */
     int64_t shape[SOMA_MAX_RANK];
-    op_attributes attributes;
-    soma_variable *variable; /* read and assign */
-    const void *data;        /* constants: row-major elements; any node: its elements once evaluated */
-    const char *name;        /* inputs; else NULL */
-    soma_tensor *logits;     /* softmax and sigmoid results: what they were computed from; else NULL */
+    const op_attributes *attributes; /* never NULL */
+    soma_variable *variable;         /* read and assign */
+    const void *data;                /* constants: row-major elements; any node: its elements once evaluated */
+    const char *name;                /* inputs; else NULL */
+    soma_tensor *logits;             /* softmax and sigmoid results: what they were computed from; else NULL */
 };
 
 /* Random ops one after the other that have a seed of their own. */
@@ -47,13 +48,16 @@ typedef struct random_stream {
     uint64_t seed, next;
 } random_stream;
 
+enum { GRAPH_RECENT = 8 };
 struct soma_graph {
     soma_context *context;
     arena arena;
     soma_tensor **nodes; /* by id */
     int64_t n_nodes, capacity;
-    uint64_t next_key;     /* for random ops */
-    random_stream *stream; /* whose seed and number they have instead; NULL: none */
+    uint64_t next_key;                         /* for random ops */
+    random_stream *stream;                     /* whose seed and number they have instead; NULL: none */
+    const op_attributes *recent[GRAPH_RECENT]; /* sets that were made last */
+    int64_t n_sets;                            /* that were made in all */
 };
 
 /* How a variable's elements lie. Weights may live in panels: [columns/width][rows][width], zero-padded to whole panels;
@@ -72,9 +76,16 @@ struct soma_variable {
     void *user;     /* the owner's */
 };
 
-/* A node without checks: shape and dtype as given, attributes copied (NULL: zeros). NULL when out of memory. */
+/* A node without checks: shape and dtype as given, attributes copied (NULL: none). NULL when out of memory. */
 soma_tensor *graph_node(soma_graph *graph, const op *op, soma_tensor *const *inputs, int n_inputs, soma_dtype dtype,
                         int rank, const int64_t *shape, const op_attributes *attributes);
+/* Where a graph stands, and forgetting the nodes made since, of which nobody may know any more. */
+typedef struct graph_mark {
+    arena_mark arena;
+    int64_t n_nodes, n_sets;
+} graph_mark;
+graph_mark graph_get_mark(const soma_graph *graph);
+void graph_rewind(soma_graph *graph, const graph_mark *mark);
 /* graph, or the default one. */
 soma_graph *graph_or_default(soma_graph *graph);
 /* Is the rank one that tensors have, with extents if it wants any? For what callers give. */

@@ -229,7 +229,7 @@ void random_graph_show(const random_graph *r) {
         for (int i = 0; i < t->n_inputs; i++)
             fprintf(stderr, " %%%lld", (long long)t->inputs[i]->id);
         fprintf(stderr, " : %s %s", soma_dtype_name(t->dtype), tensor_shape_text(shape, t));
-        if (t->op->kind == OP_REDUCE) fprintf(stderr, " axes %x", t->attributes.axes);
+        if (t->op->kind == OP_REDUCE) fprintf(stderr, " axes %x", t->attributes->axes);
         if (t->variable) fprintf(stderr, " variable %p", (void *)t->variable);
         for (int i = 0; i < r->n_targets; i++)
             if (r->targets[i] == t) fprintf(stderr, "  target %d", i);
