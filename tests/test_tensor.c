@@ -233,15 +233,15 @@ static void where_tensors_come_from(void **state) {
     assert_null(soma_arange(NULL, SOMA_F32, 0, (double)INFINITY, 1));
     EXPECT_ERROR(SOMA_INVALID, "[arange] from 0 to inf by 1");
     assert_null(soma_zeros(NULL, SOMA_F32, SOMA_DIMS(1, 1, 1, 1, 1, 1, 1, 1, 1)));
-    EXPECT_ERROR(SOMA_SHAPE, "[expand] rank 9 is not in 0 to 8");
+    EXPECT_ERROR(SOMA_SHAPE, "[zeros] rank 9 is not in 0 to 8, or no shape is given");
     assert_null(soma_zeros(NULL, SOMA_F32, 2, NULL));
-    EXPECT_ERROR(SOMA_SHAPE, "[expand] rank 2 is not in 0 to 8, or no shape is given");
+    EXPECT_ERROR(SOMA_SHAPE, "[zeros] rank 2 is not in 0 to 8, or no shape is given");
     assert_null(soma_input(NULL, SOMA_F32, 2, NULL, "x"));
     EXPECT_ERROR(SOMA_SHAPE, "[input] rank 2 is not in 0 to 8, or no shape is given");
     assert_null(soma_variable_create(NULL, "v", SOMA_F32, 2, NULL));
     EXPECT_ERROR(SOMA_SHAPE, "[variable] v: rank 2 is not in 0 to 8, or no shape is given");
     assert_null(soma_zeros(NULL, SOMA_F32, SOMA_DIMS(INT64_MAX, 2)));
-    EXPECT_ERROR(SOMA_SHAPE, "[expand] (9223372036854775807,2) is negative or too large");
+    EXPECT_ERROR(SOMA_SHAPE, "[zeros] (9223372036854775807,2) is negative or too large");
     assert_null(soma_array(NULL, SOMA_F32, SOMA_DIMS(2), NULL));
     EXPECT_ERROR(SOMA_INVALID, "[array] data is NULL");
     assert_null(soma_input(NULL, (soma_dtype)42, SOMA_DIMS(2), "x"));

@@ -15,6 +15,14 @@ const op *const op_table[] = {
 };
 const int op_count = (int)(sizeof op_table / sizeof *op_table);
 
+bool op_size_fits(soma_context *context, const char *name, int rank, const int64_t *shape) {
+    char buffer[SHAPE_TEXT];
+    const int64_t size = shape_size(rank, shape);
+    if (size >= 0 && size <= INT64_MAX / 16) return true;
+    (void)error_set(context, SOMA_SHAPE, "[%s] %s is negative or too large", name, shape_text(buffer, rank, shape));
+    return false;
+}
+
 soma_tensor *op_apply(soma_graph *graph, const op *self, soma_tensor *const *inputs, int n,
                       const op_attributes *attributes) {
     for (int i = 0; i < n; i++)
@@ -32,10 +40,7 @@ soma_tensor *op_apply(soma_graph *graph, const op *self, soma_tensor *const *inp
     int rank = 0;
     int64_t shape[SOMA_MAX_RANK] = {0};
     if (self->infer(graph, self, inputs, n, attributes, &dtype, &rank, shape) != SOMA_OK) return NULL;
-    char buffer[SHAPE_TEXT];
-    int64_t size = shape_size(rank, shape);
-    RETURN_NULL_IF(context, size < 0 || size > INT64_MAX / 16, SOMA_SHAPE, "[%s] %s is negative or too large",
-                   self->name, shape_text(buffer, rank, shape));
+    if (!op_size_fits(context, self->name, rank, shape)) return NULL;
     return graph_node(graph, self, inputs, n, dtype, rank, shape, attributes);
 }
 

@@ -39,6 +39,7 @@ static bool describe(soma_graph *graph, const char *name, soma_dtype dtype, int 
                         SOMA_MAX_RANK);
         return false;
     }
+    if (!op_size_fits(graph->context, name, rank, shape)) return false;
     *attributes = (op_attributes){.dtype = dtype, .rank = rank};
     if (rank > 0) memcpy(attributes->shape, shape, (size_t)rank * sizeof *shape);
     return true;
@@ -74,16 +75,25 @@ soma_tensor *soma_scalar(soma_graph *graph, soma_dtype dtype, double value) {
     return soma_array(graph, dtype, SOMA_SCALAR_DIMS, &held);
 }
 
+/* name: what the caller called, for errors. */
+static soma_tensor *full(soma_graph *graph, const char *name, soma_dtype dtype, int rank, const int64_t *shape,
+                         double value) {
+    op_attributes attributes;
+    soma_tensor *number = soma_scalar(graph, dtype, value);
+    return number && describe(number->graph, name, dtype, rank, shape, &attributes) ? soma_expand(number, rank, shape)
+                                                                                    : NULL;
+}
+
 soma_tensor *soma_full(soma_graph *graph, soma_dtype dtype, int rank, const int64_t *shape, double value) {
-    return soma_expand(soma_scalar(graph, dtype, value), rank, shape);
+    return full(graph, "full", dtype, rank, shape, value);
 }
 
 soma_tensor *soma_zeros(soma_graph *graph, soma_dtype dtype, int rank, const int64_t *shape) {
-    return soma_full(graph, dtype, rank, shape, 0);
+    return full(graph, "zeros", dtype, rank, shape, 0);
 }
 
 soma_tensor *soma_ones(soma_graph *graph, soma_dtype dtype, int rank, const int64_t *shape) {
-    return soma_full(graph, dtype, rank, shape, 1);
+    return full(graph, "ones", dtype, rank, shape, 1);
 }
 
 static soma_status reference_constant(const soma_tensor *node, const op_view *inputs, op_view *output) {

@@ -79,6 +79,8 @@ struct op {
 extern const op *const op_table[];
 extern const int op_count;
 
+/* Is that as many elements as there may be? False after an error. */
+bool op_size_fits(soma_context *context, const char *name, int rank, const int64_t *shape);
 /* Checks (min/max inputs, NULL inputs, one graph), infers and makes the node. graph may be NULL when n > 0. */
 soma_tensor *op_apply(soma_graph *graph, const op *op, soma_tensor *const *inputs, int n,
                       const op_attributes *attributes);
