@@ -43,6 +43,31 @@ static void activations_are_pytorchs(void **state) {
     check_activation("sparsemax", 0.25, sparsemax_y, COUNT(sparsemax_y), sparsemax_dx);
 }
 
+/* Where both sides meet, PyTorch 1.13's slopes: those of negative x for the exponential ones, which are smooth there or
+ * change their slope, at 0 those of relu and leaky_relu, too. */
+static void slopes_at_the_kinks(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double x, slope;
+    } cases[] = {{"elu", 0, 1},   {"selu", 0, 1.0507009873554804934193349852946 * 1.6732632423543772848170429916717},
+                 {"celu", 0, 1},  {"relu", 0, 0},
+                 {"relu6", 0, 0}, {"leaky_relu", 0, 0.2},
+                 {"silu", 0, .5}, {"softsign", 0, 1}};
+    for (int i = 0; i < COUNT(cases); i++) {
+        soma_tensor *x = soma_scalar(NULL, SOMA_F64, cases[i].x), *slope = NULL;
+        expect_ok(soma_grad(soma_activation_by_name(NULL, cases[i].name)(x), &x, 1, &slope));
+        expect_all(cases[i].name, slope, &cases[i].slope, 1, 1e-12);
+    }
+    const double zero = 0;
+    soma_tensor *x = soma_array(NULL, SOMA_F64, SOMA_DIMS(1, 1), &zero), *y, *slope;
+    soma_model *net = soma_sequential(soma_elu_layer(.alpha = 0.3, .input_shape = {1}, .dtype = SOMA_F64));
+    expect_ok(soma_model_apply(net, &x, 1, false, &y));
+    expect_ok(soma_grad(y, &x, 1, &slope));
+    expect_all("ELU", slope, (const double[]){0.3}, 1, 1e-12);
+    soma_model_destroy(net);
+}
+
 static void sparsemax_is_a_distribution(void **state) {
     (void)state;
     soma_tensor *x = soma_mul_scalar(soma_random_normal(NULL, SOMA_F64, SOMA_DIMS(50, 7), 0, 2, NULL), 1);
@@ -195,6 +220,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(activations_are_pytorchs), TEST(sparsemax_is_a_distribution), TEST(losses_are_pytorchs),
         TEST(losses_with_numbers),      TEST(losses_stay_finite),          TEST(numbers_are_saved),
+        TEST(slopes_at_the_kinks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

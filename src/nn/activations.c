@@ -35,9 +35,10 @@ soma_tensor *soma_step(soma_tensor *x) {
     return x ? soma_stop_gradient(soma_cast(soma_greater_equal(x, like(x, 0)), soma_tensor_dtype(x))) : NULL;
 }
 
-/* e^x - 1 for negative x; the clip keeps the side that where drops finite, also in its gradient. */
+/* e^x - 1 for x <= 0; the 0 of others keeps the side that where drops finite, also in its gradient. */
 static soma_tensor *expm1_negative(soma_tensor *x) {
-    return soma_expm1(soma_minimum(x, like(x, 0)));
+    soma_tensor *zero = like(x, 0);
+    return soma_expm1(soma_where(soma_less_equal(x, zero), x, zero));
 }
 
 soma_tensor *soma_elu(soma_tensor *x) {

@@ -80,9 +80,7 @@ static soma_tensor *elu(soma_layer *layer, soma_trace *trace, soma_tensor *const
     (void)trace, (void)n;
     const soma_elu_layer_options *o = soma_layer_options(layer);
     soma_tensor *x = layer_float(layer, inputs[0]);
-    if (!x) return NULL;
-    soma_tensor *low = soma_minimum(x, soma_scalar(x->graph, x->dtype, 0)); /* e^x of a large x would not be finite */
-    return above_zero(x, soma_mul_scalar(soma_expm1(low), o->alpha));
+    return above_zero(x, soma_mul_scalar(soma_elu(x), o->alpha));
 }
 
 static const soma_field softmax_fields[] = {NORMALIZE_AXES_FIELD(soma_softmax_layer_options), {.name = NULL}};

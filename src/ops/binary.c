@@ -136,6 +136,7 @@ soma_tensor *soma_pow_scalar(soma_tensor *x, double exponent) {
 soma_tensor *soma_clip(soma_tensor *x, double low, double high) {
     if (!x) return NULL;
     RETURN_NULL_IF(x->graph->context, !(low <= high), SOMA_INVALID, "[clip] low %g is above high %g", low, high);
+    RETURN_NULL_IF(x->graph->context, x->dtype == SOMA_BOOL, SOMA_DTYPE, "[clip] bool is not a number: soma_cast it");
     if (!dtype_is_float(x->dtype)) low = ceil(low), high = floor(high);
     soma_tensor *lowest = op_number(x, low), *highest = op_number(x, high);
     return soma_where(soma_less(x, lowest), lowest, soma_where(soma_greater(x, highest), highest, x));
