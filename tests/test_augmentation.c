@@ -396,6 +396,31 @@ static void mistakes(void **state) {
     expect_error(SOMA_INVALID, "height_factor must be at least 0");
 }
 
+/* Keras: width_factor None is the height's, 0 leaves the columns as they are. */
+static void columns_can_stay(void **state) {
+    (void)state;
+    static const char *const widths[] = {"", ", \"width_factor\": 0", ", \"width_factor\": [0, 0]"};
+    const double x[] = {1, 2, 3, 5, 5, 5, 9, 8, 7}, up[] = {3, 3.5, 4, 5, 5, 5, 7, 6.5, 6},
+                 both[] = {3.25, 3.5, 3.75, 5, 5, 5, 6.75, 6.5, 6.25};
+    for (int i = 0; i < 3; i++) {
+        char json[200];
+        snprintf(json, sizeof json,
+                 "{\"layers\": [{\"input\": [3, 3, 1]}, {\"random_zoom\": {\"dtype\": \"float64\", "
+                 "\"height_factor\": [-0.5, -0.5]%s}}]}",
+                 widths[i]);
+        soma_model *net = soma_model_from_json(NULL, json);
+        if (!net) fail_msg("%s", soma_last_error(NULL));
+        char *text = soma_model_to_json(net);
+        soma_model *again = soma_model_from_json(NULL, text);
+        soma_tensor *in = soma_array(NULL, SOMA_F64, SOMA_DIMS(1, 3, 3, 1), x), *y;
+        expect_ok(soma_model_apply(again, &in, 1, true, &y));
+        expect_all(json, y, i ? up : both, 9, 1e-12);
+        soma_string_free(text);
+        soma_model_destroy(net);
+        soma_model_destroy(again);
+    }
+}
+
 static void in_json(void **state) {
     (void)state;
     soma_model *net = soma_model_from_json(
@@ -420,11 +445,17 @@ static void in_json(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(resampling, reset),  cmocka_unit_test_setup(directions, reset),
-        cmocka_unit_test_setup(colours, reset),     cmocka_unit_test_setup(contrasts_are_drawn_for_each_image, reset),
-        cmocka_unit_test_setup(flips, reset),       cmocka_unit_test_setup(crops, reset),
-        cmocka_unit_test_setup(all_of_them, reset), cmocka_unit_test_setup(trains, reset),
-        cmocka_unit_test_setup(mistakes, reset),    cmocka_unit_test_setup(in_json, reset),
+        cmocka_unit_test_setup(resampling, reset),
+        cmocka_unit_test_setup(directions, reset),
+        cmocka_unit_test_setup(colours, reset),
+        cmocka_unit_test_setup(contrasts_are_drawn_for_each_image, reset),
+        cmocka_unit_test_setup(flips, reset),
+        cmocka_unit_test_setup(crops, reset),
+        cmocka_unit_test_setup(all_of_them, reset),
+        cmocka_unit_test_setup(trains, reset),
+        cmocka_unit_test_setup(mistakes, reset),
+        cmocka_unit_test_setup(in_json, reset),
+        cmocka_unit_test_setup(columns_can_stay, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

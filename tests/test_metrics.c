@@ -114,6 +114,32 @@ static void numbers(void **state) {
     check_binary("r2_score", 1 - squares / (sum_squares - sum * sum / N));
 }
 
+/* Keras: an output whose truths are all alike counts 0, not minus infinity; no adjustment for too few samples. */
+static void r2_of_truths_alike(void **state) {
+    (void)state;
+    const float y[] = {0.1f, 1, 0.1f, 2, 0.1f, 4}, p[] = {0, 1, 1, 2, 0.3f, 3};
+    for (int regressors = 0; regressors < 4; regressors++) {
+        soma_model *net = soma_sequential(soma_activation(soma_linear, .input_shape = {2}));
+        soma_compile(net, .loss = soma_mean_squared_error,
+                     .metrics_with = {soma_r2_metric(SOMA_UNIFORM_AVERAGE, regressors)});
+        soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(3, 2), p},
+                                                      (soma_array_data){SOMA_F32, SOMA_DIMS(3, 2), y}, true);
+        const double r2 = (0 + 1 - 1 / (21 - 49 / 3.)) / 2;
+        expect_near("r2", soma_evaluate(net, data).metrics[0], regressors == 1 ? 1 - (1 - r2) * 2 : r2, 1e-6);
+        soma_dataset_destroy(data);
+        soma_model_destroy(net);
+    }
+}
+
+/* Of two numbers without an axis, there is one decision. */
+static void numbers_alone(void **state) {
+    (void)state;
+    soma_tensor *one = soma_scalar(NULL, SOMA_F32, 1), *share = soma_scalar(NULL, SOMA_F32, 0.75);
+    expect_all("counts", soma_precision(one, share), (const double[]){1, 0, 0, 0}, 4, 0);
+    expect_all("accuracy", soma_accuracy(one, share), (const double[]){1}, 1, 0);
+    expect_all("iou", soma_f1_score(one, share), (const double[]){1, 1, 1}, 3, 0);
+}
+
 static void metrics_of_classes(void **state) {
     (void)state;
     double hits[CLASSES] = {0}, said[CLASSES] = {0}, there[CLASSES] = {0}, f1 = 0, iou = 0, entropy = 0;
@@ -337,7 +363,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(binary_metrics),     TEST(area_under_the_curve),     TEST(numbers),
         TEST(metrics_of_classes), TEST(metrics_of_the_users_own), TEST(lists_make_several_metrics),
-        TEST(losses_take_logits), TEST(no_places_no_top_k),
+        TEST(losses_take_logits), TEST(no_places_no_top_k),       TEST(r2_of_truths_alike),
+        TEST(numbers_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,7 +198,8 @@ SOMA_API soma_layer *soma_random_crop_create(const soma_crop_options *options);
  *  Translation: height_factor and width_factor are shares of the image, positive is down and right.
  *  Rotation: factor is a share of a whole turn, positive is counter-clockwise.
  *  Zoom: height_factor -0.3 shows 70 % of the rows enlarged, 0.3 makes the image smaller; width_factor not given: the
- *  same number, so that the aspect ratio stays. Keras RandomTranslation, RandomRotation, RandomZoom. */
+ *  same number, so that the aspect ratio stays; {SOMA_ZERO}, in files 0: the columns stay. Keras RandomTranslation,
+ * RandomRotation, RandomZoom. */
 typedef struct soma_random_affine_options {
     SOMA_LAYER_OPTIONS
     double factor[2];          /* of rotation: {low, high}; {0.2} is {-0.2, 0.2} */

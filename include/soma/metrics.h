@@ -44,7 +44,8 @@ SOMA_API soma_tensor *soma_mean_iou(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_auc(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_root_mean_squared_error(soma_tensor *y_true,
                                                    soma_tensor *y_pred); /**< root of the mean of (y_pred - y_true)^2 */
-/** 1 - squared errors / squared deviations from the mean, averaged over the outputs. */
+/** 1 - squared errors / squared deviations from the mean, averaged over the outputs; 0 of one whose truths are all
+ *  alike. */
 SOMA_API soma_tensor *soma_r2_score(soma_tensor *y_true, soma_tensor *y_pred);
 SOMA_API soma_tensor *soma_perplexity(soma_tensor *y_true, soma_tensor *y_pred); /**< e^(mean cross-entropy) */
 /** The cosine of the angle along the last axis, as Keras' metric: the loss of this name is minus that. */

@@ -18,12 +18,16 @@ static soma_status wrong(const field_names *names, const char *who, const soma_f
 /* 0.2, which is -0.2 to 0.2, or [-0.1, 0.2]. */
 static soma_status read_range(const field_names *names, const char *who, const soma_field *f, const json_node *node,
                               double out[2]) {
-    out[0] = out[1] = 0;
-    if (json_node_number(node, &out[0])) return out[0] >= 0 ? SOMA_OK : wrong(names, who, f, "at least 0");
-    if (json_node_kind(node) != JSON_IS_ARRAY || json_node_count(node) != 2 ||
-        !json_node_number(json_node_at(node, 0), &out[0]) || !json_node_number(json_node_at(node, 1), &out[1]) ||
-        !(out[0] <= out[1]))
+    double low = 0, high = 0;
+    if (json_node_number(node, &low)) {
+        if (low < 0) return wrong(names, who, f, "at least 0");
+    } else if (json_node_kind(node) != JSON_IS_ARRAY || json_node_count(node) != 2 ||
+               !json_node_number(json_node_at(node, 0), &low) || !json_node_number(json_node_at(node, 1), &high) ||
+               !(low <= high)) {
         return wrong(names, who, f, "a number from 0, or two, the smaller first");
+    }
+    out[0] = low == 0 && high == 0 ? SOMA_ZERO : low;
+    out[1] = high;
     return SOMA_OK;
 }
 

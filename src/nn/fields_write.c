@@ -58,7 +58,8 @@ static bool is_set(const soma_field *f, const void *value) {
     case SOMA_FIELD_REGULARIZER:
         return ((const soma_regularizer *)value)->penalty != NULL;
     case SOMA_FIELD_RANGE:
-        return ((const double *)value)[0] != 0 || ((const double *)value)[1] != 0;
+        return ((const double *)value)[0] != 0 || ((const double *)value)[1] != 0 ||
+               signbit(((const double *)value)[0]);
     case SOMA_FIELD_SEED:
         return *(const int64_t *)value != 0;
     case SOMA_FIELD_LAYER:

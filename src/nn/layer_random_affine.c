@@ -146,7 +146,7 @@ static soma_tensor *zoom(soma_layer *layer, soma_tensor *x, soma_tensor *draws) 
     RETURN_NULL_IF(layer->context, height.low <= -1 || width.low <= -1, SOMA_INVALID,
                    "[RandomZoom] a factor of -1 or less would show nothing");
     soma_tensor *rows = soma_add_scalar(number(x, height, draws), 1), *columns = rows;
-    if (width.low != 0 || width.high != 0) columns = soma_add_scalar(number(x, width, draws), 1);
+    if (width.low != 0 || width.high != 0 || signbit(width.low)) columns = soma_add_scalar(number(x, width, draws), 1);
     return sample(layer, x, from_zero(soma_mul(from_middle(x, 1), rows), x, 1),
                   from_zero(soma_mul(from_middle(x, 2), columns), x, 2));
 }

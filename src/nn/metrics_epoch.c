@@ -14,8 +14,8 @@
 soma_tensor *metric_labels(const char *name, soma_tensor *y_true, soma_tensor *y_pred) {
     if (!y_true || !y_pred) return NULL;
     int64_t classes = y_pred->rank > 0 ? y_pred->shape[y_pred->rank - 1] : 1;
-    bool indices = y_true->rank < y_pred->rank || y_true->shape[y_true->rank - 1] == 1;
-    if (classes == 1 || !indices) return loss_align(name, y_true, y_pred);
+    bool indices = classes != 1 && (y_true->rank < y_pred->rank || y_true->shape[y_true->rank - 1] == 1);
+    if (!indices) return loss_align(name, y_true, y_pred);
     soma_tensor *y = loss_indices(name, y_true, y_pred);
     return y ? soma_one_hot(y, classes, y_pred->dtype) : NULL;
 }

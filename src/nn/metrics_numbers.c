@@ -54,18 +54,23 @@ soma_tensor *soma_r2_score(soma_tensor *y_true, soma_tensor *y_pred) {
     return metric_r2(y_true, y_pred, NULL);
 }
 
+/* As in Keras, a minus infinity (truths that are all alike) counts 0, and too few samples are not adjusted for. */
 double finish_r2(const double *sums, int64_t n, const double *numbers) {
     const int64_t outputs = n / 4;
     const bool by_variance = numbers && (int)numbers[0] == SOMA_VARIANCE_WEIGHTED;
     const double *count = sums, *sum = sums + outputs, *squares = sum + outputs, *errors = squares + outputs;
     double total = 0, weights = 0;
     for (int64_t i = 0; i < outputs; i++) {
-        const double variation = squares[i] - sum[i] * sum[i] / count[i], weight = by_variance ? variation : 1;
-        total += weight * (1 - errors[i] / variation);
+        double variation = squares[i] - sum[i] * sum[i] / count[i];
+        if (variation < 1e-13 * squares[i]) variation = 0; /* rounding */
+        const double weight = by_variance ? variation : 1;
+        const double score = 1 - errors[i] / variation;
+        total += isinf(score) ? 0 : weight * score;
         weights += weight;
     }
     const double r2 = total / weights, regressors = numbers ? numbers[1] : 0;
-    return regressors > 0 ? 1 - (1 - r2) * (count[0] - 1) / (count[0] - regressors - 1) : r2;
+    const double freedom = count[0] - regressors - 1;
+    return regressors > 0 && freedom > 0 ? 1 - (1 - r2) * (count[0] - 1) / freedom : r2;
 }
 
 /* ---- correlations ---- */
