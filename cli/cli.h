@@ -77,6 +77,9 @@ char *text_shape(cli *c, int rank, const int64_t *shape);
 char *text_stem(cli *c, const char *path);
 /* The text without control characters: what a file says must not drive the terminal. */
 char *text_printable(cli *c, const char *text);
+/* How many letters UTF-8 has; and the text itself, or its first ones with an ellipsis where it has more. */
+int text_letters(const char *text);
+const char *text_cut(cli *c, const char *text, int most);
 /* Whether path ends with ".soma", whatever the case. */
 bool text_ends_with(const char *path, const char *end);
 

@@ -158,6 +158,21 @@ char *text_bytes(cli *c, double bytes) {
     return unit ? cli_text(c, "%.2f %s", bytes, units[unit]) : cli_text(c, "%.0f B", bytes);
 }
 
+int text_letters(const char *text) {
+    int n = 0;
+    for (; *text; text++)
+        n += (*text & 0xc0) != 0x80;
+    return n;
+}
+
+const char *text_cut(cli *c, const char *text, int most) {
+    if (text_letters(text) <= most) return text;
+    const char *end = text;
+    for (int n = 0; n < most; end++)
+        n += (end[1] & 0xc0) != 0x80;
+    return cli_text(c, "%.*s…", (int)(end - text), text);
+}
+
 char *text_measure(cli *c, double value) {
     return cli_text(c, value != 0 && fabs(value) <= 1e-3 ? "%.4e" : "%.4f", value);
 }

@@ -223,7 +223,8 @@ static network_node node_of_call(cli *c, const soma_model *model, soma_layer_cal
     int64_t params = 0;
     for (int i = 0; i < soma_layer_weights(call.layer); i++)
         params += soma_variable_size(soma_layer_get_weight(call.layer, i));
-    if (node.weights) node.about = cli_text(c, "%s  %s parameters", node.about, text_thousands(c, params));
+    if (node.weights)
+        node.about = cli_text(c, "%s  %s parameter%s", node.about, text_thousands(c, params), params == 1 ? "" : "s");
     for (int i = 0; i < call.n_inputs; i++)
         node.from[i] = maker[call.inputs[i]];
     return node;

@@ -14,6 +14,7 @@ typedef struct matrix {
     const char *const *names;
     double x, y, cell;
     bool upright; /* the names of the columns do not fit side by side */
+    bool narrow;  /* nor do their shares */
 } matrix;
 
 static int64_t at(const matrix *m, int64_t i, int64_t k) {
@@ -48,9 +49,13 @@ static void draw_cell(const matrix *m, int64_t i, int64_t k, int64_t most) {
                 m->n <= 20 ? text_thousands(m->c, count) : cli_text(m->c, "%lld", (long long)count));
 }
 
+static char *share_text(cli *c, double share) {
+    return cli_text(c, "%.1f %%", 100 * share);
+}
+
 static void draw_share(const matrix *m, double x, double y, anchor where, double share) {
     if (isnan(share)) return;
-    canvas_text(m->page, x, y, where, 10, false, COLOUR_SOFT, cli_text(m->c, "%.1f %%", 100 * share));
+    canvas_text(m->page, x, y, where, 10, false, COLOUR_SOFT, share_text(m->c, share));
 }
 
 static void draw_names(const matrix *m) {
@@ -64,7 +69,11 @@ static void draw_names(const matrix *m) {
             canvas_text(m->page, m->x + middle, m->y - 8, ANCHOR_MIDDLE, 11, true, COLOUR_INK, m->names[i]);
         }
         draw_share(m, m->x + side + 8, m->y + middle + 4, ANCHOR_LEFT, share_of(at(m, i, i), total(m, i, true)));
-        draw_share(m, m->x + middle, m->y + side + 16, ANCHOR_MIDDLE, share_of(at(m, i, i), total(m, i, false)));
+        const double precision = share_of(at(m, i, i), total(m, i, false));
+        if (!m->narrow) draw_share(m, m->x + middle, m->y + side + 16, ANCHOR_MIDDLE, precision);
+        if (m->narrow && !isnan(precision))
+            canvas_text_up(m->page, m->x + middle + 4, m->y + side + 8, ANCHOR_RIGHT, 10, false, COLOUR_SOFT,
+                           share_text(m->c, precision));
     }
 }
 
@@ -73,17 +82,17 @@ int plot_confusion(cli *c, const char *path, const char *title, int64_t classes,
     matrix m = {.c = c,
                 .n = classes,
                 .counts = counts,
-                .names = names,
+                .narrow = classes > 12,
                 .cell = classes <= 12   ? 46
                         : classes <= 20 ? 38
                                         : 26};
     int64_t samples = 0, hits = 0, most = 0;
     double letters = 0;
+    const char **cut = cli_alloc(c, (size_t)classes, sizeof *cut);
+    m.names = cut;
     for (int64_t i = 0; i < classes; i++) {
-        double length = 0;
-        for (const char *p = names[i]; *p; p++)
-            length += (*p & 0xc0) != 0x80;
-        letters = fmax(letters, length);
+        cut[i] = text_cut(c, names[i], 24);
+        letters = fmax(letters, text_letters(cut[i]));
         for (int64_t k = 0; k < classes; k++) {
             samples += counts[i * classes + k];
             if (i == k) hits += counts[i * classes + k];
@@ -97,7 +106,7 @@ int plot_confusion(cli *c, const char *path, const char *title, int64_t classes,
     m.upright = names_width > m.cell;
     const double left = fmax(26 + names_width + 8, 66), above = 46 + 26 + (m.upright ? names_width + 6 : 18);
     const double width = fmax(left + side + 82, plot_title_width(title, subtitle)) + 2 * margin;
-    m.page = canvas_create(c, path, width, 2 * margin + above + side + 40);
+    m.page = canvas_create(c, path, width, 2 * margin + above + side + (m.narrow ? 66 : 40));
     if (!m.page) return EXIT_FAILED;
     (void)plot_title(m.page, margin, margin, title, subtitle);
     m.x = margin + left;

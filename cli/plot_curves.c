@@ -1,12 +1,14 @@
 /* What was measured over the epochs: a panel for each quantity, training and validation in one.
  * Rests on plots.h.
- * Lines are named where they end, so no legend has to be looked up; the axes have round numbers only. */
+ * Lines are named where they end, so no legend has to be looked up; the axes have round numbers only. Panels stand in
+ * rows of three, so that a page fits a screen. */
 #include <math.h>
 #include <string.h>
 
 #include "plots.h"
 
-static const double panel_width = 330, panel_height = 240, left_room = 58, right_room = 96, bottom_room = 50;
+static const double panel_width = 330, panel_height = 240, left_room = 58, right_room = 96, bottom_room = 50,
+                    head_room = 24;
 
 typedef struct panel {
     cli *c;
@@ -16,6 +18,7 @@ typedef struct panel {
 } panel;
 
 static double place_x(const panel *p, double epoch) {
+    if (!(p->epochs.high > p->epochs.low)) return p->x + panel_width / 2;
     return p->x + (epoch - p->epochs.low) / (p->epochs.high - p->epochs.low) * panel_width;
 }
 
@@ -32,7 +35,7 @@ static void widen(const double *values, int64_t n, double *low, double *high) {
 }
 
 static void draw_axes(panel *p, const char *name) {
-    char *title = cli_text(p->c, "%s", name);
+    char *title = cli_text(p->c, "%s", text_cut(p->c, name, 54)); /* as wide as the panel */
     for (char *letter = title; *letter; letter++) {
         if (*letter == '_') *letter = ' ';
     }
@@ -78,8 +81,8 @@ typedef struct end_label {
 
 static void add_label(panel *p, end_label *labels, int *n, const char *name, double value, colour ink) {
     if (isnan(value)) return;
-    labels[(*n)++] = (end_label){place_y(p, value), ink, name,
-                                 cli_text(p->c, value != 0 && fabs(value) < 1e-3 ? "%.2e" : "%.4f", value)};
+    const char *format = value != 0 && fabs(value) < 1e-3 ? "%.2e" : fabs(value) < 1e5 ? "%.4f" : "%.7g";
+    labels[(*n)++] = (end_label){place_y(p, value), ink, name, cli_text(p->c, format, value)};
 }
 
 static double last_of(const double *values, int64_t n) {
@@ -141,30 +144,31 @@ static void draw_panel(panel *p, int64_t n, const curve *k) {
     draw_labels(p, labels, count);
 }
 
-/* Whole epochs only, from the first to the last. */
+/* Whole epochs only, from the first to the last; of many, from the origin. */
 static ticks epoch_ticks(int64_t epochs) {
-    ticks t = ticks_choose(epochs > 1 ? 1 : 0, epochs > 1 ? (double)epochs : 2, epochs < 10 ? (int)epochs : 8);
-    if (t.step < 1) t.step = 1;
+    ticks t = ticks_choose(1, epochs > 1 ? (double)epochs : 2, 8);
+    t.step = epochs <= 12 ? 1 : fmax(t.step, 1);
+    t.low = epochs <= 12 ? 1 : 0;
+    t.high = (double)epochs;
     t.decimals = 0;
-    if (epochs <= 12) {
-        t.step = 1;
-        t.low = epochs > 1 ? 1 : 0;
-    } else {
-        t.low = 0;
-    }
-    t.high = epochs > 1 ? (double)epochs : 2;
     t.n = (int)((t.high - t.low) / t.step + 1e-9) + 1;
     return t;
 }
 
 int plot_curves(cli *c, const char *path, const char *title, int64_t epochs, int n, const curve *curves) {
-    const double margin = 28, whole = left_room + panel_width + right_room;
-    canvas *page = canvas_create(c, path, 2 * margin + n * whole, 2 * margin + 28 + 24 + panel_height + bottom_room);
+    const double margin = 28, whole = left_room + panel_width + right_room,
+                 high = head_room + panel_height + bottom_room;
+    const int columns = n == 4 ? 2 : n < 3 ? n : 3, rows = (n + columns - 1) / columns;
+    canvas *page = canvas_create(c, path, fmax(columns * whole, plot_title_width(title, NULL)) + 2 * margin,
+                                 2 * margin + 28 + rows * high);
     if (!page) return EXIT_FAILED;
-    const double top = margin + plot_title(page, margin, margin, title, NULL);
+    const double top = margin + plot_title(page, margin, margin, title, NULL) + head_room;
     for (int i = 0; i < n; i++) {
-        panel p = {
-            .c = c, .page = page, .x = margin + left_room + i * whole, .y = top + 24, .epochs = epoch_ticks(epochs)};
+        panel p = {.c = c,
+                   .page = page,
+                   .x = margin + left_room + i % columns * whole,
+                   .y = top + i / columns * high,
+                   .epochs = epoch_ticks(epochs)};
         draw_panel(&p, epochs, &curves[i]);
     }
     return canvas_finish(page);

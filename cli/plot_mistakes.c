@@ -5,11 +5,10 @@
 
 #include "plots.h"
 
+enum { MOST_LETTERS = 18 }; /* of a name */
+
 static double name_width(const char *name) {
-    double letters = 0;
-    for (; *name; name++)
-        letters += (*name & 0xc0) != 0x80;
-    return letters * 9.5 * 0.68;
+    return fmin(text_letters(name), MOST_LETTERS + 1) * 9.5 * 0.68;
 }
 
 int plot_mistakes(cli *c, const char *path, const char *title, const soma_dataset *data, int64_t n, bool whole_rows,
@@ -40,10 +39,12 @@ int plot_mistakes(cli *c, const char *path, const char *title, const soma_datase
         canvas_picture(page, x, y, side, height, rows, columns, sample_picture(c, data, m->sample, rows, columns));
         canvas_frame(page, x, y, side, height, 0.5, COLOUR_GRID);
         canvas_text(page, x, y + height + 13, ANCHOR_LEFT, 9.5, false, COLOUR_SOFT, "is");
-        canvas_text(page, x + 12, y + height + 13, ANCHOR_LEFT, 9.5, true, COLOUR_BLUE, names[m->is]);
+        canvas_text(page, x + 12, y + height + 13, ANCHOR_LEFT, 9.5, true, COLOUR_BLUE,
+                    text_cut(c, names[m->is], MOST_LETTERS));
         canvas_text(page, x, y + height + 26, ANCHOR_LEFT, 9.5, false, COLOUR_SOFT, "not");
-        canvas_text(page, x + 19, y + height + 26, ANCHOR_LEFT, 9.5, true, COLOUR_ORANGE, names[m->taken_for]);
-        const double after = x + 19 + canvas_text_width(page, 9.5, true, names[m->taken_for]) + 5;
+        const char *wrong = text_cut(c, names[m->taken_for], MOST_LETTERS);
+        canvas_text(page, x + 19, y + height + 26, ANCHOR_LEFT, 9.5, true, COLOUR_ORANGE, wrong);
+        const double after = x + 19 + canvas_text_width(page, 9.5, true, wrong) + 5;
         canvas_text(page, after, y + height + 26, ANCHOR_LEFT, 9.5, false, COLOUR_SOFT,
                     cli_text(c, m->probability >= 0.9995 ? "%.0f %%" : "%.1f %%", 100 * m->probability));
     }

@@ -2,14 +2,15 @@
  * Rests on plots.h.
  * Steps are 1, 2 or 5 times a power of ten, as people count; the axis ends on a tick. */
 #include <math.h>
+#include <string.h>
 
 #include "plots.h"
 
 ticks ticks_choose(double low, double high, int count) {
     if (!(high > low)) {
         const double room = fabs(low) > 0 ? fabs(low) * 0.1 : 1;
-        low -= room;
-        high += room;
+        high = high <= 1 && low >= 0 ? fmin(high + room, 1) : high + room; /* shares end at 1 */
+        low = low >= 0 ? fmax(low - room, 0) : low - room;
     }
     const double raw = (high - low) / count, power = pow(10, floor(log10(raw))), share = raw / power;
     const double factor = share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10;
@@ -28,7 +29,13 @@ double ticks_at(const ticks *t, int i) {
 
 char *ticks_text(cli *c, const ticks *t, double value) {
     if (fabs(value) < t->step * 1e-6) value = 0;
-    return cli_text(c, "%.*f", t->decimals, value);
+    char *plain = cli_text(c, "%.*f", t->decimals, value);
+    const double largest = fmax(fabs(t->low), fabs(t->high));
+    if (fmax(largest, 1) < 1e7 && t->decimals < 7) return plain;
+    if (value == 0) return cli_text(c, "0");
+    const double digits = floor(log10(largest) + 1e-9) - floor(log10(t->step) + 1e-9);
+    char *power = cli_text(c, "%.*e", (int)digits, value);
+    return strlen(power) < strlen(plain) ? power : plain;
 }
 
 double plot_title(canvas *page, double x, double y, const char *title, const char *subtitle) {
@@ -40,10 +47,5 @@ double plot_title(canvas *page, double x, double y, const char *title, const cha
 
 /* A page is as wide as its title at least: letters of the bold face are about 0.65 of its size wide. */
 double plot_title_width(const char *title, const char *subtitle) {
-    double letters = 0, small = 0;
-    for (; *title; title++)
-        letters += (*title & 0xc0) != 0x80;
-    for (; subtitle && *subtitle; subtitle++)
-        small += (*subtitle & 0xc0) != 0x80;
-    return fmax(letters * 15 * 0.66, small * 10.5 * 0.6);
+    return fmax(text_letters(title) * 15 * 0.66, subtitle ? text_letters(subtitle) * 10.5 * 0.6 : 0);
 }

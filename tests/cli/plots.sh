@@ -25,3 +25,31 @@ run soma plot digits tiny -o tiny/train-labels-idx1-ubyte/x.png
 printf '{"epoch": 1, "loss": 2}\n{"epoch": 2, "loss": 1\n' >broken.jsonl
 run soma plot curves broken.jsonl -o broken.png
 ls
+
+# many quantities stand in rows, one epoch has one tick; letters are counted where numbers would be long
+panels() { # quantities, their value, epochs
+    awk -v n="$1" -v value="$2" -v epochs="$3" 'BEGIN {
+        for (e = 1; e <= epochs; e++) {
+            printf "{\"epoch\": %d, \"epochs\": %d", e, epochs
+            for (i = 1; i <= n; i++) printf ", \"quantity_%d\": %s", i, value
+            print "}"
+        }
+    }' >panels.jsonl
+}
+for n in 1 2 3 4 7; do
+    panels $n 0.5 3
+    soma plot curves panels.jsonl -o panels.png >panels.txt
+    soma info panels.png
+done
+letters() { # of the picture of one quantity
+    panels 1 "$1" "$2"
+    soma plot curves panels.jsonl -o panels.svg >panels.txt
+    grep -c '<use' panels.svg
+}
+for value in 0.5 1 1000000 1000000000000 0.000000001; do letters $value 3; done
+letters 0.5 1
+tiny wide 60 28
+cp wide/train-images-idx3-ubyte broad-images-idx3-ubyte
+{ echo "0 0 8 1 0 0 0 60"; seq 0 59 | awk '{ print $1 % 14 }'; } | bytes >broad-labels-idx1-ubyte
+soma train --dataset broad --hidden 2 --epochs 1 --quiet --output wide.soma >panels.txt || cat panels.txt
+soma plot confusion wide.soma --dataset broad -o wide.png >panels.txt && soma info wide.png
