@@ -79,8 +79,16 @@ static inline void frame_tile(const frame *f, int64_t outer, int64_t tile, tile_
     p->height = minimum(c->tile_rows, c->m - p->i);
 }
 
-/* How many of `left` tiles from p on follow each other evenly: whole tiles of one matrix, of the same k. */
+/* Rows of places from a batch on that lie evenly. */
+static inline int64_t edges_lines(const contract *c, int64_t batch) {
+    const int64_t all = c->batch_rank ? c->batch_shape[c->batch_rank - 1] : 1;
+    return all - batch % all;
+}
+
+/* How many of `left` tiles from p on follow each other evenly: whole tiles of one matrix, of the same k; where tiles
+ * leave padding out, whole rows of places of one picture. */
 static inline int64_t frame_alike(const frame *f, const tile_place *p, int64_t left) {
+    if (f->c->edges.on) return p->height == f->c->m ? minimum(left, edges_lines(f->c, p->batch)) : 1;
     if (left == 1 || p->height < f->c->tile_rows || f->c->banded) return 1;
     return minimum(left, (f->c->m - p->i) / f->c->tile_rows);
 }
@@ -91,8 +99,9 @@ static inline void frame_next(const frame *f, tile_place *p, int64_t tiles) {
     p->i += tiles * c->tile_rows;
     p->a += tiles * c->tile_rows * c->a_row;
     if (p->i >= c->m) {
+        p->batch += c->edges.on ? p->i / c->m : 1;
         p->i = 0;
-        if (++p->batch < c->batch) frame_set_batch(f, p);
+        if (p->batch < c->batch) frame_set_batch(f, p);
     }
     p->height = minimum(c->tile_rows, c->m - p->i);
 }

@@ -20,6 +20,7 @@ enum {
     ROWS_B_BYTES = 524288 /* of B in L2, where rows are finished as wholes */,
     ROWS_ELEMENTS = 8192 /* of C, of the rows of a unit */,
     ROWS_UNITS = 8 /* of whole rows, that threads can share */,
+    EDGE_ROWS = 64 /* of a row of places, that tiles take at once where they leave padding out */,
     FINISH_ELEMENTS = 1024 /* of an epilogue's start, in L1 */,
     PARTS_PANELS = 16,
     LARGE = 200000 /* elements of A */,
@@ -119,7 +120,7 @@ void contract_cut(contract *c, const cpu_real *real) {
         return;
     }
     int64_t rows = c->inner * c->m, outer = c->batch / c->inner;
-    c->tile_rows = even_parts(c->m, real->rows);
+    c->tile_rows = even_parts(c->m, c->edges.on ? EDGE_ROWS : real->rows);
     c->tiles = c->inner * parts_of(c->m, c->tile_rows);
     int64_t all = c->tiles * c->panels * outer, most = STACK_ROWS / minimum(c->tile_rows, STACK_ROWS);
     c->stack = all >= 64 ? most : all >= 32 ? minimum(2, most) : 1;
