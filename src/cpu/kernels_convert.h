@@ -42,28 +42,27 @@ INLINE uint16_t brain_of_float(float f) {
     return (uint16_t)((x & 0x7fffffffu) > 0x7f800000u ? x >> 16 | 0x40u : rounded);
 }
 
-/* Eight at a time where there are instructions; n must be whole eights. */
-static void floats_of_halves(float *restrict dst, const uint16_t *restrict src, int64_t n) {
-    for (int64_t i = 0; i < n; i += 8) {
+/* Conversions go BLOCK elements at a time: loops of constant length, which compilers write in vectors and nothing else.
+ */
+enum { BLOCK = 32 };
+static void floats_of_halves(float dst[BLOCK], const uint16_t *src) {
 #if defined(__F16C__)
-        const __m128i h = _mm_loadu_si128((const __m128i *)(const void *)(src + i));
-        _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(h));
+    for (int i = 0; i < BLOCK; i += 8)
+        _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(src + i))));
 #else
-        for (int j = 0; j < 8; j++)
-            dst[i + j] = float_of_half(src[i + j]);
+    for (int i = 0; i < BLOCK; i++)
+        dst[i] = float_of_half(src[i]);
 #endif
-    }
 }
-static void halves_of_floats(uint16_t *restrict dst, const float *restrict src, int64_t n) {
-    for (int64_t i = 0; i < n; i += 8) {
+static void halves_of_floats(uint16_t *dst, const float src[BLOCK]) {
 #if defined(__F16C__)
-        const __m128i h = _mm256_cvtps_ph(_mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT);
-        _mm_storeu_si128((__m128i *)(void *)(dst + i), h);
+    for (int i = 0; i < BLOCK; i += 8)
+        _mm_storeu_si128((__m128i *)(void *)(dst + i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT));
 #else
-        for (int j = 0; j < 8; j++)
-            dst[i + j] = half_of_float(src[i + j]);
+    for (int i = 0; i < BLOCK; i++)
+        dst[i] = half_of_float(src[i]);
 #endif
-    }
 }
 
 /* Keeps compilers from turning a strided loop into gathers, which are slower and long. */
@@ -84,13 +83,17 @@ INLINE float V(to_float)(real x) {
 #endif
 }
 
+/* The last block begins early enough to be whole. */
 #define LOAD_KERNEL(NAME, type, VALUE)                                                                                 \
-    static void V(load_##NAME)(void *dst, const void *src, int64_t step, int64_t n) {                                  \
-        real *restrict d = dst;                                                                                        \
-        const type *restrict s = src;                                                                                  \
-        if (step == 1) {                                                                                               \
-            for (int64_t i = 0; i < n; i++)                                                                            \
-                d[i] = (real)VALUE(s[i]);                                                                              \
+    static void V(load_##NAME)(void *restrict dst, const void *restrict src, int64_t step, int64_t n) {                \
+        real *d = dst;                                                                                                 \
+        const type *s = src;                                                                                           \
+        if (step == 1 && n >= BLOCK) {                                                                                 \
+            for (int64_t i = 0, at; i < n; i += BLOCK) {                                                               \
+                at = i < n - BLOCK ? i : n - BLOCK;                                                                    \
+                for (int j = 0; j < BLOCK; j++)                                                                        \
+                    d[at + j] = (real)VALUE(s[at + j]);                                                                \
+            }                                                                                                          \
             return;                                                                                                    \
         }                                                                                                              \
         for (int64_t i = 0; i < n; i++, s += step) {                                                                   \
@@ -99,12 +102,15 @@ INLINE float V(to_float)(real x) {
         }                                                                                                              \
     }
 #define STORE_KERNEL(NAME, type, VALUE)                                                                                \
-    static void V(store_##NAME)(void *dst, int64_t step, const void *src, int64_t n) {                                 \
-        type *restrict d = dst;                                                                                        \
-        const real *restrict s = src;                                                                                  \
-        if (step == 1) {                                                                                               \
-            for (int64_t i = 0; i < n; i++)                                                                            \
-                d[i] = (type)VALUE(s[i]);                                                                              \
+    static void V(store_##NAME)(void *restrict dst, int64_t step, const void *restrict src, int64_t n) {               \
+        type *d = dst;                                                                                                 \
+        const real *s = src;                                                                                           \
+        if (step == 1 && n >= BLOCK) {                                                                                 \
+            for (int64_t i = 0, at; i < n; i += BLOCK) {                                                               \
+                at = i < n - BLOCK ? i : n - BLOCK;                                                                    \
+                for (int j = 0; j < BLOCK; j++)                                                                        \
+                    d[at + j] = (type)VALUE(s[at + j]);                                                                \
+            }                                                                                                          \
             return;                                                                                                    \
         }                                                                                                              \
         for (int64_t i = 0; i < n; i++, d += step) {                                                                   \
@@ -160,37 +166,36 @@ STORE_KERNEL(SOMA_BOOL, uint8_t, TRUTH)
 #undef STORE_KERNEL
 #undef TO_INTEGER
 
-/* f16 in chunks through floats, strided or not. */
-enum { V(HALF_CHUNK) = 64 };
-static void V(load_SOMA_F16)(void *dst, const void *src, int64_t step, int64_t n) {
+/* f16 through floats; what is less than a block, or strided, by a block that holds it. */
+static void V(load_SOMA_F16)(void *restrict dst, const void *restrict src, int64_t step, int64_t n) {
     const uint16_t *s = src;
     real *d = dst;
-    for (int64_t i = 0; i < n; i += V(HALF_CHUNK)) {
-        const int64_t count = n - i < V(HALF_CHUNK) ? n - i : V(HALF_CHUNK), whole = (count + 7) / 8 * 8;
-        uint16_t h[V(HALF_CHUNK)] = {0};
-        float f[V(HALF_CHUNK)];
-        const bool direct = step == 1 && count == V(HALF_CHUNK);
-        if (!direct)
-            for (int64_t j = 0; j < count; j++)
-                h[j] = s[(i + j) * step];
-        floats_of_halves(f, direct ? s + i : h, whole);
-        for (int64_t j = 0; j < count; j++)
-            d[i + j] = (real)f[j];
+    for (; n > 0; n -= BLOCK, s += BLOCK * step, d += BLOCK) {
+        const int64_t count = n < BLOCK ? n : BLOCK;
+        const bool direct = step == 1 && count == BLOCK;
+        uint16_t h[BLOCK] = {0};
+        float f[BLOCK];
+        for (int64_t i = 0; i < count && !direct; i++)
+            h[i] = s[i * step];
+        floats_of_halves(f, direct ? s : h);
+        V(load_SOMA_F32)(d, f, 1, count);
     }
 }
-static void V(store_SOMA_F16)(void *dst, int64_t step, const void *src, int64_t n) {
+static void V(store_SOMA_F16)(void *restrict dst, int64_t step, const void *restrict src, int64_t n) {
     uint16_t *d = dst;
     const real *s = src;
-    for (int64_t i = 0; i < n; i += V(HALF_CHUNK)) {
-        const int64_t count = n - i < V(HALF_CHUNK) ? n - i : V(HALF_CHUNK), whole = (count + 7) / 8 * 8;
-        float f[V(HALF_CHUNK)] = {0};
-        uint16_t h[V(HALF_CHUNK)];
-        for (int64_t j = 0; j < count; j++)
-            f[j] = V(to_float)(s[i + j]);
-        const bool direct = step == 1 && count == V(HALF_CHUNK);
-        halves_of_floats(direct ? d + i : h, f, whole);
-        if (!direct)
-            for (int64_t j = 0; j < count; j++)
-                d[(i + j) * step] = h[j];
+    for (; n > 0; n -= BLOCK, s += BLOCK, d += BLOCK * step) {
+        const int64_t count = n < BLOCK ? n : BLOCK;
+        const bool direct = step == 1 && count == BLOCK;
+        real x[BLOCK];
+        float f[BLOCK];
+        uint16_t h[BLOCK];
+        memcpy(x, s, (size_t)count * sizeof(real));
+        memset(x + count, 0, (size_t)(BLOCK - count) * sizeof(real));
+        for (int i = 0; i < BLOCK; i++)
+            f[i] = V(to_float)(x[i]);
+        halves_of_floats(direct ? d : h, f);
+        for (int64_t i = 0; i < count && !direct; i++)
+            d[i * step] = h[i];
     }
 }

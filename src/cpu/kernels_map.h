@@ -193,11 +193,10 @@ static void V(pick)(void *dst, const void *src, int64_t src_row, const void *pla
     }
 }
 static void V(put)(void *dst, int64_t dst_row, const void *src, const void *place, int64_t rows, int64_t columns) {
-    const vec one = V(splat)(1);
-    real *to = dst;
+    real *to = dst, said[LANES];
     V(word) at[LANES];
     for (int64_t r = 0; r < rows; r += LANES) {
-        const vec said = V(keep)(V(columns_said)((const real *)place + r, columns, at), one);
+        V(store_loose)(said, V(keep)(V(columns_said)((const real *)place + r, columns, at), V(splat)(1)));
         for (int64_t i = 0; i < LANES && r + i < rows; i++, to += dst_row) {
             ONE_BY_ONE(to);
             if (said[i] != 0) to[at[i]] = ((const real *)src)[r + i];

@@ -39,9 +39,9 @@ static __attribute__((noinline)) void V(winograd_column)(vec out[6], const real 
         V(winograd_seen)(out, x);
         return;
     }
-    vec x[6] = {{0}};
-    for (int64_t i = first; i < last; i++)
-        x[i] = V(load_part)(src + i * src_row, lanes, 0);
+    vec x[6];
+    for (int64_t i = 0; i < 6; i++)
+        x[i] = first <= i && i < last ? V(load_part)(src + i * src_row, lanes, 0) : (vec){0};
     V(winograd_seen)(out, x);
 }
 
@@ -54,8 +54,7 @@ static __attribute__((noinline)) void V(winograd_row)(real *dst, int64_t plane, 
     if (lanes == LANES)
         UNROLL for (int j = 0; j < 6; j++) V(store_loose)(dst + j * plane, out[j]);
     else
-        for (int j = 0; j < 6; j++)
-            V(store_part)(dst + j * plane, out[j], lanes);
+        UNROLL for (int j = 0; j < 6; j++) V(store_part)(dst + j * plane, out[j], lanes);
 }
 
 static void V(winograd_x)(void *dst, int64_t plane, int64_t dst_row, const void *src, int64_t src_row,
@@ -72,12 +71,10 @@ static void V(winograd_x)(void *dst, int64_t plane, int64_t dst_row, const void 
             const real *place = (const real *)src + at * src_place + c;
             V(winograd_column)(seen[j], place, src_row, first, at < low || at >= high ? first : last, lanes);
             if (at < 2 || j < 5) continue;
-            for (int i = 0; i < 6; i++)
-                V(winograd_row)(to + 6 * i * plane, plane, seen, i, lanes);
+            UNROLL for (int i = 0; i < 6; i++) V(winograd_row)(to + 6 * i * plane, plane, seen, i, lanes);
             to += dst_row;
             vec *const next[2] = {seen[4], seen[5]};
-            for (int k = 5; k > 1; k--)
-                seen[k] = seen[k - 2];
+            UNROLL for (int k = 5; k > 1; k--) seen[k] = seen[k - 2];
             seen[0] = next[0];
             seen[1] = next[1];
         }

@@ -16,6 +16,7 @@
 #undef X86
 #undef NEON
 #undef EACH_LANE
+#undef LIBM
 
 #define REAL_PASTE2(a, b) a##b
 #define REAL_PASTE(a, b) REAL_PASTE2(a, b)
@@ -23,6 +24,7 @@
 #if REAL_BITS == 32
 #define V(name) name##_f32
 #define real float
+#define LIBM(name) name##f
 #define WORD uint32_t
 #define BITS_C(x) UINT32_C(x)
 #define MANTISSA 23
@@ -32,6 +34,7 @@
 #else
 #define V(name) name##_f64
 #define real double
+#define LIBM(name) name
 #define WORD uint64_t
 #define BITS_C(x) UINT64_C(x)
 #define MANTISSA 52

@@ -340,7 +340,6 @@ INLINE vec V(product_error)(vec a, vec b, vec p) {
 }
 /* SHUFFLE(a, b, X, w): lane i is lane X(w, i) of a and b, counted on through b; w must be a literal. */
 #define SHUFFLE(a, b, X, w) __builtin_shufflevector(a, b, EACH_LANE(X, w))
-#define LANE_NUMBER(w, i) (i)
 #define LANE_DOWN(w, i) (((i) + (w)) % LANES) /* lane i + w of a, around */
 #define LANE_ZIP(half, i)                                                                                              \
     ((i) / 2 + (i) % 2 * LANES + (half)*LANES / 2)                 /* a's and b's in turn; lower or upper half         \
@@ -381,13 +380,19 @@ INLINE vec V(lookup)(bits n, const real *table) {
 }
 #endif
 
+#if VEC_BYTES == 32
+INLINE mask V(first_lanes)(int64_t n) {
+    return V(lt)((vec){EACH_LANE(LANE_DOWN, 0)}, V(splat)((real)n));
+}
+#endif
+
 /* The first n elements at p and then rest; the first n lanes to p. */
 INLINE vec V(load_part)(const real *p, int64_t n, real rest) {
 #if VEC_BYTES == 64
     return (vec)X86(mask_loadu)(V(splat)(rest), (mask)((1u << n) - 1), p);
 #elif VEC_BYTES == 32
-    const mask in = V(lt)((vec){EACH_LANE(LANE_NUMBER, 0)}, V(splat)((real)n));
-    return V(select)(in, (vec)X86(maskload)(p, (__m256i)in), V(splat)(rest));
+    const mask first = V(first_lanes)(n);
+    return V(select)(first, (vec)X86(maskload)(p, (__m256i)first), V(splat)(rest));
 #else
     vec x = V(splat)(rest);
     UNROLL for (int i = 0; i < LANES; i++) if (i < n) x[i] = p[i];
@@ -397,9 +402,10 @@ INLINE vec V(load_part)(const real *p, int64_t n, real rest) {
 INLINE void V(store_part)(real *p, vec x, int64_t n) {
 #if VEC_BYTES == 64
     X86(mask_storeu)(p, (mask)((1u << n) - 1), x);
+#elif VEC_BYTES == 32
+    X86(maskstore)(p, (__m256i)V(first_lanes)(n), x);
 #else
-    for (int i = 0; i < LANES; i++)
-        if (i < n) p[i] = x[i];
+    UNROLL for (int i = 0; i < LANES; i++) if (i < n) p[i] = x[i];
 #endif
 }
 

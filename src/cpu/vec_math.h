@@ -222,9 +222,14 @@ static __attribute__((noinline)) vec V(pow)(vec a, vec b) {
     return V(select)(odd, V(copysign)(r, a), r);
 }
 
-static real V(mod_scalar)(real a, real b) {
-    const real r = REAL_BITS == 32 ? (real)fmodf((float)a, (float)b) : (real)fmod((double)a, (double)b);
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+/* Where tame is 0, by libm. */
+static __attribute__((noinline)) vec V(mod_lanes)(vec r, vec a, vec b, vec tame) {
+    for (int i = 0; i < LANES; i++) {
+        if (tame[i] != 0) continue;
+        const real y = LIBM(fmod)(a[i], b[i]);
+        r[i] = y != 0 && (y < 0) != (b[i] < 0) ? y + b[i] : y;
+    }
+    return r;
 }
 /* a - b floor(a/b), rounded once; huge quotients are left to libm. */
 static __attribute__((noinline)) vec V(mod)(vec a, vec b) {
@@ -238,8 +243,5 @@ static __attribute__((noinline)) vec V(mod)(vec a, vec b) {
     const vec size_limit = V(splat)(REAL_BITS == 32 ? R(0x1p100) : R(0x1p1000));
     const mask near = V(both)(V(lt)(V(abs)(q), V(splat)(limit)), V(lt)(V(abs)(p), size_limit));
     const vec tame = V(keep)(near, V(splat)(1));
-    if (V(any)(V(eq)(tame, zero)))
-        for (int i = 0; i < LANES; i++)
-            if (tame[i] == 0) r[i] = V(mod_scalar)(a[i], b[i]);
-    return r;
+    return V(any)(V(eq)(tame, zero)) ? V(mod_lanes)(r, a, b, tame) : r;
 }

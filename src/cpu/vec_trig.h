@@ -55,32 +55,34 @@ INLINE bits V(half_turn)(bits quadrant) {
 }
 
 /* Replaces the lanes of y whose x is beyond the vector path (infinite and NaN too). */
-INLINE vec V(mend)(vec y, vec x, float f32(float), double f64(double)) {
-    const vec tame = V(keep)(V(le)(V(abs)(x), V(splat)(REDUCE_MAX)), V(splat)(1));
-    if (V(any)(V(eq)(tame, V(splat)(0))))
-        for (int i = 0; i < LANES; i++)
-            if (tame[i] == 0) y[i] = REAL_BITS == 32 ? (real)f32((float)x[i]) : (real)f64((double)x[i]);
+static __attribute__((noinline)) vec V(mend_lanes)(vec y, vec x, real libm(real)) {
+    for (int i = 0; i < LANES; i++)
+        if (!(fabs((double)x[i]) <= (double)REDUCE_MAX)) y[i] = libm(x[i]);
     return y;
+}
+INLINE vec V(mend)(vec y, vec x, real libm(real)) {
+    const vec tame = V(keep)(V(le)(V(abs)(x), V(splat)(REDUCE_MAX)), V(splat)(1));
+    return V(any)(V(eq)(tame, V(splat)(0))) ? V(mend_lanes)(y, x, libm) : y;
 }
 
 static __attribute__((noinline)) vec V(sin)(vec x) {
     vec r;
     const bits q = V(reduce)(V(abs)(x), &r);
     const vec y = V(select)(V(odd)(q), V(cos_reduced)(r), V(sin_reduced)(r));
-    return V(mend)(V(flip)(y, V(half_turn)(q) ^ V(sign_of)(x)), x, sinf, sin);
+    return V(mend)(V(flip)(y, V(half_turn)(q) ^ V(sign_of)(x)), x, LIBM(sin));
 }
 static __attribute__((noinline)) vec V(cos)(vec x) {
     vec r;
     const bits q = V(reduce)(V(abs)(x), &r);
     const vec y = V(select)(V(odd)(q), V(sin_reduced)(r), V(cos_reduced)(r));
-    return V(mend)(V(flip)(y, V(half_turn)(q + 1)), x, cosf, cos);
+    return V(mend)(V(flip)(y, V(half_turn)(q + 1)), x, LIBM(cos));
 }
 static __attribute__((noinline)) vec V(tan)(vec x) {
     vec r;
     const bits q = V(reduce)(V(abs)(x), &r);
     const vec s = V(sin_reduced)(r), c = V(cos_reduced)(r);
     const vec y = V(select)(V(odd)(q), c, s) / V(select)(V(odd)(q), s, c);
-    return V(mend)(V(flip)(y, (q << (REAL_BITS - 1)) ^ V(sign_of)(x)), x, tanf, tan);
+    return V(mend)(V(flip)(y, (q << (REAL_BITS - 1)) ^ V(sign_of)(x)), x, LIBM(tan));
 }
 
 /* atan t for |t| <= sqrt 2 - 1 */
