@@ -42,10 +42,9 @@ SOMA_API double soma_perceptron_activation(const soma_perceptron *perceptron, co
 /** 1 or 0. */
 SOMA_API int soma_perceptron_predict(const soma_perceptron *perceptron, const double *x);
 
-/** One pass over n samples, in order: w += rate (y - said) x, b += rate (y - said). x: n rows of inputs; y: n times 0
- * or
- *  1. Returns how many samples were wrong when they were looked at: 0, the weights have not changed. -1 for labels
- * other than 0 and 1. */
+/** One pass over n samples, in order: w += rate (y - said) x, b += rate (y - said). x: n rows of inputs; y: n labels, 0
+ *  or 1. Returns how many samples were wrong when they were looked at: 0, the weights have not changed. -1 for other
+ *  labels. */
 SOMA_API int64_t soma_perceptron_epoch(soma_perceptron *perceptron, int64_t n, const double *x, const double *y);
 
 /** What fit came to. */

@@ -22,7 +22,9 @@
  * _destroy that takes NULL too. Tensors belong to their graph, layers and optimizers to their model.
  * Errors: functions that make something return NULL, those that do something a soma_status. What is given NULL does
  * nothing and leaves the first error's text with the context (soma_last_error), so one look at the end is enough.
- * The context argument may be NULL everywhere: the process' default one. */
+ * The context argument may be NULL everywhere: the process' default one.
+ * C++ and other languages fill the options struct and call the function beneath a macro: soma_dense_create(&options).
+ */
 #ifndef SOMA_SOMA_H
 #define SOMA_SOMA_H
 
