@@ -149,6 +149,14 @@ file_kind file_look(cli *c, const char *path) {
         (void)cli_fail(c, EXIT_INPUT, "%s: cannot be opened: %s", path, strerror(reason));
         return FILE_MISSING;
     }
+    if (n == 0) {
+        (void)cli_fail(c, EXIT_INPUT, "%s: the file is empty", path);
+        return FILE_MISSING;
+    }
+    if (n >= 4 && memcmp(b, "PK\3\4", 4) == 0) {
+        (void)cli_fail(c, EXIT_INPUT, "%s: a ZIP archive, as .npz is: unpack it, and name a file of it", path);
+        return FILE_MISSING;
+    }
     if (n >= 8 && memcmp(b, "\x89PNG\r\n\x1a\n", 8) == 0) return FILE_PNG;
     if (n >= 6 && memcmp(b, "\x93NUMPY", 6) == 0) return FILE_NPY;
     if (n >= 9 && b[8] == '{' && !b[4] && !b[5] && !b[6] && !b[7]) return FILE_SAFETENSORS;

@@ -34,12 +34,27 @@ static const char *split(const json_node *node, const json_node **config) {
     return name;
 }
 
+/* Often an option stands beside the name instead of below it: it is named, the second of an object's keys. */
+static void refuse_layer(const field_names *names, const json_node *node) {
+    void *cursor = NULL;
+    const char *name = NULL, *beside = NULL;
+    const json_node *value;
+    const bool two = json_node_kind(node) == JSON_IS_OBJECT && json_node_next(node, &cursor, &name, &value) &&
+                     json_node_next(node, &cursor, &beside, &value);
+    (void)error_set(names->context, SOMA_INVALID,
+                    "[model] a layer must be a name, {\"dense\": {...}} or {\"class_name\": \"Dense\", \"config\": "
+                    "{...}}%s%s%s%s%s",
+                    two ? "; here '" : "", two ? beside : "", two ? "' stands beside '" : "", two ? name : "",
+                    two ? "', not among its options" : "");
+}
+
 soma_layer *layer_from_json_node(const field_names *names, const json_node *node) {
     const json_node *config;
     const char *name = node ? split(node, &config) : NULL;
-    RETURN_NULL_IF(
-        names->context, !name, SOMA_INVALID,
-        "[model] a layer must be a name, {\"dense\": {...}} or {\"class_name\": \"Dense\", \"config\": {...}}");
+    if (!name) {
+        refuse_layer(names, node);
+        return NULL;
+    }
     const soma_layer_class *kind = layer_class_find(names->custom, name);
     if (!kind) {
         (void)name_unknown(names->context, "layer", name, layer_name_list);

@@ -41,3 +41,12 @@ run soma predict m.soma tiny/t10k-labels-idx1-ubyte
 run soma train --dataset tiny --resume m.soma --epochs 1
 run soma info none.npy
 run soma plot curves magic-images-idx3-ubyte
+
+# files that are none of those that are known
+: >nothing.npy
+printf 'PK\3\4 and so on' >arrays.npz
+for file in nothing.npy arrays.npz; do
+    run soma info $file
+    run soma predict m.soma $file
+    run soma train --quiet --x $file --y '[1]' --output m.soma
+done

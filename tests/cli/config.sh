@@ -162,3 +162,7 @@ config "x: [[1], [2]]" "y: [0, 1]" "help: true"
 run soma train net.yaml
 config "x: [[1], [2]]" "y: [0, 1]" "optimizer: {adam: {beta_1: 1}}"
 run soma train net.yaml
+
+# options that are not indented below their layer
+config "x: [[1], [2]]" "y: [0, 1]" "layers:" "  - flatten" "  - dense:" "    units: 2"
+run soma train net.yaml
