@@ -141,6 +141,11 @@ int source_open(cli *c, const char *dataset, const char *part, bool required, da
 
 file_kind file_look(cli *c, const char *path) {
     unsigned char b[10] = {0};
+    struct stat about;
+    if (stat(path, &about) == 0 && S_ISFIFO(about.st_mode)) { /* it can be read but once */
+        (void)cli_fail(c, EXIT_INPUT, "%s: a pipe: save what comes from it to a file, and name that", path);
+        return FILE_MISSING;
+    }
     FILE *file = fopen(path, "rb");
     const size_t n = file ? fread(b, 1, sizeof b, file) : 0;
     const int reason = !file || ferror(file) ? errno : 0;
