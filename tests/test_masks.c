@@ -50,7 +50,13 @@ static void a_step_of_either_counts(void **state) {
     expect_near("add, the other", average(soma_add_layer(), false, true), (1 + 6) / 3., 1e-6);
     expect_near("average", average(soma_average_layer(), true, true), (1 + 6) / 4., 1e-6);
     expect_near("subtract", average(soma_subtract_layer(), true, true), (1 - 6) / 2., 1e-6);
+    /* of what does not count nothing is taken: 0 would be the smallest, and make products 0 */
     expect_near("maximum", average(soma_maximum_layer(), true, true), (1 + 6) / 2., 1e-6);
+    expect_near("minimum", average(soma_minimum_layer(), true, true), (1 + 6) / 2., 1e-6);
+    expect_near("product", average(soma_multiply_layer(), true, true), (1 + 6) / 2., 1e-6);
+    expect_near("product, one mask", average(soma_multiply_layer(), true, false), (0 + 0 + 6) / 3., 1e-6);
+    expect_near("product, the other", average(soma_multiply_layer(), false, true), (1 + 0 + 0) / 3., 1e-6);
+    expect_near("minimum, no mask", average(soma_minimum_layer(), false, false), 0, 1e-6);
     expect_near("side by side", average(soma_concatenate(), true, true), 1 / 2., 1e-6);
     expect_near("side by side, one mask", average(soma_concatenate(), true, false), 1 / 3., 1e-6);
     expect_near("in a row", average(soma_concatenate(.axis = 1), true, true), (1 + 6) / 2., 1e-6);

@@ -217,6 +217,12 @@ static void sequences(void **state) {
     expect_near("clipped", s.bleu, 2.0 / 7, 1e-15);
     assert_true(soma_bleu(.n = 1, .hypotheses = &empty, .references = references).bleu == 0);
     expect_near("the same", soma_bleu(.n = 1, .hypotheses = references, .references = references).bleu, 1, 1e-15);
+    /* one more of none is one of one, as in Chen and Cherry's second way: precisions 1/2, 1/2 and 1 */
+    const soma_sequence two = {the, 2}, four = {mat, 4};
+    expect_near(
+        "short",
+        soma_bleu(.n = 1, .hypotheses = &two, .references = &four, .max_order = 3, .smoothing = SOMA_SMOOTH_ADD_K).bleu,
+        exp(1 - 4 / 2.) * cbrt(0.25), 1e-14);
     assert_int_equal(soma_bleu(.n = 0).status, SOMA_INVALID);
     assert_int_equal(soma_bleu(.n = 1, .hypotheses = &said, .references = references, .max_order = 9).status,
                      SOMA_INVALID);

@@ -3,7 +3,8 @@
  * In the shapes a batch comes first: (batch, steps, features) is a batch of sequences, images are (batch, rows,
  * columns, channels). A mask says which steps of each sample count; Embedding and Masking make one, layers pass it on,
  * of several inputs the first one's. Where inputs are added or merged otherwise, a step counts that counts in one of
- * them; concatenated steps have their masks. Losses and metrics that are averages leave out steps that do not count. */
+ * them, and products and extremes are of those in which it does; concatenated steps have their masks. Losses and
+ * metrics that are averages leave out steps that do not count. */
 #ifndef SOMA_LAYERS_H
 #define SOMA_LAYERS_H
 

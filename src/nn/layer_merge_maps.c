@@ -9,15 +9,36 @@
 
 typedef soma_tensor *merge_fn(soma_tensor *a, soma_tensor *b);
 
+/* Which steps of x count, so that it broadcasts to x; NULL: all. */
+static soma_tensor *steps_of(soma_trace *trace, soma_tensor *x) {
+    soma_tensor *mask = soma_trace_mask(trace, x);
+    for (int i = mask ? mask->rank : x->rank; i < x->rank; i++)
+        mask = soma_expand_dims(mask, -1);
+    return mask;
+}
+
+/* y where both count, else what does of a, whose steps are `counts`, and b. */
+static soma_tensor *either(soma_tensor *y, soma_tensor *a, soma_tensor *counts, soma_tensor *b, soma_tensor *mask) {
+    if (counts) y = soma_where(counts, y, b);
+    return mask ? soma_where(mask, y, a) : y;
+}
+
+/* The inputs one after the other. Of a product or an extreme only what counts, as in Keras; in sums all takes part. */
 static soma_tensor *merge(soma_layer *layer, soma_trace *trace, soma_tensor *const *inputs, int n, merge_fn *function) {
-    soma_tensor *y = layer_float(layer, inputs[0]);
+    soma_tensor *y = layer_float(layer, inputs[0]), *counts = steps_of(trace, inputs[0]);
+    bool plain = true; /* all masks are one */
+    for (int i = 1; i < n; i++)
+        plain = plain && soma_trace_mask(trace, inputs[i]) == soma_trace_mask(trace, inputs[0]);
+    plain = plain || function == soma_add || function == soma_sub;
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
     for (int i = 1; i < n; i++) {
         RETURN_NULL_IF(layer->context,
                        !shape_equal(inputs[0]->rank, inputs[0]->shape, inputs[i]->rank, inputs[i]->shape), SOMA_SHAPE,
                        "[%s] inputs %s and %s differ", layer->kind->name, tensor_shape_text(a, inputs[0]),
                        tensor_shape_text(b, inputs[i]));
-        y = function(y, layer_float(layer, inputs[i]));
+        soma_tensor *x = layer_float(layer, inputs[i]), *mask = steps_of(trace, inputs[i]), *both = function(y, x);
+        y = plain ? both : either(both, y, counts, x, mask);
+        counts = counts && mask && !plain ? soma_logical_or(counts, mask) : NULL;
     }
     trace_merge_masks(trace, inputs, n, y);
     return y;

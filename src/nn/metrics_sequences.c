@@ -260,11 +260,11 @@ static void count_lengths(bleu *b, soma_sequence said, const soma_sequence *refe
 static double smoothed(const bleu *b, const soma_bleu_options *o, int order, double *halved) {
     double hits = b->hits[order], grams = b->grams[order];
     const double value = o->smoothing_value;
-    if (grams == 0) return 0;
     if (o->smoothing == SOMA_SMOOTH_ADD_K && order > 0) {
         hits += value > 0 ? value : 1;
         grams += value > 0 ? value : 1;
     }
+    if (grams == 0) return 0;
     if (hits > 0) return hits / grams;
     if (o->smoothing == SOMA_SMOOTH_FLOOR) return (value > 0 ? value : 0.1) / grams;
     if (o->smoothing == SOMA_SMOOTH_EXP) return (*halved /= 2) / grams;
