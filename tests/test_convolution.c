@@ -249,7 +249,7 @@ static soma_plan *padded_plan(soma_context *context, const padded_case *c, soma_
 /* Winograd's transforms round. */
 static bool transforms(const soma_plan *plan) {
     for (int k = 0; k < plan->n_steps; k++)
-        if (plan->steps[k].kind == STEP_CONTRACT && plan->steps[k].as.contract->winograd.on) return true;
+        if (plan->steps[k].kind == STEP_CONTRACT && plan->steps[k].as.contract->image->winograd.on) return true;
     return false;
 }
 

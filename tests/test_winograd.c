@@ -83,7 +83,7 @@ static void compare(const shape *s, int form, int target, const soma_tensor *t, 
 static int transformed(const soma_plan *plan) {
     int n = 0;
     for (int i = 0; i < plan->n_steps; i++)
-        n += plan->steps[i].kind == STEP_CONTRACT && plan->steps[i].as.contract->winograd.on;
+        n += plan->steps[i].kind == STEP_CONTRACT && plan->steps[i].as.contract->image->winograd.on;
     return n;
 }
 

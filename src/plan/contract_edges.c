@@ -20,9 +20,9 @@ typedef struct part {
 static void multiply_part(const frame *f, const lines *l, const tile_place *p, const part *k, const char *b,
                           int64_t vectors, char *into, int64_t c_row) {
     const contract *c = f->c;
-    const k_piece piece = {.segments = k->segments, .run = k->taps * c->edges.tap};
+    const k_piece piece = {.segments = k->segments, .run = k->taps * c->image->edges.tap};
     const cpu_tiles t = frame_tiles(f, &piece, c_row, k->accumulate);
-    const int64_t at = k->tap * c->edges.tap;
+    const int64_t at = k->tap * c->image->edges.tap;
     const char *a = f->a + (p->a + k->row * c->a_row + k->segment * c->a_segment + at) * f->size;
     cpu_tile_fn *kernel = f->real->tile[f->mode][k->rows][vectors];
     b += (k->segment * c->b_segment + at * c->b_row) * f->size;
@@ -35,9 +35,9 @@ static void multiply_part(const frame *f, const lines *l, const tile_place *p, c
 
 /* From row k->row on, k->rows of a tile see place `tap` of the array itself. */
 static void find_rows(const contract *c, const tile_place *p, int64_t tap, part *k) {
-    const int64_t first = c->edges.first[tap] - p->i;
+    const int64_t first = c->image->edges.first[tap] - p->i;
     k->row = first < 0 ? 0 : first;
-    k->rows = minimum(c->edges.end[tap] - p->i, p->height) - k->row;
+    k->rows = minimum(c->image->edges.end[tap] - p->i, p->height) - k->row;
     if (k->rows < 0) k->rows = 0;
 }
 
@@ -45,7 +45,7 @@ static void find_rows(const contract *c, const tile_place *p, int64_t tap, part 
 static void find_taps(const contract *c, const tile_place *p, part *k) {
     part next;
     find_rows(c, p, k->tap, k);
-    for (k->taps = 1; k->tap + k->taps < c->edges.taps; k->taps++) {
+    for (k->taps = 1; k->tap + k->taps < c->image->edges.taps; k->taps++) {
         find_rows(c, p, k->tap + k->taps, &next);
         if (next.row != k->row || next.rows != k->rows) return;
     }
@@ -55,7 +55,7 @@ static void find_taps(const contract *c, const tile_place *p, part *k) {
 static void multiply_edge(const frame *f, const lines *l, const tile_place *p, part k, const char *b, int64_t vectors,
                           char *into, int64_t c_row) {
     for (int all = 1; all >= 0; all--) {
-        for (k.tap = 0; k.tap < f->c->edges.taps; k.tap += k.taps) {
+        for (k.tap = 0; k.tap < f->c->image->edges.taps; k.tap += k.taps) {
             find_taps(f->c, p, &k);
             if (k.rows == 0 || (k.rows == p->height) != all) continue;
             multiply_part(f, l, p, &k, b, vectors, into, c_row);
@@ -69,7 +69,7 @@ static void multiply_edge(const frame *f, const lines *l, const tile_place *p, p
 
 /* The segments that are rows of the image itself, for all windows of a row of places. */
 static void find_segments(const contract *c, int64_t batch, part *k) {
-    const window_axis *x = &c->edges.row;
+    const window_axis *x = &c->image->edges.row;
     const int64_t first = x->place_step ? batch % c->batch_shape[c->batch_rank - 1] * x->place_step : 0;
     int64_t end = c->segments;
     k->segment = 0;
@@ -107,8 +107,8 @@ static void fetch_next(const frame *f, const tile_place *p, int64_t panel, const
     if (c->batch_rank == 0) return;
     const bool inside = c->panels_inside || c->whole_rows;
     const int64_t ahead = c->segments > 1 ? c->segments * c->a_segment * f->size : l->a;
-    const int64_t all = l->n * p->height * c->edges.each * f->size, some = inside ? all / c->panels : all;
-    const char *from = f->a + (p->a - p->i * (c->a_row - c->edges.each)) * f->size + (l->n - 1) * l->a + ahead +
+    const int64_t all = l->n * p->height * c->image->edges.each * f->size, some = inside ? all / c->panels : all;
+    const char *from = f->a + (p->a - p->i * (c->a_row - c->image->edges.each)) * f->size + (l->n - 1) * l->a + ahead +
                        (inside ? panel : 0) * some;
     for (int64_t at = 0; at < some; at += 64)
         __builtin_prefetch(from + at, 0, 2);
@@ -123,8 +123,8 @@ void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles,
     };
     const contract *c = f->c;
     const int64_t each = (p->height + f->real->rows - 1) / f->real->rows;
-    part whole = {.taps = c->edges.taps};
-    const int64_t line = c->edges.each * p->height, room = FIRST_CACHE / f->size - c->k * c->width;
+    part whole = {.taps = c->image->edges.taps};
+    const int64_t line = c->image->edges.each * p->height, room = FIRST_CACHE / f->size - c->k * c->width;
     const int64_t most = room > line * LINES ? LINES : room > line ? room / line : 1;
     lines l;
     tile_place q = *p;
@@ -141,7 +141,7 @@ void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles,
             if (whole.segments == 0) {
                 for (int64_t j = 0; j < l.n && !calls_refused(f->runner); j++)
                     frame_clear(f, &t, vectors, to + j * l.c, c_row);
-            } else if (t.i >= c->edges.inside && t.i + t.height <= c->edges.inside_end) {
+            } else if (t.i >= c->image->edges.inside && t.i + t.height <= c->image->edges.inside_end) {
                 multiply_part(f, &l, &t, &whole, b, vectors, to, c_row);
             } else {
                 multiply_edge(f, &l, &t, whole, b, vectors, to, c_row);

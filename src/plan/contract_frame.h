@@ -88,7 +88,7 @@ static inline int64_t edges_lines(const contract *c, int64_t batch) {
 /* How many of `left` tiles from p on follow each other evenly: whole tiles of one matrix, of the same k; where tiles
  * leave padding out, whole rows of places of one picture. */
 static inline int64_t frame_alike(const frame *f, const tile_place *p, int64_t left) {
-    if (f->c->edges.on) return p->height == f->c->m ? minimum(left, edges_lines(f->c, p->batch)) : 1;
+    if (f->c->image->edges.on) return p->height == f->c->m ? minimum(left, edges_lines(f->c, p->batch)) : 1;
     if (left == 1 || p->height < f->c->tile_rows || f->c->banded) return 1;
     return minimum(left, (f->c->m - p->i) / f->c->tile_rows);
 }
@@ -99,7 +99,7 @@ static inline void frame_next(const frame *f, tile_place *p, int64_t tiles) {
     p->i += tiles * c->tile_rows;
     p->a += tiles * c->tile_rows * c->a_row;
     if (p->i >= c->m) {
-        p->batch += c->edges.on ? p->i / c->m : 1;
+        p->batch += c->image->edges.on ? p->i / c->m : 1;
         p->i = 0;
         if (p->batch < c->batch) frame_set_batch(f, p);
     }
@@ -198,7 +198,7 @@ void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles,
 static inline void frame_multiply(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t column,
                                   int64_t vectors, char *into, int64_t c_row) {
     const contract *c = f->c;
-    if (c->edges.on) {
+    if (c->image->edges.on) {
         contract_multiply_edges(f, p, tiles, b, column, vectors, into, c_row);
         return;
     }

@@ -63,7 +63,7 @@ static void load(frame *f, char *to, int64_t from, int64_t n) {
 
 /* Elements from .. from+n-1 of the array with its padding, an innermost row at a time. */
 static void load_padded(frame *f, char *to, int64_t from, int64_t n) {
-    const contract_padding *p = &f->c->padding;
+    const contract_padding *p = &f->c->image->padding;
     const int last = p->rank - 1;
     const int64_t row = p->shape[last];
     for (int64_t at = from % row, index = from / row; n > 0; at = 0, index++) {
@@ -88,7 +88,7 @@ static void load_padded(frame *f, char *to, int64_t from, int64_t n) {
 
 /* Elements from .. from+n-1, counted from A's offset, to their places. */
 static void make(frame *f, char *to, int64_t from, int64_t n) {
-    if (f->c->padding.rank > 0)
+    if (f->c->image->padding.rank > 0)
         load_padded(f, to + from * f->size, f->c->a_offset + from, n);
     else
         load(f, to + from * f->size, f->c->a_offset + from, n);
@@ -133,7 +133,7 @@ void contract_make_left(frame *f, int64_t outer, int64_t tile, int64_t tiles, co
     bool same;
     const range rows = range_of_rows(f, outer, tile, tiles, &same), depth = range_of_depth(c, k);
     const range all = {rows.first + depth.first, rows.last + depth.last};
-    const bool simple = c->padding.rank == 0 && (k || c->slab_rank == 0);
+    const bool simple = c->image->padding.rank == 0 && (k || c->slab_rank == 0);
     if (simple && c->a_col == 1 && c->segments == 1 && c->a_row > APART * (k ? k->run : c->run))
         make_rows(f, outer, tile, tiles, k, f->left - all.first * f->size);
     else if (simple && c->a_row == 1 && c->a_col != 1 && same && c->a_col > APART * (rows.last - rows.first + 1))

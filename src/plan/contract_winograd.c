@@ -25,7 +25,7 @@ static int64_t row_elements(const winograd *w) {
 }
 
 void winograd_prepare(contract *c) {
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     const int64_t rows = (w->weights ? 9 : 1) * w->rows, sums = w->weights ? PLANES * (w->rows * c->width + 16) : 0;
     c->left_at = align_up(rows * c->panels * c->width, c);
     c->packed_at = c->left_at + (c->widen ? align_up(SEEN * row_elements(w), c) : 0);
@@ -59,7 +59,7 @@ static int64_t strip_result(const winograd *w, const strip *s) {
  * or made float32 for as far as the strip sees them; *row: from one to the next. */
 static const char *seen_places(const frame *f, const strip *s, int64_t first, int64_t last, int64_t *row) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     const int64_t column = TILE * s->first, step = w->stride[1];
     const int64_t at = s->sample * w->sample + TILE * s->row * w->stride[0] + column * step;
     *row = w->stride[0];
@@ -76,7 +76,7 @@ static const char *seen_places(const frame *f, const strip *s, int64_t first, in
 
 /* The planes of what strips first .. first+count-1 see; returns their tiles. */
 static int64_t transform_seen(const frame *f, int64_t first, int64_t count, char *planes) {
-    const winograd *w = &f->c->winograd;
+    const winograd *w = &f->c->image->winograd;
     int64_t tiles = 0, step;
     for (int64_t i = first; i < first + count; i++) {
         const strip s = strip_at(w, i);
@@ -133,7 +133,7 @@ static void fetch_ahead(const ahead *a, int64_t i) {
  * most arrays; what is not there does no harm. */
 static void ask_group(const frame *f, int64_t next, ahead *a) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     if (!w->far || next >= w->strips) return;
     const strip s = strip_at(w, next);
     const int64_t row = s.row == 0 ? w->low[0] : TILE * s.row + 2, column = TILE * s.first + w->low[1];
@@ -149,7 +149,7 @@ static void ask_group(const frame *f, int64_t next, ahead *a) {
 /* What the epilogue reads and stores for some rows of C, where these follow each other. */
 static void ask_results(const frame *f, int64_t row, int64_t rows, ahead *a) {
     const tile_program *p = &f->c->epilogue;
-    for (int i = 0; i < p->n_accesses && f->c->winograd.far; i++) {
+    for (int i = 0; i < p->n_accesses && f->c->image->winograd.far; i++) {
         const tile_access *x = &p->accesses[i];
         if (x->kind != ACCESS_FULL || x->storage < 0 || x->width || x->column_stride != 1) continue;
         const int64_t first = access_row_offset(x, &p->space, row), size = (int64_t)soma_dtype_size(x->dtype);
@@ -165,7 +165,7 @@ static void ask_results(const frame *f, int64_t row, int64_t rows, ahead *a) {
  * where they are many. */
 static const char *transform_kernel(const frame *f) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     char *planes = w->own_kernel ? f->packed + align_up(PLANES * w->plane_a, c) : f->runner->plan->bases[c->partial];
     int64_t first = 0, last = c->panels * w->channels;
     if (!w->own_kernel) runner_share(f->runner, last, &first, &last);
@@ -198,7 +198,7 @@ static void multiply_rows(const frame *f, int mode, const cpu_tiles *tiles, int6
 static void multiply(const frame *f, const char *seen, int64_t tiles, const char *kernel, int64_t panel, char *made,
                      const ahead *next) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     const cpu_tiles t = {
         .segments = 1, .k = w->channels, .a_row = w->channels, .a_col = 1, .b_row = c->width, .c_row = c->width};
     for (int64_t i = 0; i < PLANES; i++) {
@@ -212,7 +212,7 @@ static void multiply(const frame *f, const char *seen, int64_t tiles, const char
 static void transform_made(const frame *f, const char *made, int64_t first, int64_t count, int64_t panel, char *into,
                            int64_t c_row) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     int64_t tiles = 0, row = 0;
     for (int64_t i = first; i < first + count; i++) {
         const strip s = strip_at(w, i);
@@ -227,7 +227,7 @@ static void transform_made(const frame *f, const char *made, int64_t first, int6
 /* Two rows of places are not neighbours where a strip is a piece of a row. */
 static void finish_strips(frame *f, int64_t first, int64_t count, int64_t panel, char *sums) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     const strip start = strip_at(w, first), end = strip_at(w, first + count - 1);
     const int64_t row = strip_result(w, &start), places = strip_places(w, &start);
     if (w->pieces == 1) {
@@ -240,7 +240,7 @@ static void finish_strips(frame *f, int64_t first, int64_t count, int64_t panel,
 
 static void run_results(frame *f, char *seen, char *made) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     int64_t first, last;
     runner_share(f->runner, w->groups, &first, &last);
     if (w->own_kernel && first == last) return;
@@ -272,7 +272,7 @@ static void run_results(frame *f, char *seen, char *made) {
 /* The planes of the strips' gradients: a row of all panels for each tile. */
 static void transform_given(const frame *f, int64_t first, int64_t count, char *planes) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     const int64_t width = c->panels * c->width;
     int64_t tiles = 0;
     for (int64_t i = first; i < first + count; i++) {
@@ -290,7 +290,7 @@ static void transform_given(const frame *f, int64_t first, int64_t count, char *
 static void add_products(const frame *f, const char *seen, const char *given, int64_t tiles, char *sums, bool more,
                          const ahead *next) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     const cpu_tiles t = {.segments = 1,
                          .k = tiles,
                          .a_row = 1,
@@ -309,14 +309,14 @@ static void add_products(const frame *f, const char *seen, const char *given, in
 
 static void finish_places(frame *f, int64_t panel, int64_t channel, int64_t rows) {
     for (int64_t s = 0; s < 9; s++)
-        finish(f, f->accumulators + s * rows * f->c->c_row * f->size, panel, s * f->c->winograd.channels + channel,
-               rows);
+        finish(f, f->accumulators + s * rows * f->c->c_row * f->size, panel,
+               s * f->c->image->winograd.channels + channel, rows);
 }
 
 /* The parts' sums of some channels, added in order, as nine kernel places; then these rows' epilogue. */
 static void gather(frame *f, const char *parts, char *sums, int64_t channel, int64_t rows) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     const int64_t part = c->panels * PLANES * w->plane_b, plane = rows * c->width + 16;
     for (int64_t p = 0; p < c->panels; p++) {
         for (int64_t i = 0; i < PLANES; i++) {
@@ -335,7 +335,7 @@ static void gather(frame *f, const char *parts, char *sums, int64_t channel, int
 
 static void run_weights(frame *f, char *seen, char *given) {
     const contract *c = f->c;
-    const winograd *w = &c->winograd;
+    const winograd *w = &c->image->winograd;
     char *parts = f->runner->plan->bases[c->partial];
     int64_t first, last;
     runner_share(f->runner, c->parts, &first, &last);
@@ -360,7 +360,7 @@ static void run_weights(frame *f, char *seen, char *given) {
 
 void contract_run_winograd(frame *f) {
     const contract *c = f->c;
-    if (c->winograd.weights)
+    if (c->image->winograd.weights)
         run_weights(f, f->packed, f->panel);
     else
         run_results(f, f->packed, f->panel);

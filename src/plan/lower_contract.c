@@ -39,16 +39,16 @@ static bool find_left(operands *o, const cpu_real *real, const soma_tensor **blo
     const soma_tensor *t = o->node;
     chain above = o->from[0], below;
     const bool found = axes_find(&above, t->inputs[0], &o->axes[0], blocker);
-    if (found && winograd_find(&o->axes[0], t->shape[t->rank - 1], real, &o->winograd)) return true;
+    if (found && winograd_find(&o->axes[0], t->shape[t->rank - 1], real, &o->image.winograd)) return true;
     above.n = 0;
     while (above.n < o->from[0].n && above.views[above.n]->op != &op_pad)
         above.n++;
     if (above.n == o->from[0].n) return found;
     *blocker = o->pad = above.source = above.views[above.n];
     const bool bfloat = o->b->infos[o->from[0].source->id].bfloat;
-    if (found && !bfloat && edges_find(&o->axes[0], t, real, &o->edges)) return true;
+    if (found && !bfloat && edges_find(&o->axes[0], t, real, &o->image.edges)) return true;
     above.offset = 0;
-    return chain_find(o->b, o->pad->inputs[0], &below) && padding_find(o->pad, &below, &o->padding) &&
+    return chain_find(o->b, o->pad->inputs[0], &below) && padding_find(o->pad, &below, &o->image.padding) &&
            axes_find(&above, t->inputs[0], &o->axes[0], blocker);
 }
 
@@ -57,7 +57,7 @@ static bool use_left_panels(operands *o, const plan_storage *s) {
     const soma_tensor *y = o->node->inputs[0];
     const panel_stack stack = {s->rows, s->columns, s->width};
     panel_place place;
-    if (o->pad || o->winograd.on || !left_in_panels(&o->from[0], y, &stack, &place)) return false;
+    if (o->pad || o->image.winograd.on || !left_in_panels(&o->from[0], y, &stack, &place)) return false;
     o->axes[0] = (fine_axes){.offset = place.offset,
                              .rank = 2,
                              .ends = {1, 3},
@@ -91,7 +91,7 @@ static soma_status find_operands(operands *o, const cpu_real *real) {
 static void set_bands(const build *b, const group *g, contract *c) {
     const soma_tensor *t = g->root, *a = t->inputs[0];
     const tile_program *p = &c->epilogue;
-    const bool simple = c->segments == 1 && !c->slab_rank && !c->row_by_row && !c->edges.on;
+    const bool simple = c->segments == 1 && !c->slab_rank && !c->row_by_row && !c->image->edges.on;
     if (!simple || c->m != t->shape[t->rank - 2]) return;
     const band zeros = band_of_zeros(b, a), wanted = band_wanted(b, g, t);
     c->a_low = zeros.low;
@@ -123,12 +123,21 @@ static double band_share(int64_t rows, int64_t columns, int64_t low, int64_t hig
 
 static soma_status add_partial(build *b, contract *c) {
     c->partial = -1;
-    if (!c->parts_apart && !c->winograd.on) return SOMA_OK;
-    const int64_t elements = c->winograd.on ? winograd_partial(c) : c->parts * c->panels * c->batch * c->m * c->width;
+    if (!c->parts_apart && !c->image->winograd.on) return SOMA_OK;
+    const int64_t elements =
+        c->image->winograd.on ? winograd_partial(c) : c->parts * c->panels * c->batch * c->m * c->width;
     if (elements == 0) return SOMA_OK;
     plan_storage partial = {.kind = STORAGE_ARENA, .dtype = c->dtype, .elements = elements};
     c->partial = storage_add(b, &partial);
     return c->partial < 0 ? SOMA_NO_MEMORY : SOMA_OK;
+}
+
+/* What is nothing is one for all, which nobody writes. */
+static contract_image *keep_image(build *b, const contract_image *image) {
+    static const contract_image none;
+    if (!image->winograd.on && !image->edges.on && image->padding.rank == 0) return (contract_image *)(uintptr_t)&none;
+    contract_image *kept = arena_alloc(&b->plan->arena, sizeof *kept);
+    return kept ? memcpy(kept, image, sizeof *kept) : NULL;
 }
 
 soma_status lower_contract(build *b, int index) {
@@ -143,8 +152,9 @@ soma_status lower_contract(build *b, int index) {
     c->k = t->inputs[0]->shape[t->rank - 1];
     c->batch = shape_size(t->rank - 2, t->shape);
     TRY(find_operands(&o, real));
-    c->winograd = o.winograd;
-    if (!c->winograd.on) left_set_depth(&o, c);
+    c->image = keep_image(b, &o.image);
+    if (!c->image) return SOMA_NO_MEMORY;
+    if (!c->image->winograd.on) left_set_depth(&o, c);
     TRY(lower_right(&o, c, real));
     TRY(lower_left(&o, c, &b->groups[index]));
     contract_cut(c, real);
@@ -152,7 +162,7 @@ soma_status lower_contract(build *b, int index) {
     contract_cut_epilogue(c, real);
     set_bands(b, &b->groups[index], c);
     c->copy_b = c->pack_b && right_may_copy(&c->right) && !c->whole_rows && (c->blocked || c->pieces == 1) &&
-                !c->banded && !c->edges.on && c->vectors == real->vectors;
+                !c->banded && !c->image->edges.on && c->vectors == real->vectors;
     TRY(add_partial(b, c));
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;

@@ -16,9 +16,7 @@ typedef struct operands {
     bool shared; /* one B for all batches */
     bool bfloat[2];
     const soma_tensor *pad; /* that A sees, and that is not there, where no transform leaves it out; else NULL */
-    contract_padding padding;
-    contract_edges edges;
-    winograd winograd;
+    contract_image image;
     int b_rows, b_columns;
     const fine_axis *b_row, *b_column;
 } operands;

@@ -14,7 +14,7 @@ static bool set_rows(operands *o, contract *c, int64_t even) {
         bool batch = i < o->n_batch;
         int64_t extent = batch ? o->batch_shape[i] : rows[i - o->n_batch].extent;
         int64_t a = batch ? o->strides[0][i] : rows[i - o->n_batch].stride, b = batch ? o->strides[1][i] : 0;
-        padded = o->edges.on && (padded || (!batch && rows[i - o->n_batch].role != PAD_NONE));
+        padded = o->image.edges.on && (padded || (!batch && rows[i - o->n_batch].role != PAD_NONE));
         if (n > 0 && !padded && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent) {
             extent *= c->batch_shape[--n];
         } else if (n == CONTRACT_AXES)
@@ -27,7 +27,7 @@ static bool set_rows(operands *o, contract *c, int64_t even) {
     if (n > 0 && c->b_batch[n - 1] == 0) {
         c->m = c->batch_shape[--n];
         c->a_row = c->a_batch[n];
-        if (c->m > even && c->m % even == 0 && !o->edges.on) {
+        if (c->m > even && c->m % even == 0 && !o->image.edges.on) {
             c->batch_shape[n] = c->m / even;
             c->a_batch[n++] = even * c->a_row;
             c->m = even;
@@ -43,8 +43,7 @@ static bool set_rows(operands *o, contract *c, int64_t even) {
 
 void left_set_depth(const operands *o, contract *c) {
     const fine_axis *list;
-    const contract_edges *e = &o->edges;
-    c->edges = *e;
+    const contract_edges *e = &o->image.edges;
     if (e->on) {
         c->run = e->taps * e->tap;
         c->a_col = 1;
@@ -107,14 +106,14 @@ soma_status lower_left(operands *o, contract *c, const group *g) {
     if (c->a < 0) return SOMA_NO_MEMORY;
     c->a_offset = o->axes[0].offset;
     c->widen = o->bfloat[0];
-    c->padding = o->padding;
-    if (c->winograd.on) return SOMA_OK;
+    if (c->image->winograd.on) return SOMA_OK;
     if (!set_rows(o, c, even_rows(o->b, g, real))) return operands_block(o, o->node->inputs[0]);
     if (!c->b_segment) c->b_segment = c->run;
     c->b_segment *= c->b_row;
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
-    c->make_left = c->widen || (o->pad && !c->edges.on);
-    if (c->edges.on && c->batch_rank > 0) c->edges.each = (c->a_batch[c->batch_rank - 1] + c->m - 1) / c->m;
+    c->make_left = c->widen || (o->pad && !c->image->edges.on);
+    if (c->image->edges.on && c->batch_rank > 0)
+        c->image->edges.each = (c->a_batch[c->batch_rank - 1] + c->m - 1) / c->m;
     if (c->widen && !widening_pays(c)) o->b->infos[o->from[0].source->id].exact = o->b->again = true;
     return c->a_col == 1 || c->a_row == 1 ? SOMA_OK : operands_block(o, o->node->inputs[0]);
 }

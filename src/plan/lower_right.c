@@ -105,7 +105,7 @@ bool right_may_copy(const pack_step *p) {
 /* Where k goes in pieces, B's part of a piece is read by many tiles: from panels in the first cache, which the first of
  * them packs on its way. */
 static bool copies_pieces(const operands *o, const contract *c, const cpu_real *real) {
-    return contract_has_parts(c, real) && !c->winograd.on && o->shared && c->m * c->batch >= ROWS_PACKED &&
+    return contract_has_parts(c, real) && !c->image->winograd.on && o->shared && c->m * c->batch >= ROWS_PACKED &&
            c->n > real->lanes && o->b_rows <= 1 && o->b_columns == 1 && o->b_column->stride == 1;
 }
 
@@ -153,7 +153,7 @@ static soma_status lower_packed(operands *o, contract *c, int source, const cpu_
         }
     }
     c->right = p;
-    c->pack_b = !c->winograd.on && pack_inside(o, c, &p, real);
+    c->pack_b = !c->image->winograd.on && pack_inside(o, c, &p, real);
     if (c->pack_b) {
         c->b_offset = p.offset;
         c->b_row = c->width;
@@ -183,7 +183,7 @@ static soma_status lower_panels(operands *o, contract *c, const plan_storage *s,
     panel_place place;
     const right_form form = right_in_panels(&o->from[1], y, &o->axes[0], &stack, &place);
     if (form == RIGHT_TRANSPOSED) return lower_packed(o, c, c->b, real);
-    if (form == RIGHT_NOT || (form == RIGHT_ROWS && c->winograd.on)) return operands_block(o, y);
+    if (form == RIGHT_NOT || (form == RIGHT_ROWS && c->image->winograd.on)) return operands_block(o, y);
     if (form == RIGHT_STACK)
         set_panels(c, o, real);
     else

@@ -106,7 +106,7 @@ static void set_deep_blocks(contract *c, bool collide) {
 
 /* Tiles are as tall as the kernels have them, even over m. */
 void contract_cut(contract *c, const cpu_real *real) {
-    if (c->winograd.on) {
+    if (c->image->winograd.on) {
         winograd_cut(c, real);
         return;
     }
@@ -120,7 +120,7 @@ void contract_cut(contract *c, const cpu_real *real) {
         return;
     }
     int64_t rows = c->inner * c->m, outer = c->batch / c->inner;
-    c->tile_rows = even_parts(c->m, c->edges.on ? EDGE_ROWS : real->rows);
+    c->tile_rows = even_parts(c->m, c->image->edges.on ? EDGE_ROWS : real->rows);
     c->tiles = c->inner * parts_of(c->m, c->tile_rows);
     int64_t all = c->tiles * c->panels * outer, most = STACK_ROWS / minimum(c->tile_rows, STACK_ROWS);
     c->stack = all >= 64 ? most : all >= 32 ? minimum(2, most) : 1;
@@ -215,7 +215,7 @@ static void set_shared(contract *c) {
 }
 
 void contract_cut_epilogue(contract *c, const cpu_real *real) {
-    if (c->winograd.on) {
+    if (c->image->winograd.on) {
         winograd_cut_epilogue(c);
         return;
     }

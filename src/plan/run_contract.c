@@ -36,7 +36,7 @@ void contract_prepare(contract *c) {
     program_prepare(&c->epilogue, NULL);
     if (c->k >= FAR_DEPTH && c->epilogue.n_instructions >= FAR_INSTRUCTIONS)
         c->epilogue.far = true; /* operands pass through the caches between two of its blocks */
-    if (c->winograd.on) {
+    if (c->image->winograd.on) {
         winograd_prepare(c);
         return;
     }
@@ -271,7 +271,7 @@ void contract_run(const contract *c, const plan_runner *runner) {
     f.packed = f.accumulators + c->packed_at;
     f.panel = f.accumulators + c->panel_at;
     f.scratch = f.accumulators + c->scratch_at;
-    if (c->winograd.on) {
+    if (c->image->winograd.on) {
         if (!calls_refused(runner)) contract_run_winograd(&f);
     } else if (c->row_by_row) {
         if (c->parts == 1 || !calls_refused(runner)) run_rows(&f);

@@ -194,6 +194,13 @@ typedef struct winograd {
     int64_t plane_a, plane_b, plane_c; /* elements from plane to plane of what A, B or the sums, and C or dy become */
 } winograd;
 
+/* What only products that see windows of images have: one of these. */
+typedef struct contract_image {
+    contract_padding padding;
+    contract_edges edges;
+    winograd winograd; /* instead of all that says how A lies, and of tiles and pieces of k */
+} contract_image;
+
 /* C = A B over a stack of matrices, of which some neighbours may have one B; every finished tile goes through the
  * epilogue's register 0. k is slabs (axes) x segments x a run: the windows of an image are so. A call of a tile kernel
  * takes a piece of it. */
@@ -206,8 +213,7 @@ typedef struct contract {
     int a; /* storage, element (batch, i, slab, s, p) at a_offset + strides + i*a_row + s*a_segment + p*a_col */
     int64_t a_offset, a_row, a_segment, a_col, a_batch[CONTRACT_AXES], a_slab[CONTRACT_AXES];
     bool widen; /* A is bfloat16 */
-    contract_padding padding;
-    contract_edges edges;
+    contract_image *image;
     bool make_left;        /* for either: what a unit reads of A is made in the thread's memory, */
     int64_t left_tiles;    /* for so many tiles at a time; */
     int64_t left_elements; /* it has room for so many */
@@ -238,12 +244,11 @@ typedef struct contract {
     bool blocked; /* blocks of C, through k piece by piece */
     bool pack_a;  /* A's part of a block and piece in a form of its own */
     int64_t block_tiles, block_panels, blocks;
-    winograd winograd; /* instead of all that says how A lies, and of tiles and pieces of k */
-    int64_t parts;     /* of k's pieces, each with sums of its own: added in order */
-    bool parts_apart;  /* parts are units of their own */
-    int partial;       /* storage of [parts][panels][batch*m][width] then, of [parts][panels][planes], or -1 */
-    int direct;        /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
-    bool tails;        /* rows follow each other there: each one's tail may lie under the next */
+    int64_t parts;    /* of k's pieces, each with sums of its own: added in order */
+    bool parts_apart; /* parts are units of their own */
+    int partial;      /* storage of [parts][panels][batch*m][width] then, of [parts][panels][planes], or -1 */
+    int direct;       /* access index of the epilogue's only store, when tiles can be written in place; else -1 */
+    bool tails;       /* rows follow each other there: each one's tail may lie under the next */
     size_t left_at, packed_at, panel_at, scratch_at,
         scratch_bytes; /* of a thread's scratch: where its parts begin, all of it */
     tile_program epilogue;

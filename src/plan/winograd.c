@@ -86,7 +86,7 @@ enum {
 };
 
 void winograd_cut(contract *c, const cpu_real *real) {
-    winograd *w = &c->winograd;
+    winograd *w = &c->image->winograd;
     c->m = w->weights ? 9 * w->channels : w->samples * w->places[0] * w->places[1];
     c->batch = c->inner = 1;
     c->panels = (c->n + c->width - 1) / c->width;
@@ -112,13 +112,14 @@ void winograd_cut(contract *c, const cpu_real *real) {
 /* Whole rows at a time where there are several panels, for long runs of memory and for what reduces rows; arrays in
  * panels are walked panel by panel. */
 void winograd_cut_epilogue(contract *c) {
+    winograd *w = &c->image->winograd;
     tile_program *p = &c->epilogue;
     bool panels = false;
     for (int i = 0; i < p->n_accesses; i++)
         panels = panels || p->accesses[i].width;
     c->direct = -1;
     if (p->n_instructions == 1 && p->instructions[0].kind == INSTRUCTION_STORE && p->space.row_rank <= 1 &&
-        !c->winograd.weights) {
+        !w->weights) {
         const tile_access *a = &p->accesses[p->instructions[0].access];
         if (!a->width && a->dtype == c->dtype && a->column_stride == 1) c->direct = p->instructions[0].access;
     }
@@ -126,11 +127,10 @@ void winograd_cut_epilogue(contract *c) {
     c->c_row = c->whole_rows ? c->panels * c->width : c->width;
     c->finish_rows = minimum(FINISH_ELEMENTS / c->c_row + 1, FINISH_ROWS);
     if (p->block < c->finish_rows * c->c_row) p->block = c->finish_rows * c->c_row;
-    c->winograd.rows = c->winograd.weights ? minimum(c->finish_rows, c->winograd.channels)
-                                           : WINOGRAD_TILE * c->winograd.group *
-                                                 minimum(WINOGRAD_TILE * c->winograd.longest, c->winograd.places[1]);
+    w->rows = w->weights ? minimum(c->finish_rows, w->channels)
+                         : WINOGRAD_TILE * w->group * minimum(WINOGRAD_TILE * w->longest, w->places[1]);
 }
 
 int64_t winograd_partial(const contract *c) {
-    return c->winograd.own_kernel ? 0 : c->parts * c->panels * WINOGRAD_PLANES * c->winograd.plane_b;
+    return c->image->winograd.own_kernel ? 0 : c->parts * c->panels * WINOGRAD_PLANES * c->image->winograd.plane_b;
 }
