@@ -322,15 +322,15 @@ static bool place_reduce(build *b, const soma_tensor *t) {
     return join(b, g, t, row);
 }
 
-enum { ROWS_DEPTH = 2048, ROWS_SHARED = 112 /* for threads */, ROWS_FEW = 262144 };
+enum { ROWS_SHARED = 112 /* for threads */, ROWS_FEW = 262144 };
 
 /* All columns of a few rows at a time: where B stays in the caches and there are rows enough for all threads. */
 static bool comes_by_rows(const build *b, const soma_tensor *t) {
     const cpu_real *real = cpu_real_of(b->plan->kernels, t->dtype);
     int64_t n = t->shape[t->rank - 1], k = t->inputs[0]->shape[t->rank - 1], rows = shape_size(t->rank - 1, t->shape);
-    if (n > REDUCE_ROW_LIMIT || k > ROWS_DEPTH) return false;
+    if (n > REDUCE_ROW_LIMIT || !contract_keeps_right(k, n, t->dtype)) return false;
     if (n <= real->lanes * real->vectors) return true; /* a panel holds whole rows */
-    return contract_keeps_right(k, n, t->dtype) && (rows >= ROWS_SHARED || rows * n * k < ROWS_FEW);
+    return rows >= ROWS_SHARED || rows * n * k < ROWS_FEW;
 }
 
 static bool place_contract(build *b, const soma_tensor *t) {

@@ -17,6 +17,7 @@ enum {
     TOGETHER_ROWS = 8 /* of a matrix, that an epilogue takes by themselves */,
     LONG_EPILOGUE = 12 /* instructions */,
     LONG_UNITS = 8 /* of a long epilogue, that threads can share */,
+    ROWS_DEPTH = 2048 /* of a product whose rows are finished as wholes */,
     ROWS_B_BYTES = 524288 /* of B in L2, where rows are finished as wholes */,
     ROWS_ELEMENTS = 8192 /* of C, of the rows of a unit */,
     ROWS_UNITS = 8 /* of whole rows, that threads can share */,
@@ -135,12 +136,12 @@ void contract_cut(contract *c, const cpu_real *real) {
 }
 
 bool contract_keeps_right(int64_t depth, int64_t columns, soma_dtype dtype) {
-    return depth * columns * (int64_t)soma_dtype_size(dtype) <= ROWS_B_BYTES;
+    return depth <= ROWS_DEPTH && depth * columns * (int64_t)soma_dtype_size(dtype) <= ROWS_B_BYTES;
 }
 
-/* Does B stay in L2, and are there rows enough for a team? */
+/* Are there rows enough for a team, too? */
 static bool rows_pay(int64_t depth, int64_t columns, soma_dtype dtype, int64_t tiles) {
-    return depth <= DEPTH_MAX && contract_keeps_right(depth, columns, dtype) && tiles >= ROWS_UNITS;
+    return contract_keeps_right(depth, columns, dtype) && tiles >= ROWS_UNITS;
 }
 
 bool contract_takes_rows(const build *b, const group *g) {

@@ -324,7 +324,7 @@ int storage_of(build *b, const soma_tensor *node);
 soma_status plan_lower(build *b);
 /* Is the group a contraction that goes through its epilogue by whole rows, unless something there lies in panels? */
 bool contract_takes_rows(const build *b, const group *g);
-/* Does B stay in L2 while all rows of A pass, so that rows may be finished as wholes? */
+/* Is k one piece, and does B stay in L2 while all rows of A pass, so that rows may be finished as wholes? */
 bool contract_keeps_right(int64_t depth, int64_t columns, soma_dtype dtype);
 /* A contraction and what packs its right operand. */
 soma_status lower_contract(build *b, int index);
