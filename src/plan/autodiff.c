@@ -17,6 +17,7 @@ typedef struct sweep {
     int64_t n;
     soma_tensor *const *wrt;
     int n_wrt;
+    bool *wanted;            /* is one of wrt */
     bool *leads;             /* depends on some wrt through floats */
     bool *lost;              /* an integer or truth value that depends on some wrt */
     soma_tensor **gradients; /* of y with respect to the node, so far; NULL: none */
@@ -44,20 +45,21 @@ static soma_status check_arguments(soma_tensor *y, soma_tensor *const *wrt, int 
 static soma_status sweep_init(sweep *s, soma_tensor *y, soma_tensor *const *wrt, int n) {
     *s = (sweep){.graph = y->graph, .n = y->id + 1, .wrt = wrt, .n_wrt = n};
     size_t size;
-    if (!size_mul((size_t)s->n, sizeof *s->gradients + 2 * sizeof *s->leads, &size)) return SOMA_NO_MEMORY;
+    if (!size_mul((size_t)s->n, sizeof *s->gradients + 3 * sizeof *s->leads, &size)) return SOMA_NO_MEMORY;
     s->memory = mem_zalloc(s->graph->context, size);
     if (!s->memory) return SOMA_NO_MEMORY;
     s->bytes = size;
     s->gradients = s->memory;
     s->leads = (bool *)(s->gradients + s->n);
     s->lost = s->leads + s->n;
+    s->wanted = s->lost + s->n;
     return SOMA_OK;
 }
 
 /* Forward: which nodes does a change of wrt reach? */
 static void mark_leads(sweep *s) {
     for (int i = 0; i < s->n_wrt; i++)
-        if (s->wrt[i]->id < s->n) s->leads[s->wrt[i]->id] = true;
+        if (s->wrt[i]->id < s->n) s->leads[s->wrt[i]->id] = s->wanted[s->wrt[i]->id] = true;
     for (int64_t id = 0; id < s->n; id++) {
         const soma_tensor *node = s->graph->nodes[id];
         if (s->leads[id] || node->op == &op_stop_gradient) continue;
@@ -170,7 +172,7 @@ static soma_status run_backward(sweep *s) {
     soma_tensor **dx = arena_alloc(&s->graph->arena, (size_t)capacity * sizeof *dx);
     bool *needed = arena_alloc(&s->graph->arena, (size_t)capacity * sizeof *needed);
     if (!dx || !needed) return SOMA_NO_MEMORY;
-    const slope_ways ways = {s->leads, s->wrt, s->n_wrt};
+    const slope_ways ways = {s->leads, s->wanted};
     for (int64_t id = s->n - 1; id >= 0; id--) {
         soma_tensor *node = s->graph->nodes[id];
         slope_region region;

@@ -8,9 +8,7 @@ enum { SLOPE_MOST = 16 /* members */, SLOPE_INPUTS = 3 };
 
 /* The sweep's: which nodes lead to what is differentiated by, and that. */
 typedef struct slope_ways {
-    const bool *leads; /* by id */
-    soma_tensor *const *wrt;
-    int n_wrt;
+    const bool *leads, *wanted; /* by id */
 } slope_ways;
 
 /* Maps, the result first, through which alone it depends on x. */

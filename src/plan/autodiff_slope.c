@@ -9,12 +9,6 @@
 
 #include "ops/build.h"
 
-static bool is_wrt(const slope_ways *w, const soma_tensor *t) {
-    for (int i = 0; i < w->n_wrt; i++)
-        if (w->wrt[i] == t) return true;
-    return false;
-}
-
 static bool is_function(const soma_tensor *t) {
     return t->op->kind == OP_MAP && t->op->code >= CPU_EXP && t->op->code <= CPU_ERF;
 }
@@ -22,7 +16,7 @@ static bool is_function(const soma_tensor *t) {
 /* A map whose slope the others' may be multiplied with. */
 static bool is_inner(const slope_ways *w, const soma_tensor *y, const soma_tensor *t) {
     return t->op->kind == OP_MAP && t->op != &op_cast && t->op->vjp && t->n_inputs <= SLOPE_INPUTS &&
-           t->dtype == y->dtype && shape_equal(t->rank, t->shape, y->rank, y->shape) && (t == y || !is_wrt(w, t));
+           t->dtype == y->dtype && shape_equal(t->rank, t->shape, y->rank, y->shape) && (t == y || !w->wanted[t->id]);
 }
 
 bool slope_find(const slope_ways *w, soma_tensor *y, slope_region *out) {

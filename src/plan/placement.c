@@ -133,15 +133,15 @@ static size_t place_by_size(item *items, item *laid, int n) {
     for (int i = 0; i < n; i++) {
         item *one = &items[i];
         size_t end = 0;
-        int at = 0;
-        for (int k = 0; k < i && laid[k].offset < end + one->bytes; k++) {
-            const item *other = &laid[k];
+        int at = 0; /* past those below the end of the gap */
+        for (; at < i && laid[at].offset < end + one->bytes; at++) {
+            const item *other = &laid[at];
             if (other->first > one->last || one->first > other->last) continue;
             if (other->offset + other->bytes > end) end = other->offset + other->bytes;
         }
         one->offset = end;
-        while (at < i && laid[at].offset <= one->offset)
-            at++;
+        while (at > 0 && laid[at - 1].offset > end)
+            at--;
         memmove(&laid[at + 1], &laid[at], (size_t)(i - at) * sizeof *laid);
         laid[at] = *one;
         if (end + one->bytes > all) all = end + one->bytes;
