@@ -1,4 +1,5 @@
-/* Memory of plans: nothing is allocated after the first run, and every allocation may fail.
+/* Memory of plans: nothing is allocated after the first run, plans may share it, and every allocation may
+ * fail.
  * Rests on support/failing. The sweep refuses the n-th request, n = 0, 1, 2, ..., until all goes well: each time there
  * is an error or a result, never a crash, and nothing is left over. */
 #include <math.h>
@@ -14,6 +15,7 @@
 #include <soma/ops.h>
 #include <soma/plan.h>
 
+#include "plan/shared_memory.h"
 #include "support/failing.h"
 #include "support/random_graph.h"
 
@@ -153,6 +155,57 @@ static void random_runs_allocate_nothing(void **state) {
     check_balance(&f);
 }
 
+/* ---- one memory for several plans ---- */
+
+/* Runs the plan from the graph's first state; its outputs must be those of the other plan of the same graph. */
+static void expect_outputs(const random_graph *r, soma_plan *plan, const soma_plan *alone) {
+    random_graph_reset(r);
+    assert_int_equal(soma_plan_run(plan), SOMA_OK);
+    for (int i = 0; i < r->n_targets; i++) {
+        const void *output = soma_plan_output(plan, i), *expected = soma_plan_output(alone, i);
+        const soma_tensor *t = r->targets[i];
+        if (!expected) continue; /* an assign */
+        if (memcmp(output, expected, (size_t)soma_size(t) * soma_dtype_size(soma_tensor_dtype(t))) != 0)
+            fail_msg("seed %llu, target %d", (unsigned long long)r->seed, i);
+    }
+}
+
+/* Whatever is left there by other plans, wherever it has moved since the last run. */
+static void plans_share_memory(void **state) {
+    (void)state;
+    enum { PLANS = 4 };
+    failing f;
+    soma_context *c = failing_context(&f, 2);
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        random_graph *r[PLANS];
+        soma_plan *alone[PLANS], *sharing[PLANS];
+        shared_memory memory = {NULL, 0};
+        for (int i = 0; i < PLANS; i++) {
+            r[i] = random_graph_create(c, (i % 2 ? RANDOM_BLOCKS : 0) + seed + 100 * (uint64_t)i, 8 << i);
+            alone[i] = random_graph_plan(r[i], NULL);
+            sharing[i] = random_graph_plan(r[i], NULL);
+            assert_true(alone[i] && sharing[i]);
+            assert_int_equal(soma_plan_run(alone[i]), SOMA_OK);
+            const int64_t before = f.bytes;
+            const size_t all = memory.bytes;
+            plan_share_memory(sharing[i], &memory);
+            assert_true(f.bytes < before || all == 0); /* one of the two memories is gone */
+            for (int k = i; k >= 0; k--) {
+                memset(memory.data, 0xA5, memory.bytes);
+                expect_outputs(r[k], sharing[k], alone[k]);
+            }
+        }
+        for (int i = 0; i < PLANS; i++) {
+            soma_plan_destroy(alone[i]);
+            soma_plan_destroy(sharing[i]);
+            random_graph_destroy(r[i]);
+        }
+        shared_memory_free(&memory, c);
+    }
+    soma_context_destroy(c);
+    check_balance(&f);
+}
+
 /* ---- every request may fail ---- */
 
 /* One attempt; true when it went well to the end. */
@@ -214,9 +267,8 @@ static void evaluating_survives_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_allocate_nothing),
-        cmocka_unit_test(random_runs_allocate_nothing),
-        cmocka_unit_test(training_survives_refusals),
+        cmocka_unit_test(runs_allocate_nothing),        cmocka_unit_test(random_runs_allocate_nothing),
+        cmocka_unit_test(plans_share_memory),           cmocka_unit_test(training_survives_refusals),
         cmocka_unit_test(evaluating_survives_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -293,7 +293,8 @@ SOMA_API soma_scores soma_model_test_on_batch(soma_model *model, const soma_batc
 SOMA_API SOMA_MUST_CHECK soma_status soma_predict_on_batch(soma_model *model, int64_t n, soma_dtype dtype,
                                                            const void *x, void *out);
 
-/** The plan of a training step as fit would run it on this data. Belongs to the model. NULL after an error. */
+/** The plan of a training step as fit would run it on this data. Belongs to the model, whose plans run in one memory:
+ *  outputs are valid until the model runs another one, or makes one. NULL after an error. */
 SOMA_API const soma_plan *soma_training_plan(soma_model *model, soma_dataset *data, int64_t batch_size);
 /** The plan of a prediction of n samples like the data's. */
 SOMA_API const soma_plan *soma_prediction_plan(soma_model *model, soma_dataset *data, int64_t batch_size);

@@ -154,12 +154,10 @@ static soma_status allocate(build *b) {
     plan->outside = arena_alloc(&plan->arena, (size_t)plan->n_storages * sizeof *plan->outside + 1);
     plan->own_bases = arena_alloc(&plan->arena, others * (size_t)plan->n_storages * sizeof *plan->own_bases + 1);
     if (!plan->memory || !plan->bases || !plan->outside || !plan->own_bases) return SOMA_NO_MEMORY;
-    plan->bases[plan->n_storages] = plan->scratch = (char *)plan->memory + plan->arena_bytes;
-    plan->own = plan->scratch + plan->scratch_bytes * (others + 1);
+    plan_put_arrays(plan, plan->memory);
     for (int i = 0; i < plan->n_storages; i++) {
         const plan_storage *s = &plan->storages[i];
         if (s->kind == STORAGE_VARIABLE || s->kind == STORAGE_INPUT) plan->outside[plan->n_outside++] = i;
-        if (s->kind == STORAGE_ARENA) plan->bases[i] = (char *)plan->memory + s->offset;
         if (s->kind == STORAGE_CONSTANT) plan->bases[i] = (void *)(intptr_t)s->data;
     }
     return SOMA_OK;

@@ -7,6 +7,7 @@
 #include "base/context_internal.h"
 #include "plan/calls.h"
 #include "plan/passes.h"
+#include "plan/shared_memory.h"
 
 typedef struct assigned {
     const soma_variable *variable;
@@ -68,6 +69,7 @@ soma_status soma_plan_bind(soma_plan *plan, const soma_tensor *input, const void
 
 /* Storages of variables and inputs point to what is there now. */
 static soma_status connect(const soma_plan *plan) {
+    if (plan->shared) plan_put_arrays(plan, plan->shared->data);
     for (int k = 0; k < plan->n_outside; k++) {
         int i = plan->outside[k];
         const plan_storage *s = &plan->storages[i];
@@ -120,13 +122,17 @@ static double seconds_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static char *scratch_of(const soma_plan *plan, int thread) {
+    return (char *)plan->bases[plan->n_storages] + (size_t)thread * plan->scratch_bytes;
+}
+
 /* The plan with the bases of this thread, in `mine` when they are others than the first thread's. */
 static const soma_plan *seen_by(const soma_plan *plan, int thread, soma_plan *mine) {
     if (thread == 0 || (plan->own_bytes == 0 && !plan->rows)) return plan;
     *mine = *plan;
     mine->bases = plan->own_bases + (size_t)(thread - 1) * (size_t)plan->n_storages;
     memcpy(mine->bases, plan->bases, (size_t)plan->n_storages * sizeof *plan->bases);
-    char *own = plan->own + (size_t)(thread - 1) * plan->own_bytes;
+    char *own = scratch_of(plan, plan->threads) + (size_t)(thread - 1) * plan->own_bytes;
     for (int i = 0; i < plan->n_storages && plan->own_bytes; i++)
         if (plan->storages[i].own) mine->bases[i] = own + plan->storages[i].own_offset;
     rows_connect(plan, thread, mine->bases);
@@ -153,7 +159,7 @@ static void run_thread(void *argument, int thread, int threads) {
     soma_plan mine;
     const soma_plan *plan = seen_by(all->plan, thread, &mine);
     plan_runner shared = {.plan = plan, .thread = thread, .threads = threads, .status = &all->status};
-    shared.scratch = plan->scratch + (size_t)thread * plan->scratch_bytes;
+    shared.scratch = scratch_of(all->plan, thread);
     plan_runner alone = shared; /* does the whole step */
     alone.threads = 1;
     alone.thread = 0;

@@ -322,18 +322,20 @@ struct soma_plan {
     int n_calls;
     int n_targets;
     int *targets; /* storage per target, -1 for assigns */
-    void *memory; /* the arena of tensors, the outputs, the scratch */
+    void *memory; /* the arena of tensors, the outputs, the scratch; NULL when it is shared: */
+    const struct shared_memory *shared;
     size_t memory_bytes, arena_bytes;
-    char *scratch;
     size_t scratch_bytes; /* a thread's */
     int threads;          /* that take part, 1 when no step is parallel */
     void **own_bases;     /* [threads - 1][n_storages]: the bases of all threads but the first, set in each run */
-    char *own;            /* their copies of storages */
-    size_t own_bytes;     /* a thread's */
+    size_t own_bytes;     /* a thread's copies of storages, behind all threads' scratch */
     plan_rows *rows;      /* inputs that are gathered */
 };
 
 /* ---- running (run_*.c, program_*.c) ---- */
+
+/* The arrays are in this memory, as large as the plan needs: sets their bases, unless they are there already. */
+void plan_put_arrays(const soma_plan *plan, void *memory);
 
 /* Who runs, and where a step records its failure: the steps after it are left out. */
 typedef struct plan_runner {

@@ -315,6 +315,12 @@ void steps_destroy(soma_model *model, step *steps) {
     }
 }
 
+void steps_forget(soma_model *model, training *t) {
+    steps_destroy(model, t->steps);
+    t->steps = NULL;
+    shared_memory_free(&t->memory, model->context);
+}
+
 static bool same_shape(const step_shape *a, const step_shape *b) {
     if (a->batch != b->batch || a->weighted != b->weighted || a->n_x != b->n_x || a->n_y != b->n_y) return false;
     for (int i = 0; i < a->n_x; i++) {
@@ -345,6 +351,7 @@ step *step_get(soma_model *model, step_kind kind, const step_shape *shape) {
         destroy(model, s);
         return NULL;
     }
+    plan_share_memory(s->plan, &t->memory);
     s->next = t->steps;
     t->steps = s;
     return s;

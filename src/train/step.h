@@ -50,5 +50,7 @@ soma_status step_run_batch(step *s, const batch_rows *b, const float *weights);
 /* After a run: element k of loss (0) or of a metric (1, ...). */
 double step_value(const step *s, int i, int64_t k);
 void steps_destroy(soma_model *model, step *steps);
+/* All that step_get has made. */
+void steps_forget(soma_model *model, training *t);
 
 #endif

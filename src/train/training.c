@@ -20,8 +20,7 @@ soma_status training_failure(const soma_model *model) {
 /* ---- life ---- */
 
 static void free_state(soma_model *model, training *t) {
-    steps_destroy(model, t->steps);
-    t->steps = NULL;
+    steps_forget(model, t);
     minimizer_clear(&t->minimizer);
     model->optimizer_count = model->optimizer_bytes = 0;
 }
@@ -263,8 +262,7 @@ static soma_status prepare_weights(soma_model *model, training *t) {
     weight_state *weights = mem_alloc(model->context, (size_t)n * sizeof *weights);
     if (!weights) return SOMA_NO_MEMORY;
     (void)minimizer_weights_of(model, weights);
-    steps_destroy(model, t->steps);
-    t->steps = NULL;
+    steps_forget(model, t);
     soma_status status = minimizer_prepare(&t->minimizer, weights, n);
     mem_free(model->context, weights, (size_t)n * sizeof *weights);
     model->optimizer_count = t->minimizer.count;
@@ -293,8 +291,7 @@ soma_status soma_set_trainable(soma_model *model, soma_layer *layer, bool traina
     RETURN_IF(model->context, !found, SOMA_INVALID, "[set_trainable] the layer is not one of the model's");
     training *t = model->training;
     if (!t) return SOMA_OK;
-    steps_destroy(model, t->steps); /* traced with the layers as they were */
-    t->steps = NULL;
+    steps_forget(model, t); /* traced with the layers as they were */
     return t->minimizer.learning_rate ? prepare_weights(model, t) : SOMA_OK;
 }
 
@@ -442,8 +439,7 @@ soma_status soma_set_pixel_scale(soma_model *model, double scale, double offset)
               "[pixel scale] %g and %g must be finite numbers", scale, offset);
     training *t = model->training;
     if (t) {
-        steps_destroy(model, t->steps);
-        t->steps = NULL;
+        steps_forget(model, t);
     }
     model->raw_pixels = false;
     model->pixel_scale = scale;

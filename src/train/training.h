@@ -7,6 +7,7 @@
 #include <soma/data.h>
 #include <soma/train.h>
 
+#include "plan/shared_memory.h"
 #include "train/minimizer.h"
 #include "train/place.h"
 
@@ -52,7 +53,8 @@ typedef struct training {
     int n_output_losses;              /* so many of the metrics, the first ones, are the outputs' losses */
     training_key keys[TRAINING_KEYS]; /* in order of their names */
     int n_keys;
-    step *steps; /* plans, by kind and shape */
+    step *steps;          /* plans, by kind and shape, which run in ... */
+    shared_memory memory; /* ... this, one at a time */
     history history;
     int64_t start_epoch; /* of the fit that runs; a restored backup moves it */
     fit_place place;
