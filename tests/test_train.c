@@ -229,8 +229,15 @@ static void steps_allocate_nothing(void **state) {
     assert_false(f.wrong_size);
 }
 
+/* What refused memory was for, as far as there is something to do about it. */
+enum { FOR_WEIGHT, FOR_OPTIMIZER, FOR_TRAINING, FOR_MEASURING, PURPOSES };
+static const char *const purposes[] = {" bytes were refused for 'dense/kernel' (7,16)",
+                                       " bytes were refused for 'optimizer/dense/kernel/velocity' (7,16)",
+                                       " bytes were refused for the plan of training 32 samples at once: smaller",
+                                       " bytes were refused for the plan of measuring 21 samples at once: smaller"};
+
 /* A short training in which allocation number n fails; whether it was reached. */
-static bool train_without(int64_t n, soma_status *status, float *out) {
+static bool train_without(int64_t n, soma_status *status, float *out, int told[PURPOSES]) {
     failing f;
     soma_context *context = failing_context(&f, 1);
     f.refuse = n;
@@ -243,6 +250,8 @@ static bool train_without(int64_t n, soma_status *status, float *out) {
     bool refused = f.requests > n && n >= 0;
     if (refused && soma_last_status(context) != SOMA_NO_MEMORY)
         fail_msg("allocation %lld: %s", (long long)n, soma_last_error(context));
+    for (int i = 0; i < PURPOSES; i++)
+        told[i] += strstr(soma_last_error(context), purposes[i]) != NULL;
     soma_context_destroy(context);
     if (f.blocks != -1 || f.wrong_size)
         fail_msg("%lld blocks left after allocation %lld failed", (long long)f.blocks + 1, (long long)n);
@@ -255,12 +264,15 @@ static void out_of_memory_anywhere(void **state) {
     (void)state;
     float whole[ROOM] = {0}, weights[ROOM] = {0};
     soma_status status;
-    assert_false(train_without(-1, &status, whole));
+    int told[PURPOSES] = {0};
+    assert_false(train_without(-1, &status, whole, told));
     assert_int_equal(status, SOMA_OK);
-    for (int64_t n = 0; train_without(n, &status, weights); n++) {
+    for (int64_t n = 0; train_without(n, &status, weights, told); n++) {
         if (status == SOMA_OK) assert_memory_equal(weights, whole, sizeof whole);
     }
     assert_int_equal(status, SOMA_OK);
+    for (int i = 0; i < PURPOSES; i++)
+        if (!told[i]) fail_msg("no text says '%s'", purposes[i]);
 }
 
 /* ---- measuring and predicting ---- */

@@ -78,10 +78,7 @@ static void *take(arena_block *block, size_t bytes) {
 
 static void *alloc_big(arena *a, size_t bytes) {
     size_t total;
-    if (!size_add(bytes, ARENA_HEADER, &total)) {
-        (void)error_set(a->context, SOMA_NO_MEMORY, "out of memory: %zu bytes were refused", bytes);
-        return NULL;
-    }
+    if (!size_add(bytes, ARENA_HEADER, &total)) return error_refused(a->context, bytes);
     arena_block *block = block_create(a, total);
     if (!block) return NULL;
     block->next = a->big;

@@ -25,6 +25,26 @@ soma_status error_set(soma_context *context, soma_status status, const char *for
     return status;
 }
 
+static const char REFUSED[] = " bytes were refused";
+
+void *error_refused(soma_context *context, size_t bytes) {
+    (void)error_set(context, SOMA_NO_MEMORY, "out of memory: %zu%s", bytes, REFUSED);
+    return NULL;
+}
+
+void error_explain(soma_context *context, const char *format, ...) {
+    soma_context *c = context_of(context);
+    pthread_mutex_lock(&c->error_lock);
+    const size_t length = strlen(c->error), end = sizeof REFUSED - 1;
+    if (length > end && strcmp(c->error + length - end, REFUSED) == 0) {
+        va_list arguments;
+        va_start(arguments, format);
+        (void)number_vformat(c->error + length, sizeof c->error - length, format, arguments);
+        va_end(arguments);
+    }
+    pthread_mutex_unlock(&c->error_lock);
+}
+
 soma_status error_get(const soma_context *context) {
     soma_context *c = context_of(context);
     pthread_mutex_lock(&c->error_lock);

@@ -4,11 +4,19 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
+#include <stddef.h>
+
 #include <soma/context.h>
 
 /* Records status and text unless the context already holds an error; returns status. NULL: the default context.
  * Numbers print with a point whatever the locale; a text that is too long ends in "...". */
 soma_status error_set(soma_context *context, soma_status status, const char *format, ...) SOMA_PRINTF(3, 4);
+
+/* Records that memory was refused; returns NULL. */
+void *error_refused(soma_context *context, size_t bytes);
+/* Adds to such a text, unless somebody nearer to the cause has done so, what the memory was for: " for the weight w".
+ */
+void error_explain(soma_context *context, const char *format, ...) SOMA_PRINTF(2, 3);
 
 /* The status of the first error since soma_clear_error. */
 soma_status error_get(const soma_context *context);

@@ -9,11 +9,6 @@
 #include "base/context_internal.h"
 #include "base/error.h"
 
-static void *no_memory(soma_context *context, size_t bytes) {
-    (void)error_set(context, SOMA_NO_MEMORY, "out of memory: %zu bytes were refused", bytes);
-    return NULL;
-}
-
 /* How far the aligned block lies above raw. */
 static size_t shift_of(const unsigned char *raw) {
     return MEM_ALIGN - ((uintptr_t)raw & (MEM_ALIGN - 1));
@@ -32,9 +27,9 @@ static unsigned char *raw_of(void *block) {
 
 static void *allocate(soma_context *c, size_t bytes, bool zeros) {
     size_t total;
-    if (!size_add(bytes, MEM_ALIGN, &total) || total > PTRDIFF_MAX) return no_memory(c, bytes);
+    if (!size_add(bytes, MEM_ALIGN, &total) || total > PTRDIFF_MAX) return error_refused(c, bytes);
     unsigned char *raw = zeros ? context_allocate_zeros(c, total) : c->allocate(c->allocate_user, NULL, 0, total);
-    return raw ? aligned(raw) : no_memory(c, bytes);
+    return raw ? aligned(raw) : error_refused(c, bytes);
 }
 
 void *mem_alloc(soma_context *context, size_t bytes) {
@@ -49,11 +44,11 @@ void *mem_realloc(soma_context *context, void *block, size_t old_bytes, size_t n
     if (!block) return mem_alloc(context, new_bytes);
     soma_context *c = context_of(context);
     size_t total;
-    if (!size_add(new_bytes, MEM_ALIGN, &total) || total > PTRDIFF_MAX) return no_memory(c, new_bytes);
+    if (!size_add(new_bytes, MEM_ALIGN, &total) || total > PTRDIFF_MAX) return error_refused(c, new_bytes);
     unsigned char *old_raw = raw_of(block);
     const size_t old_shift = (size_t)((unsigned char *)block - old_raw);
     unsigned char *raw = c->allocate(c->allocate_user, old_raw, old_bytes + MEM_ALIGN, total);
-    if (!raw) return no_memory(c, new_bytes);
+    if (!raw) return error_refused(c, new_bytes);
     const size_t shift = shift_of(raw);
     if (shift != old_shift) memmove(raw + shift, raw + old_shift, old_bytes < new_bytes ? old_bytes : new_bytes);
     return aligned(raw);
@@ -76,7 +71,7 @@ _Static_assert(sizeof(box) <= 16, "a box keeps what follows it 16-byte aligned")
 
 void *mem_box_realloc(soma_context *context, void *old, size_t bytes) {
     size_t total;
-    if (!size_add(bytes, 16, &total)) return no_memory(context, bytes);
+    if (!size_add(bytes, 16, &total)) return error_refused(context, bytes);
     box *b = old ? (box *)(void *)((char *)old - 16) : NULL;
     assert(!b || b->context == context_of(context));
     b = mem_realloc(context, b, b ? b->bytes : 0, total);

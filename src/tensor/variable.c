@@ -78,6 +78,7 @@ soma_variable *soma_variable_create(soma_context *context, const char *name, som
         v->name = v->data ? mem_alloc(context, strlen(name) + 1) : NULL;
     }
     if (!v->name) {
+        error_explain(context, " for '%s' %s", name, shape_text(buffer, rank, shape));
         soma_variable_destroy(v);
         return NULL;
     }

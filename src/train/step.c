@@ -348,6 +348,11 @@ step *step_get(soma_model *model, step_kind kind, const step_shape *shape) {
     s->shape = *shape;
     s->graph = soma_graph_create(model->context);
     if (!s->graph || make_plan(model, s) != SOMA_OK) {
+        error_explain(model->context, " for the plan of %s %lld samples at once: smaller batches need less",
+                      kind == STEP_TRAIN  ? "training"
+                      : kind == STEP_TEST ? "measuring"
+                                          : "predicting",
+                      (long long)shape->batch);
         destroy(model, s);
         return NULL;
     }
