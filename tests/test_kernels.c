@@ -86,7 +86,7 @@ static void check_tile(const cpu_kernels *k, int bits, int mode, int rows, int v
     for (int64_t i = 0; i <= all_rows * c_row; i++)
         put(bits, c, i, (double)(i % 7) - 3);
     const int64_t a_segment = (run - overlap) * a_col;
-    const cpu_tiles t = {segments, run, a_row, a_col, a_segment, rows * a_row, b_row, b_segment, c_row, accumulate};
+    const cpu_tiles t = {segments, run, a_row, a_col, a_segment, rows * a_row, b_row, b_segment, c_row, 0, accumulate};
     void *copy = buffer((size_t)(depth * columns + 1));
     const bool copies = tiles == 1 && vectors == r->vectors;
     r->tile[mode][rows][vectors](&t, tiles, a, b, (char *)c + bits / 8, copies ? copy : NULL);

@@ -101,6 +101,7 @@ typedef struct cpu_tiles {
     int64_t a_row, a_col, a_segment, a_tile;
     int64_t b_row, b_segment;
     int64_t c_row;
+    int64_t ahead; /* elements that what is asked for meanwhile, some columns of A on, lies behind these */
     bool accumulate;
 } cpu_tiles;
 typedef void cpu_tile_fn(const cpu_tiles *t, int64_t tiles, const void *a, const void *b, void *c, void *copy);

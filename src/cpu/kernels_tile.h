@@ -15,21 +15,21 @@
 /* One step of k: sums += column of A times row of B; what is returned is behind the copy of that row, if one is made.
  */
 INLINE real *V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VECTORS], const char *const base[3],
-                          int64_t stride, const real *b, int64_t b_row, real *copy) {
+                          int64_t stride, int64_t ahead, const real *b, int64_t b_row, real *copy) {
     vec row[CPU_MAX_VECTORS];
     UNROLL for (int j = 0; j < vectors; j++) {
         row[j] = V(load_loose)(b + j * LANES);
         IN_REGISTER(row[j]);
     }
     if (vectors == CPU_MAX_VECTORS && __builtin_expect(copy != NULL, 0)) {
-        const real *ahead = b + TILE_AHEAD * b_row;
-        UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(ahead + j * LANES, 0, 2);
-        __builtin_prefetch(ahead + vectors * LANES - 1, 0, 2);
+        const real *next = b + TILE_AHEAD * b_row;
+        UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(next + j * LANES, 0, 2);
+        __builtin_prefetch(next + vectors * LANES - 1, 0, 2);
         UNROLL for (int j = 0; j < vectors; j++, copy += LANES) V(store_loose)(copy, row[j]);
     }
     if (mode == CPU_A_COLUMNS) {
-        __builtin_prefetch(base[0] + TILE_AHEAD * stride, 0, 2);
-        __builtin_prefetch(base[0] + TILE_AHEAD * stride + (rows * (REAL_BITS / 8) - 1), 0, 2);
+        __builtin_prefetch(base[0] + ahead, 0, 2);
+        __builtin_prefetch(base[0] + ahead + (rows * (REAL_BITS / 8) - 1), 0, 2);
     }
     UNROLL for (int i = 0; i < rows; i++) {
         const real *p = mode == CPU_A_ROWS ? TILE_ROW(base, stride, i) : (const real *)(const void *)base[0] + i;
@@ -70,9 +70,10 @@ INLINE void V(tile)(int mode, int rows, int vectors, const cpu_tiles *t, int64_t
         const real *b_part = b_start;
         for (int64_t s = t->segments; s > 0; s--, start += t->a_segment * BYTES, b_part += t->b_segment) {
             const real *b = b_part;
+            const int64_t ahead = TILE_AHEAD * stride + t->ahead * BYTES;
             const char *base[3] = {start, start + 5 * stride, start + 10 * stride};
             for (int64_t p = 0; p < k; p++, b += b_row) {
-                copy = V(tile_step)(mode, rows, vectors, sum, base, stride, b, b_row, copy);
+                copy = V(tile_step)(mode, rows, vectors, sum, base, stride, ahead, b, b_row, copy);
                 for (int i = 0; i < 3; i++)
                     base[i] += mode == CPU_A_ROWS ? BYTES : stride;
             }

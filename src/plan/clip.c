@@ -10,7 +10,9 @@ enum {
     WINDOW_MOST = 1 << 18 /* elements from a window's first to its last, for a thread's memory */,
     EDGES_LEAST = 64 /* k, for which another call is little */,
     EDGES_MOST = 2047 /* k in one piece */,
-    EDGES_PANELS = 4
+    EDGES_PANELS = 4,
+    TAP_LEAST = 8 /* elements of a tap, and */,
+    PLACES_LEAST = 8 /* of a row, for which calls for columns of places that some taps see are little */
 };
 
 bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *out) {
@@ -36,13 +38,50 @@ bool padding_find(const soma_tensor *pad, const chain *below, contract_padding *
     return true;
 }
 
-/* How many places begin before element `at`. */
-static int64_t places_before(int64_t at, int64_t step) {
-    return at <= 0 ? 0 : (at + step - 1) / step;
-}
-
 static bool is_window(const fine_axis *place, const fine_axis *seen) {
     return place->role == PAD_PLACE && seen->role == PAD_SEEN && place->pad == seen->pad;
+}
+
+/* Which places see each of the taps. */
+static bool find_taps(const window_axis *x, int64_t taps, contract_edges *e) {
+    e->taps = taps;
+    for (int64_t i = 0; i < taps && i < EDGE_TAPS; i++) {
+        e->first[i] = places_before(x->low - i * x->seen_step, x->place_step);
+        e->end[i] = places_before(x->high - i * x->seen_step, x->place_step);
+    }
+    return taps <= EDGE_TAPS;
+}
+
+/* The gradient for weights: a deep product, whose k are places. */
+static bool places_find(const fine_axes *left, const soma_tensor *product, const cpu_real *real, contract_edges *out) {
+    const fine_axis *rows, *k;
+    int row = axes_of(left, 0, &rows) - 1, place = axes_of(left, 1, &k) - 1;
+    contract_edges e = {.on = true, .places = true, .tap = 1};
+    if (row < 0 || place < 0 || k[place].extent < PLACES_LEAST || product->inputs[0]->shape[1] <= EDGES_MOST ||
+        product->shape[1] > EDGES_PANELS * real->lanes * real->vectors)
+        return false;
+    if (rows[row].role == PAD_NONE) e.tap = rows[row].stride == 1 ? rows[row--].extent : 0;
+    if (k[place].role != PAD_NONE) {
+        if (row < 0 || !is_window(&k[place], &rows[row]) || rows[row].stride != e.tap) return false;
+        if (!find_taps(&left->pads[k[place].pad], rows[row--].extent, &e)) return false;
+    } else if (e.tap > 1) {
+        e.taps = 1;
+        e.end[0] = k[place].extent;
+    } else
+        return false;
+    place--;
+    if (place >= 0 && k[place].role != PAD_NONE) {
+        if (row < 0 || !is_window(&k[place], &rows[row])) return false;
+        e.row = left->pads[k[place--].pad];
+        row--;
+    }
+    for (; row >= 0; row--)
+        if (rows[row].role != PAD_NONE) return false;
+    for (; place >= 0; place--)
+        if (k[place].role != PAD_NONE) return false;
+    if (e.tap < TAP_LEAST) return false;
+    *out = e;
+    return true;
 }
 
 bool edges_find(const fine_axes *left, const soma_tensor *product, const cpu_real *real, contract_edges *out) {
@@ -50,18 +89,14 @@ bool edges_find(const fine_axes *left, const soma_tensor *product, const cpu_rea
     int row = axes_of(left, 0, &rows) - 1, k = axes_of(left, 1, &seen) - 1;
     const int64_t depth = product->inputs[0]->shape[1];
     contract_edges e = {.on = true, .tap = 1, .taps = 1, .segments = 1, .row = {.high = 1}};
+    if (left->rank == 2 && places_find(left, product, real, out)) return true;
     if (left->rank != 2 || row < 0 || k < 0 || depth < EDGES_LEAST || depth > EDGES_MOST) return false;
     if (product->shape[1] % real->lanes != 0) return false; /* tiles are finished in no order, their tails would meet */
     if (seen[k].role == PAD_NONE) e.tap = seen[k--].stride == 1 ? seen[k + 1].extent : 0;
     e.inside_end = rows[row].extent;
     if (rows[row].role != PAD_NONE) {
         if (k < 0 || !is_window(&rows[row], &seen[k]) || seen[k].stride != e.tap) return false;
-        const window_axis *x = &left->pads[rows[row].pad];
-        e.taps = seen[k--].extent;
-        for (int64_t i = 0; i < e.taps && i < EDGE_TAPS; i++) {
-            e.first[i] = places_before(x->low - i * x->seen_step, x->place_step);
-            e.end[i] = places_before(x->high - i * x->seen_step, x->place_step);
-        }
+        if (!find_taps(&left->pads[rows[row].pad], seen[k--].extent, &e)) return false;
         e.inside = e.first[0];
         e.inside_end = minimum(e.inside_end, e.end[(e.taps - 1) % EDGE_TAPS]);
     }
@@ -78,8 +113,9 @@ bool edges_find(const fine_axes *left, const soma_tensor *product, const cpu_rea
         return false; /* which might be packed */
     for (; row >= 0; row--)
         if (rows[row].role != PAD_NONE) return false;
+    if (k >= 0 || e.tap == 0) return false;
     *out = e;
-    return k < 0 && e.tap > 0 && e.taps <= EDGE_TAPS;
+    return true;
 }
 
 /* How far the elements of an axis of the matrix reach. */

@@ -79,6 +79,7 @@ static void multiply(frame *f, const block *b, const k_piece *k, const k_piece *
     tile_place p;
     frame_tile(f, b->outer, b->first, &p);
     cpu_tiles t = frame_tiles(f, k, c_row, accumulate);
+    if (c->image->edges.places && next) t.ahead = next->a - k->a; /* this tile's part of the next piece */
     if (c->pack_a) {
         t.segments = 1;
         t.k = depth;
@@ -93,6 +94,8 @@ static void multiply(frame *f, const block *b, const k_piece *k, const k_piece *
         cpu_tile_fn *kernel = f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors];
         if (f->lying)
             frame_first(f, kernel, t, a, into);
+        else if (c->image->edges.places)
+            contract_multiply_places(f, &p, k, t, right, vectors, into);
         else if (!accumulate || !left_out(f, &p, k, panel))
             kernel(&t, alike, a, right, into, NULL);
         into += alike * p.height * c_row * f->size;
@@ -143,7 +146,8 @@ static void add_parts(frame *f) {
 static void run_part(frame *f, const block *b, int64_t index, int64_t *packed) {
     const contract *c = f->c;
     const int64_t from = c->pieces * b->part / c->parts, to = c->pieces * (b->part + 1) / c->parts;
-    const bool ahead = f->mode == CPU_A_COLUMNS && !c->pack_a && !c->make_left && !c->slab_rank && !c->pack_b;
+    const bool ahead = f->mode == CPU_A_COLUMNS && !c->pack_a && !c->make_left &&
+                       (!c->slab_rank || c->image->edges.places) && !c->pack_b;
     for (int64_t i = from; i < to; i++) {
         k_piece k = frame_piece(c, i);
         const bool other = c->pieces > 1 || *packed != index;

@@ -2,7 +2,8 @@
  * nothing is copied, and zeros are not multiplied. Rows of places that see the same segments of their windows go
  * together, tile by tile of one beside the same tile of the others; of the places that windows see, those come first
  * that are there for all rows of the tile, then, for the rows that see them, the others: a call of a kernel each. Tiles
- * lie in a row of places the same way in every sample.
+ * lie in a row of places the same way in every sample. In a gradient for weights rows are taps and k is places, of
+ * which a tile's taps see most.
  * Rests on contract_frame.h; clip.c decides. */
 #include "plan/contract_frame.h"
 
@@ -115,6 +116,16 @@ static void fetch_next(const frame *f, const tile_place *p, int64_t panel, const
     __asm__ volatile(""); /* as in fetch_part */
 }
 
+/* A tile of a gradient for weights that is not cut into blocks. */
+static void multiply_pieces(const frame *f, const tile_place *p, const char *b, int64_t vectors, char *into,
+                            int64_t c_row) {
+    for (int64_t i = 0; i < f->c->pieces && !calls_refused(f->runner); i++) {
+        const k_piece k = frame_piece(f->c, i);
+        contract_multiply_places(f, p, &k, frame_tiles(f, &k, c_row, i > 0), b + frame_row(f->c, k.row) * f->size,
+                                 vectors, into);
+    }
+}
+
 void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t column,
                              int64_t vectors, char *into, int64_t c_row) {
     enum {
@@ -128,6 +139,10 @@ void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles,
     const int64_t most = room > line * LINES ? LINES : room > line ? room / line : 1;
     lines l;
     tile_place q = *p;
+    if (c->image->edges.places) {
+        multiply_pieces(f, p, b, vectors, into, c_row);
+        return;
+    }
     for (int64_t left = tiles; left > 0; left -= l.n, into += l.n * l.c) {
         if (c->direct >= 0 && left < tiles) into = frame_direct(f, q.batch * c->m + q.i, column, true, &c_row);
         find_segments(c, q.batch, &whole);
@@ -150,5 +165,68 @@ void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles,
         }
         q.batch += l.n;
         q.a += l.n * (c->batch_rank ? c->a_batch[c->batch_rank - 1] : 0);
+    }
+}
+
+/* ---- gradients for weights ---- */
+
+static int64_t clamp(int64_t x, int64_t low, int64_t high) {
+    return x < low ? low : minimum(x, high);
+}
+
+/* The rows of places first .. last-1 of a piece of which a tile's windows see rows of the image. */
+static void find_seen(const contract *c, const tile_place *p, const k_piece *k, int64_t *first, int64_t *last) {
+    const window_axis *x = &c->image->edges.row;
+    *first = 0;
+    *last = k->segments;
+    if (!x->place_step) return;
+    const int64_t tap = p->batch % c->batch_shape[c->batch_rank - 1], row = k->row / c->run % c->segments;
+    *first = clamp(places_before(x->low - tap * x->seen_step, x->place_step) - row, 0, k->segments);
+    *last = clamp(places_before(x->high - tap * x->seen_step, x->place_step) - row, *first, k->segments);
+}
+
+/* The rows of a tile that see column i of the places, from *begin on; how many. */
+static int64_t find_tapped(const contract_edges *e, const tile_place *p, int64_t i, int64_t *begin) {
+    int64_t low = p->i / e->tap, high = (p->i + p->height - 1) / e->tap + 1;
+    while (low < high && (i < e->first[low] || i >= e->end[low]))
+        low++;
+    while (low < high && (i < e->first[high - 1] || i >= e->end[high - 1]))
+        high--;
+    *begin = clamp(low * e->tap - p->i, 0, p->height);
+    return clamp(high * e->tap - p->i, 0, p->height) - *begin;
+}
+
+/* The places that all rows of the tile see, then, column by column, those that some do. */
+void contract_multiply_places(const frame *f, const tile_place *p, const k_piece *k, cpu_tiles t, const char *b,
+                              int64_t vectors, char *into) {
+    const contract *c = f->c;
+    const contract_edges *e = &c->image->edges;
+    const int64_t place = k->row % c->run, end = place + k->run;
+    int64_t first, last, from = place, to = end;
+    find_seen(c, p, k, &first, &last);
+    for (int64_t i = p->i / e->tap; i * e->tap < p->i + p->height; i++) {
+        from = clamp(e->first[i], from, end);
+        to = clamp(e->end[i], place, to);
+    }
+    if (from >= to) from = to = end;
+    const char *a = f->a + (p->a + k->a + first * c->a_segment) * f->size;
+    b += first * t.b_segment * f->size;
+    t.segments = last - first;
+    t.k = to - from;
+    if (!t.accumulate || t.segments * t.k > 0)
+        f->real->tile[f->mode][p->height][vectors](&t, 1, a + (from - place) * c->a_col * f->size,
+                                                   b + (from - place) * t.b_row * f->size, into, NULL);
+    cpu_tiles column = {.segments = 1, .k = t.segments, .a_row = 1, .a_col = c->a_segment, .b_row = t.b_segment};
+    column.c_row = t.c_row;
+    column.accumulate = true;
+    column.ahead = t.ahead;
+    for (int64_t i = place; i < end && column.k > 0; i++) {
+        if (i >= from && i < to) continue;
+        int64_t begin;
+        const int64_t rows = find_tapped(e, p, i, &begin);
+        if (rows > 0)
+            f->real->tile[CPU_A_COLUMNS][rows][vectors](&column, 1, a + ((i - place) * c->a_col + begin) * f->size,
+                                                        b + (i - place) * t.b_row * f->size,
+                                                        into + begin * t.c_row * f->size, NULL);
     }
 }

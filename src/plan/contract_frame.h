@@ -88,7 +88,8 @@ static inline int64_t edges_lines(const contract *c, int64_t batch) {
 /* How many of `left` tiles from p on follow each other evenly: whole tiles of one matrix, of the same k; where tiles
  * leave padding out, whole rows of places of one picture. */
 static inline int64_t frame_alike(const frame *f, const tile_place *p, int64_t left) {
-    if (f->c->image->edges.on) return p->height == f->c->m ? minimum(left, edges_lines(f->c, p->batch)) : 1;
+    if (f->c->image->edges.on)
+        return p->height == f->c->m && !f->c->image->edges.places ? minimum(left, edges_lines(f->c, p->batch)) : 1;
     if (left == 1 || p->height < f->c->tile_rows || f->c->banded) return 1;
     return minimum(left, (f->c->m - p->i) / f->c->tile_rows);
 }
@@ -158,6 +159,7 @@ static inline cpu_tiles frame_tiles(const frame *f, const k_piece *k, int64_t c_
                        .b_row = c->b_row,
                        .b_segment = c->b_segment,
                        .c_row = c_row,
+                       .ahead = 0,
                        .accumulate = accumulate};
 }
 
@@ -193,6 +195,11 @@ static inline void frame_ask(const frame *f, const cpu_tiles *t, int64_t rows, i
 /* contract_edges.c: as frame_multiply, without what windows see of padding. */
 void contract_multiply_edges(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t column,
                              int64_t vectors, char *into, int64_t c_row);
+
+/* As a tile kernel, of a gradient for weights: a tile's part of a piece of k, from panel b on; t: as if all places saw
+ * all rows. */
+void contract_multiply_places(const frame *f, const tile_place *p, const k_piece *k, cpu_tiles t, const char *b,
+                              int64_t vectors, char *into);
 
 /* The sums of tiles that are alike over all of k; b is the panel's first row. */
 static inline void frame_multiply(const frame *f, const tile_place *p, int64_t tiles, const char *b, int64_t column,

@@ -15,6 +15,8 @@ static bool set_rows(operands *o, contract *c, int64_t even) {
         int64_t extent = batch ? o->batch_shape[i] : rows[i - o->n_batch].extent;
         int64_t a = batch ? o->strides[0][i] : rows[i - o->n_batch].stride, b = batch ? o->strides[1][i] : 0;
         padded = o->image.edges.on && (padded || (!batch && rows[i - o->n_batch].role != PAD_NONE));
+        if (o->image.edges.places)
+            padded = i + 1 < o->n_batch + count || o->image.edges.taps == 1 || o->image.edges.tap == 1;
         if (n > 0 && !padded && c->a_batch[n - 1] == a * extent && c->b_batch[n - 1] == b * extent) {
             extent *= c->batch_shape[--n];
         } else if (n == CONTRACT_AXES)
@@ -44,7 +46,7 @@ static bool set_rows(operands *o, contract *c, int64_t even) {
 void left_set_depth(const operands *o, contract *c) {
     const fine_axis *list;
     const contract_edges *e = &o->image.edges;
-    if (e->on) {
+    if (e->on && !e->places) {
         c->run = e->taps * e->tap;
         c->a_col = 1;
         c->segments = e->segments;

@@ -183,7 +183,8 @@ static soma_status lower_panels(operands *o, contract *c, const plan_storage *s,
     panel_place place;
     const right_form form = right_in_panels(&o->from[1], y, &o->axes[0], &stack, &place);
     if (form == RIGHT_TRANSPOSED) return lower_packed(o, c, c->b, real);
-    if (form == RIGHT_NOT || (form == RIGHT_ROWS && c->image->winograd.on)) return operands_block(o, y);
+    if (form == RIGHT_NOT || (form == RIGHT_ROWS && (c->image->winograd.on || o->image.edges.places)))
+        return operands_block(o, y);
     if (form == RIGHT_STACK)
         set_panels(c, o, real);
     else
@@ -198,7 +199,8 @@ soma_status lower_right(operands *o, contract *c, const cpu_real *real) {
     c->width = panel_width(real, c->n);
     c->b = source;
     if (s->width) return lower_panels(o, c, s, real);
-    bool plain = use_plain(o, c), lying = !copies_pieces(o, c, real) && use_lying(o, c, s, real);
+    bool plain = use_plain(o, c),
+         lying = (o->image.edges.places || !copies_pieces(o, c, real)) && use_lying(o, c, s, real);
     if (o->bfloat[1] || (!plain && !lying)) return lower_packed(o, c, source, real);
     c->b_offset = o->axes[1].offset;
     c->b_row = o->b_rows ? o->b_row->stride : 0;

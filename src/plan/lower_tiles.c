@@ -121,7 +121,7 @@ void contract_cut(contract *c, const cpu_real *real) {
         return;
     }
     int64_t rows = c->inner * c->m, outer = c->batch / c->inner;
-    c->tile_rows = even_parts(c->m, c->image->edges.on ? EDGE_ROWS : real->rows);
+    c->tile_rows = even_parts(c->m, c->image->edges.on && !c->image->edges.places ? EDGE_ROWS : real->rows);
     c->tiles = c->inner * parts_of(c->m, c->tile_rows);
     int64_t all = c->tiles * c->panels * outer, most = STACK_ROWS / minimum(c->tile_rows, STACK_ROWS);
     c->stack = all >= 64 ? most : all >= 32 ? minimum(2, most) : 1;

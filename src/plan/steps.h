@@ -174,7 +174,10 @@ typedef struct contract_edges {
     int64_t first[EDGE_TAPS], end[EDGE_TAPS]; /* rows of C that see such a place of the image itself */
     int64_t inside, inside_end;               /* and those that see no column of the padding */
     window_axis row;                          /* of segments; its places are the last axis of the batch */
-    int64_t each;                             /* elements of the image, from a row of places to the next, by place */
+    bool places;  /* the gradient for weights: rows of C are taps, a run is a row of places, of which first .. end-1 see
+                     a tap, and segments are such rows, of which windows see rows of the image by the last axis of the
+                     batch */
+    int64_t each; /* elements of the image, from a row of places to the next, by place */
 } contract_edges;
 
 /* A convolution of 3 x 3 places, one apart, by Winograd's transforms, or the gradient for its weights: tiles of four by
@@ -419,6 +422,11 @@ static inline void fetch_part(const char *from, int64_t bytes, int64_t i, int64_
 
 static inline int64_t minimum(int64_t a, int64_t b) {
     return a < b ? a : b;
+}
+
+/* How many places, `step` apart, begin before element `at`. */
+static inline int64_t places_before(int64_t at, int64_t step) {
+    return at <= 0 ? 0 : (at + step - 1) / step;
 }
 
 /* Pads a count of elements to whole vectors of the widest kind. */
