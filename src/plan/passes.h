@@ -341,7 +341,7 @@ typedef enum program_part { PART_WHOLE, PART_PRE, PART_POST } program_part;
 soma_status lower_program(build *b, int group, program_part part, const soma_tensor *preset, const soma_tensor *reduced,
                           int *result, tile_program *out);
 
-/* ---- uses.c, order.c, placement.c, schedule.c, describe.c ---- */
+/* ---- uses.c, order.c, successors.c, placement.c, schedule.c, describe.c ---- */
 typedef void storage_fn(void *user, int storage, bool written);
 void step_uses(const plan_step *s, storage_fn *f, void *user); /* a storage may come more than once */
 /* The leaves and members that a node reads, below views and what is made anew wherever it is read. */
@@ -349,7 +349,8 @@ typedef void source_fn(void *user, const soma_tensor *source);
 void node_sources(const build *b, const soma_tensor *t, source_fn *f, void *user);
 /* What a node takes in the plan's memory: 0 unless it is a stored member with a place of its own. */
 double node_bytes(const build *b, const soma_tensor *t);
-soma_status plan_order(build *b); /* of groups, so that each comes after what it needs */
+soma_status plan_order(build *b);      /* of groups, so that each comes after what it needs */
+soma_status plan_successors(build *b); /* sets the storages' `place` and `until` */
 soma_status plan_memory(build *b);
 void plan_schedule(build *b);
 soma_status plan_meetings(build *b); /* where threads wait for each other; after plan_memory */

@@ -159,8 +159,8 @@ static soma_status try_by_size(build *b, size_t live) {
     int n = 0;
     for (int i = 0; i < plan->n_storages; i++) {
         const plan_storage *s = &plan->storages[i];
-        if (s->kind != STORAGE_ARENA || s->last < 0) continue;
-        items[n++] = (item){rounded(s), 0, s->first, s->output ? INT_MAX : s->last, i};
+        if (s->kind != STORAGE_ARENA || s->last < 0 || s->place != i) continue;
+        items[n++] = (item){rounded(s), 0, s->first, s->output ? INT_MAX : s->until, i};
     }
     if (n > MOST_ITEMS || plan->arena_bytes <= live + live / 32) return SOMA_OK;
     qsort(items, (size_t)n, sizeof *items, compare_items);
@@ -179,15 +179,19 @@ soma_status plan_memory(build *b) {
     event *events = arena_alloc(&b->arena, 2 * (size_t)plan->n_storages * sizeof *events + 1);
     gaps g = {.list = arena_alloc(&b->arena, ((size_t)plan->n_storages + 2) * sizeof *g.list)};
     if (!events || !g.list) return SOMA_NO_MEMORY;
+    TRY(plan_successors(b));
     int n = 0;
     for (int i = 0; i < plan->n_storages; i++) {
         const plan_storage *s = &plan->storages[i];
-        if (s->kind != STORAGE_ARENA || s->last < 0) continue;
+        if (s->kind != STORAGE_ARENA || s->last < 0 || s->place != i) continue;
         events[n++] = (event){s->first, i, false};
-        if (!s->output) events[n++] = (event){s->last + 1, i, true};
+        if (!s->output) events[n++] = (event){s->until + 1, i, true};
     }
     qsort(events, (size_t)n, sizeof *events, compare_events);
     size_t live;
     plan->arena_bytes = place_by_time(plan, &g, events, n, &live);
-    return try_by_size(b, live);
+    TRY(try_by_size(b, live));
+    for (int i = 0; i < plan->n_storages; i++)
+        plan->storages[i].offset = plan->storages[plan->storages[i].place].offset;
+    return SOMA_OK;
 }

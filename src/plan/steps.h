@@ -28,6 +28,7 @@ typedef struct plan_storage {
     size_t bytes;
     size_t offset;     /* arena */
     int first, last;   /* steps that use it, for the memory plan */
+    int place, until;  /* the storage in whose place it lies, itself or another; last of all that lie in its own */
     bool output;       /* read by the user after the run: never shared */
     bool own;          /* every thread has a copy of its own, the first one's is in the arena */
     size_t own_offset; /* in the others' memory for such copies */
