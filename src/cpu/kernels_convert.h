@@ -83,17 +83,19 @@ INLINE float V(to_float)(real x) {
 #endif
 }
 
-/* The last block begins early enough to be whole. */
+/* d from s, block by block; the last one begins early enough to be whole. */
+#define CONVERT_BLOCKS(type, VALUE)                                                                                    \
+    for (int64_t i = 0, at; i < n; i += BLOCK) {                                                                       \
+        at = i < n - BLOCK ? i : n - BLOCK;                                                                            \
+        for (int j = 0; j < BLOCK; j++)                                                                                \
+            d[at + j] = (type)VALUE(s[at + j]);                                                                        \
+    }
 #define LOAD_KERNEL(NAME, type, VALUE)                                                                                 \
     static void V(load_##NAME)(void *restrict dst, const void *restrict src, int64_t step, int64_t n) {                \
         real *d = dst;                                                                                                 \
         const type *s = src;                                                                                           \
         if (step == 1 && n >= BLOCK) {                                                                                 \
-            for (int64_t i = 0, at; i < n; i += BLOCK) {                                                               \
-                at = i < n - BLOCK ? i : n - BLOCK;                                                                    \
-                for (int j = 0; j < BLOCK; j++)                                                                        \
-                    d[at + j] = (real)VALUE(s[at + j]);                                                                \
-            }                                                                                                          \
+            CONVERT_BLOCKS(real, VALUE)                                                                                \
             return;                                                                                                    \
         }                                                                                                              \
         for (int64_t i = 0; i < n; i++, s += step) {                                                                   \
@@ -106,11 +108,7 @@ INLINE float V(to_float)(real x) {
         type *d = dst;                                                                                                 \
         const real *s = src;                                                                                           \
         if (step == 1 && n >= BLOCK) {                                                                                 \
-            for (int64_t i = 0, at; i < n; i += BLOCK) {                                                               \
-                at = i < n - BLOCK ? i : n - BLOCK;                                                                    \
-                for (int j = 0; j < BLOCK; j++)                                                                        \
-                    d[at + j] = (type)VALUE(s[at + j]);                                                                \
-            }                                                                                                          \
+            CONVERT_BLOCKS(type, VALUE)                                                                                \
             return;                                                                                                    \
         }                                                                                                              \
         for (int64_t i = 0; i < n; i++, d += step) {                                                                   \
@@ -164,6 +162,7 @@ STORE_KERNEL(SOMA_BOOL, uint8_t, TRUTH)
 #undef TRUTH
 #undef LOAD_KERNEL
 #undef STORE_KERNEL
+#undef CONVERT_BLOCKS
 #undef TO_INTEGER
 
 /* f16 through floats; what is less than a block, or strided, by a block that holds it. */

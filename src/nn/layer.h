@@ -151,6 +151,10 @@ soma_tensor *trace_recall(soma_trace *trace, soma_dtype dtype, int rank, const i
 void trace_remember(soma_trace *trace, soma_variable *variable, soma_tensor *value);
 /* A step of y, which was made of all inputs, counts where one of any input does: no mask unless all have one. */
 void trace_merge_masks(soma_trace *trace, soma_tensor *const *inputs, int n, soma_tensor *y);
+/* A mask with axes of one behind its own, as it broadcasts to an array of this rank; NULL for none. */
+soma_tensor *mask_widen(soma_tensor *mask, int rank);
+/* y, which is 0 at the steps that a mask takes away; without a mask as it is. */
+soma_tensor *mask_keep(soma_tensor *mask, soma_tensor *y);
 /* As soma_trace_update, but whether training or not. */
 void trace_carry(soma_trace *trace, soma_layer *layer, int i, soma_tensor *value);
 /* Adds the weights' penalties. */

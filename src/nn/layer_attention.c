@@ -82,13 +82,6 @@ static bool sees_all(const soma_layer *layer, const soma_trace *trace, int n) {
 
 /* ---- Attention and AdditiveAttention ---- */
 
-/* The result; 0 at steps of the query that a mask takes away. */
-static soma_tensor *answer(soma_trace *trace, const soma_tensor *query, soma_tensor *y) {
-    soma_tensor *mask = soma_trace_mask(trace, query);
-    if (!mask || !y) return y;
-    return soma_where(soma_expand_dims(mask, -1), y, soma_scalar(y->graph, y->dtype, 0));
-}
-
 #define FIELD(member) offsetof(soma_attention_options, member)
 
 static const soma_field dot_fields[] = {
@@ -129,7 +122,8 @@ static soma_tensor *dot_call(soma_layer *layer, soma_trace *trace, soma_tensor *
         scores = soma_matmul(in.query, attend_swap_last(in.key));
         if (scale) scores = soma_mul(scores, scale);
     }
-    return answer(trace, inputs[0], attend(trace, scores, in.value, in.mask, o->causal, o->dropout));
+    return mask_keep(soma_trace_mask(trace, inputs[0]),
+                     attend(trace, scores, in.value, in.mask, o->causal, o->dropout));
 }
 
 const soma_layer_class layer_attention = {.name = "Attention",
@@ -168,7 +162,8 @@ static soma_tensor *additive_call(soma_layer *layer, soma_trace *trace, soma_ten
     soma_tensor *sum = soma_tanh(each_with_each(&in));
     if (!o->no_scale) sum = soma_mul(sum, soma_trace_weight(trace, layer, 0));
     soma_tensor *scores = soma_sum(sum, SOMA_AXES(-1), false);
-    return answer(trace, inputs[0], attend(trace, scores, in.value, in.mask, o->causal, o->dropout));
+    return mask_keep(soma_trace_mask(trace, inputs[0]),
+                     attend(trace, scores, in.value, in.mask, o->causal, o->dropout));
 }
 
 const soma_layer_class layer_additive_attention = {.name = "AdditiveAttention",

@@ -62,9 +62,7 @@ typedef struct statistics {
  */
 static soma_tensor *counted(soma_tensor *x, soma_tensor *mask, const normalize_axes *axis) {
     if (!mask || axis->axes[0] < mask->rank) return x;
-    for (int i = mask->rank; i < x->rank; i++)
-        mask = soma_expand_dims(mask, -1);
-    return loss_mean_of(x, mask);
+    return loss_mean_of(x, mask_widen(mask, x->rank));
 }
 
 /* The batch's statistics, and the moving ones after it. x is given less c, which is the value of its mean as a

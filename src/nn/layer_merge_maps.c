@@ -11,10 +11,7 @@ typedef soma_tensor *merge_fn(soma_tensor *a, soma_tensor *b);
 
 /* Which steps of x count, so that it broadcasts to x; NULL: all. */
 static soma_tensor *steps_of(soma_trace *trace, soma_tensor *x) {
-    soma_tensor *mask = soma_trace_mask(trace, x);
-    for (int i = mask ? mask->rank : x->rank; i < x->rank; i++)
-        mask = soma_expand_dims(mask, -1);
-    return mask;
+    return mask_widen(soma_trace_mask(trace, x), x->rank);
 }
 
 /* y where both count, else what does of a, whose steps are `counts`, and b. */

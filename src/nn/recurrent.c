@@ -93,10 +93,7 @@ static soma_tensor *sequence(recurrent_walk *w, soma_tensor **results) {
     y = soma_transpose(y, axes);
     if (mask && o->go_backwards) mask = soma_slice_axis(mask, 1, -1, SOMA_END, -1);
     if (!y || (w->mask && !mask)) return NULL;
-    if (mask && o->zero_output_for_mask) {
-        int64_t shape[SOMA_MAX_RANK] = {mask->shape[0], mask->shape[1], 1, 1, 1, 1, 1, 1};
-        y = soma_where(soma_reshape(mask, y->rank, shape), y, soma_scalar(y->graph, y->dtype, 0));
-    }
+    if (o->zero_output_for_mask) y = mask_keep(mask, y);
     if (y) soma_trace_set_mask(w->trace, y, mask);
     return y;
 }

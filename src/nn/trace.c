@@ -182,6 +182,16 @@ static void pass_mask(soma_trace *trace, soma_tensor *const *inputs, soma_tensor
         soma_trace_set_mask(trace, y, mask);
 }
 
+soma_tensor *mask_widen(soma_tensor *mask, int rank) {
+    for (int i = mask ? mask->rank : rank; i < rank; i++)
+        mask = soma_expand_dims(mask, -1);
+    return mask;
+}
+
+soma_tensor *mask_keep(soma_tensor *mask, soma_tensor *y) {
+    return mask && y ? soma_where(mask_widen(mask, y->rank), y, soma_scalar(y->graph, y->dtype, 0)) : y;
+}
+
 void trace_merge_masks(soma_trace *trace, soma_tensor *const *inputs, int n, soma_tensor *y) {
     soma_tensor *all = soma_trace_mask(trace, inputs[0]);
     for (int i = 1; i < n && all; i++) {

@@ -95,14 +95,7 @@ static soma_tensor *mask_of(soma_tensor *mask, const soma_tensor *values) {
     if (!mask || !values || values->rank < mask->rank ||
         !shape_equal(mask->rank, mask->shape, mask->rank, values->shape))
         return NULL;
-    for (int i = mask->rank; i < values->rank; i++)
-        mask = soma_expand_dims(mask, -1);
-    return mask;
-}
-
-/* Values that count, a mask that broadcasts to them or NULL, as they are; the others 0. */
-static soma_tensor *only(soma_tensor *mask, soma_tensor *values) {
-    return mask && values ? soma_where(mask, values, soma_scalar(values->graph, values->dtype, 0)) : values;
+    return mask_widen(mask, values->rank);
 }
 
 /* The mean over the batch; of weighted samples, or of some steps only, its parts: what averages_add takes. */
@@ -110,8 +103,8 @@ static soma_tensor *mean(step *s, const soma_metric *m, soma_tensor *x, soma_ten
     const bool weighted = m->weighted && s->shape.weighted;
     mask = mask_of(mask, x);
     if ((!weighted && !mask) || !x) return soma_mean(x, SOMA_ALL_AXES, false);
-    soma_tensor *ones = only(mask, soma_ones(s->graph, x->dtype, x->rank, x->shape));
-    soma_tensor *parts[] = {only(mask, x), ones};
+    soma_tensor *ones = mask_keep(mask, soma_ones(s->graph, x->dtype, x->rank, x->shape));
+    soma_tensor *parts[] = {mask_keep(mask, x), ones};
     for (int i = 0; i < 2; i++)
         parts[i] = soma_sum(weighted ? weigh(s, parts[i], m->name) : parts[i], SOMA_ALL_AXES, false);
     return soma_stack(parts, 2, 0);
@@ -156,12 +149,12 @@ static soma_tensor *output_loss(step *s, const soma_trace *trace, const training
     soma_tensor *mask = mask_of(soma_trace_mask(trace, y_pred), values);
     if (counts) mask = mask ? soma_logical_and(mask, counts) : counts;
     const bool mean = loss->reduction == SOMA_REDUCE_MEAN;
-    soma_tensor *weighed = weigh(s, mean && mask ? loss_mean_of(values, mask) : only(mask, values), "the loss");
+    soma_tensor *weighed = weigh(s, mean && mask ? loss_mean_of(values, mask) : mask_keep(mask, values), "the loss");
     if (mean || !weighed) return soma_mean(weighed, SOMA_ALL_AXES, false);
     soma_tensor *sum = soma_sum(weighed, SOMA_ALL_AXES, false);
     if (loss->reduction == SOMA_REDUCE_SUM) return sum;
     soma_tensor *ones = soma_ones(s->graph, values->dtype, values->rank, values->shape);
-    soma_tensor *weights = soma_sum(weigh(s, only(mask, ones), "the loss"), SOMA_ALL_AXES, false);
+    soma_tensor *weights = soma_sum(weigh(s, mask_keep(mask, ones), "the loss"), SOMA_ALL_AXES, false);
     return soma_div(sum, soma_maximum(weights, soma_scalar(s->graph, values->dtype, 1e-30)));
 }
 
