@@ -37,6 +37,9 @@ SOMA_API void soma_plan_destroy(soma_plan *plan);
 /** Gives an input (made by soma_input) its elements, row-major; borrowed until the run is over.
  *  Looks the input up by the tensor it was made from; input must still exist. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_plan_bind(soma_plan *plan, const soma_tensor *input, const void *data);
+/** Runs the plan on the context's threads. All of them round to nearest, and on x86-64 and aarch64 take numbers below
+ * the smallest normal one (1.2e-38 in float32, 2.2e-308 in float64) for zeros, operands and results: processors may
+ * take a hundred times as long for them. The caller's own floating-point modes are as before when it returns. */
 SOMA_API SOMA_MUST_CHECK soma_status soma_plan_run(soma_plan *plan);
 /** Elements of the i-th target after a run, row-major, valid until the next run or destroy.
  *  For an assign: NULL (ask the variable). */

@@ -51,8 +51,10 @@ INLINE vec V(expm1_unsigned)(vec x) {
     const vec s = V(pow2)(n - 1); /* half, so that the largest n does not overflow early */
     return 2 * V(fma)(e, s, s - R(0.5));
 }
+/* Where x is too small for x^2/2 to count, it is the result: with its sign, and without halves that would be zeros. */
 INLINE vec V(expm1)(vec x) {
-    return V(select)(V(eq)(x, V(splat)(0)), x, V(expm1_unsigned)(x));
+    const vec small = V(splat)(REAL_BITS == 32 ? R(0x1p-25) : R(0x1p-54));
+    return V(select)(V(lt)(V(abs)(x), small), x, V(expm1_unsigned)(x));
 }
 
 INLINE vec V(tanh)(vec x) {

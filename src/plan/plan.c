@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/arithmetic.h"
 #include "base/context_internal.h"
 #include "plan/calls.h"
 #include "plan/passes.h"
@@ -154,8 +155,7 @@ static void run_timed(const run *all, int thread, int i, const plan_runner *runn
         (soma_plan_time){arrive - all->begin, start - all->begin, seconds_now() - all->begin};
 }
 
-static void run_thread(void *argument, int thread, int threads) {
-    run *all = argument;
+static void run_steps(run *all, int thread, int threads) {
     soma_plan mine;
     const soma_plan *plan = seen_by(all->plan, thread, &mine);
     plan_runner shared = {.plan = plan, .thread = thread, .threads = threads, .status = &all->status};
@@ -182,6 +182,12 @@ static void run_thread(void *argument, int thread, int threads) {
         else
             run_step(s, runner);
     }
+}
+
+static void run_thread(void *argument, int thread, int threads) {
+    const uint64_t before = arithmetic_begin();
+    run_steps(argument, thread, threads);
+    arithmetic_end(before);
 }
 
 soma_status plan_run(const soma_plan *plan, soma_plan_time *times) {
