@@ -170,8 +170,47 @@ static void only_what_calls_kernels(void **state) {
     soma_context_destroy(c);
 }
 
+/* Where there is nothing to share, no thread is woken, however much a step does; and then it is calls. */
+static void one_panel_of_one_row_is_not_shared(void **state) {
+    (void)state;
+    static float x[2][1024], w[1024 * 512];
+    soma_context *c = soma_context_create(&(soma_context_options){.threads = 2});
+    for (int i = 0; i < 1024; i++)
+        x[0][i] = (float)(i % 3), x[1][i] = (float)(i % 2);
+    for (int i = 0; i < 1024 * 512; i++)
+        w[i] = (float)(i % 5 - 2);
+    static const struct {
+        int64_t m, k, n;
+        int threads;
+    } cases[] = {{1, 1024, 10, 1}, {2, 1024, 16, 1}, {1, 1024, 512, 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        soma_graph *graph = soma_graph_create(c);
+        soma_tensor *a = soma_input(graph, SOMA_F32, SOMA_DIMS(cases[i].m, cases[i].k), "a"),
+                    *b = soma_input(graph, SOMA_F32, SOMA_DIMS(cases[i].k, cases[i].n), "b"), *y = soma_matmul(a, b);
+        soma_plan *plan = soma_plan_create(&y, 1, NULL);
+        assert_non_null(plan);
+        assert_int_equal(soma_plan_threads(plan), cases[i].threads);
+        assert_int_equal(plan->steps[0].calls != NULL, cases[i].threads == 1);
+        assert_int_equal(soma_plan_bind(plan, a, x), SOMA_OK);
+        assert_int_equal(soma_plan_bind(plan, b, w), SOMA_OK);
+        assert_int_equal(soma_plan_run(plan), SOMA_OK);
+        const float *out = soma_plan_output(plan, 0);
+        for (int64_t r = 0; r < cases[i].m; r++)
+            for (int64_t j = 0; j < cases[i].n; j++) {
+                float sum = 0;
+                for (int64_t k = 0; k < cases[i].k; k++)
+                    sum += x[r][k] * w[k * cases[i].n + j];
+                assert_true(out[r * cases[i].n + j] == sum);
+            }
+        soma_plan_destroy(plan);
+        soma_graph_destroy(graph);
+    }
+    soma_context_destroy(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_as_without),
-                                       cmocka_unit_test(only_what_calls_kernels)};
+                                       cmocka_unit_test(only_what_calls_kernels),
+                                       cmocka_unit_test(one_panel_of_one_row_is_not_shared)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ void contract_run_whole_rows(frame *f) {
     const contract *c = f->c;
     int64_t first, last, packed = -1;
     if (c->ends && calls_refused(f->runner)) return;
-    runner_share(f->runner, c->batch / c->inner * c->blocks, &first, &last);
+    runner_share(f->runner, contract_units(c), &first, &last);
     for (int64_t u = first; u < last; u++) {
         const int64_t outer = u / c->blocks, tile = u % c->blocks * c->stack,
                       tiles = minimum(c->stack, c->tiles - tile);

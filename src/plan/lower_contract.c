@@ -173,6 +173,7 @@ soma_status lower_contract(build *b, int index) {
     s->bytes = (double)b->plan->storages[c->a].bytes + (double)b->plan->storages[c->b].bytes;
     step_count(b, s, &c->epilogue);
     step_set_parallel(s);
+    if (!c->blocked && !c->image->winograd.on) s->parallel = s->parallel && contract_units(c) > 1;
     s->barrier_inside = s->parallel && c->partial >= 0;
     return SOMA_OK;
 }

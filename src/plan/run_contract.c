@@ -158,9 +158,9 @@ static void multiply_rows(const frame *f, int64_t matrix, int64_t panel, char *i
 /* One unit is a piece, or all of the rows. */
 static void run_rows(frame *f) {
     const contract *c = f->c;
-    const int64_t outer = c->batch / c->inner, m = c->inner * c->m, pieces = c->whole_rows ? 1 : c->panels;
+    const int64_t m = c->inner * c->m, pieces = c->whole_rows ? 1 : c->panels;
     int64_t first, last;
-    runner_share(f->runner, outer * pieces, &first, &last);
+    runner_share(f->runner, contract_units(c), &first, &last);
     for (int64_t u = first; u < last; u++) {
         int64_t matrix = u / pieces;
         if (!c->whole_rows) {
@@ -236,7 +236,7 @@ static void run_unit(frame *f, const unit *u, const char *b, bool more) {
 static void run_tiles(frame *f) {
     const contract *c = f->c;
     int64_t first, last;
-    runner_share(f->runner, c->batch / c->inner * c->panels * c->blocks, &first, &last);
+    runner_share(f->runner, contract_units(c), &first, &last);
     if (first == last) return;
     const k_piece all = {.segments = 1, .run = c->k};
     unit u = unit_at(c, first);

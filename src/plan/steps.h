@@ -258,6 +258,11 @@ typedef struct contract {
     tile_program epilogue;
 } contract;
 
+/* What threads share of a contraction that neither blocks nor transforms cut: pieces or tiles with one epilogue. */
+static inline int64_t contract_units(const contract *c) {
+    return c->batch / c->inner * (c->whole_rows ? 1 : c->panels) * (c->row_by_row ? 1 : c->blocks);
+}
+
 /* Reduction that is not along a row in L1: outer x reduced x inner. */
 typedef struct reduction {
     cpu_reduce code;
