@@ -13,10 +13,21 @@
 #define TILE_AHEAD 24
 #define TILE_DEEP 64
 
+/* A tile of some rows asks the first cache, too: for A's columns five steps ahead, where base[1] points, and for B's
+ * rows if the first cache does not keep them from tile to tile. */
+#define TILE_TALL 6
+#define TILE_NEAR 16
+#define FIRST_CACHE_BYTES 32768
+
+/* Elements of A that multiply-adds read themselves, twice, instead of one instruction that reads for two of them. With
+ * AVX-512 it saves instructions for loads, of which some are free; an address of two registers would cost one again. */
+#define TILE_AGAIN(mode, i) (VEC_BYTES == 64 && (i) % ((mode) == CPU_A_ROWS ? 5 : 3) == 0)
+#define READ_AGAIN() __asm__ volatile("" ::: "memory")
+
 /* One step of k: sums += column of A times row of B, and on to A's next; what is returned is behind the copy of that
  * row, if one is made. */
 INLINE real *V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VECTORS], const char *base[3],
-                          int64_t stride, int64_t ahead, const real *b, int64_t b_row, real *copy) {
+                          int64_t stride, int64_t ahead, const real *b, int64_t b_row, int64_t near, real *copy) {
     vec row[CPU_MAX_VECTORS];
     UNROLL for (int j = 0; j < vectors; j++) {
         row[j] = V(load_loose)(b + j * LANES);
@@ -27,15 +38,27 @@ INLINE real *V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VE
         UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(next + j * LANES, 0, 2);
         __builtin_prefetch(next + vectors * LANES - 1, 0, 2);
         UNROLL for (int j = 0; j < vectors; j++, copy += LANES) V(store_loose)(copy, row[j]);
+    } else if (rows >= TILE_TALL) {
+        UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(b + near + j * LANES);
     }
     if (mode == CPU_A_COLUMNS) {
+        if (rows >= TILE_TALL) {
+            __builtin_prefetch(base[1]);
+            __builtin_prefetch(base[1] + (rows * (REAL_BITS / 8) - 1));
+        }
         __builtin_prefetch(base[0] + ahead, 0, 2);
         __builtin_prefetch(base[0] + ahead + (rows * (REAL_BITS / 8) - 1), 0, 2);
     }
     UNROLL for (int i = 0; i < rows; i++) {
         const real *p = mode == CPU_A_ROWS ? TILE_ROW(base, stride, i) : (const real *)(const void *)base[0] + i;
-        const vec x = V(splat)(*p);
-        UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = V(fma)(x, row[j], sum[i][j]);
+        vec x = V(splat)(*p);
+        UNROLL for (int j = 0; j < vectors; j++) {
+            sum[i][j] = V(fma)(x, row[j], sum[i][j]);
+            if (j + 1 < vectors && TILE_AGAIN(mode, i)) {
+                READ_AGAIN();
+                x = V(splat)(*p);
+            }
+        }
     }
     for (int i = 0; i < 3; i++)
         base[i] += mode == CPU_A_ROWS ? (int64_t)sizeof(real) : stride;
@@ -66,6 +89,7 @@ INLINE void V(tile)(int mode, int rows, int vectors, bool asks, const cpu_tiles 
             UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = (vec){0};
         }
         const int64_t stride = (mode == CPU_A_ROWS ? t->a_row : t->a_col) * BYTES, b_row = t->b_row, k = t->k;
+        const int64_t near = t->segments * k * vectors * VEC_BYTES > FIRST_CACHE_BYTES ? TILE_NEAR * b_row : 0;
         int asked = asks ? 0 : rows;
         const char *start = a;
         const real *b_part = b_start;
@@ -76,10 +100,10 @@ INLINE void V(tile)(int mode, int rows, int vectors, bool asks, const cpu_tiles 
             int64_t p = 0;
             for (; asked < rows && p < k; p++, b += b_row) {
                 V(ask)(vectors, c + asked++ * t->c_row);
-                (void)V(tile_step)(mode, rows, vectors, sum, base, stride, ahead, b, b_row, NULL);
+                (void)V(tile_step)(mode, rows, vectors, sum, base, stride, ahead, b, b_row, near, NULL);
             }
             for (; p < k; p++, b += b_row)
-                copy = V(tile_step)(mode, rows, vectors, sum, base, stride, ahead, b, b_row, copy);
+                copy = V(tile_step)(mode, rows, vectors, sum, base, stride, ahead, b, b_row, near, copy);
             FORGET(t);
         }
         FORGET(c); /* or the addresses of all rows would be kept from above, in memory */
