@@ -205,7 +205,6 @@ static wide ref_sigmoid(wide a) {
     X(BLEND, .51, a + (b - a) * c)                                                                                     \
     X(BLEND_SQUARE, .51, a + (b * b - a) * c)                                                                          \
     X(DIV_ROOT_PLUS, 2.6, a / (sqrtl(b) + c))
-
 static wide reference(cpu_map op, wide a, wide b, wide c) {
     (void)b, (void)c;
     switch (op) {
@@ -487,7 +486,7 @@ static void test_map_variants(void **state) {
 static void check_reduce(const cpu_kernels *k, int bits, int rows, int columns, int kind) {
     const int stride = columns + 3;
     char *x = buffer((size_t)(rows * stride + 1));
-    char *out = buffer((size_t)rows);
+    char *out = buffer((size_t)rows), *row = buffer((size_t)columns + 1);
     x += bits / 8; /* alignment of one element only */
     for (int i = 0; i < rows * stride; i++) {
         double v = random_between(-2, 2);
@@ -518,6 +517,9 @@ static void check_reduce(const cpu_kernels *k, int bits, int rows, int columns, 
             char alone[8]; /* has the bits it has among others */
             real_of(k, bits)->reduce[op](alone, x + r * stride * (bits / 8), stride, 1, columns);
             assert_true(isnan(got) || memcmp(alone, out + r * (bits / 8), (size_t)bits / 8) == 0);
+            memcpy(row, x + r * stride * (bits / 8), (size_t)(columns * (bits / 8))); /* or in its own place */
+            real_of(k, bits)->reduce[op](row, row, 0, 1, columns);
+            assert_true(isnan(got) ? isnan(get(bits, row, 0)) : memcmp(alone, row, (size_t)bits / 8) == 0);
             if (isnan(w)   ? !isnan(got)
                 : isinf(w) ? got != w
                            : !(fabsl(got - w) <= bound[op] + (op == CPU_REDUCE_PROD ? 1e-30L : 0)))
@@ -525,7 +527,7 @@ static void check_reduce(const cpu_kernels *k, int bits, int rows, int columns, 
                          columns, kind, r, got, w);
         }
     }
-    free(x - bits / 8), free(out);
+    free(x - bits / 8), free(out), free(row);
 }
 
 static void test_reductions(void **state) {

@@ -117,7 +117,8 @@ typedef void cpu_load_fn(void *dst, const void *src, int64_t step, int64_t n);
 typedef void cpu_store_fn(void *dst, int64_t step, const void *src, int64_t n);
 
 /* dst[r] = op over src[r*src_row + 0..columns-1], exactly; fixed order, columns >= 1 (0 for SUM, PROD: 0, 1). A row is
- * reduced piece by piece, and then what its pieces gave; but for where the greatest and the least are. */
+ * reduced piece by piece, and then what its pieces gave; but for where the greatest and the least are. One row alone
+ * may have its result in its first element's place. */
 typedef void cpu_reduce_fn(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns);
 
 enum { CPU_ROW_PIECES = 64 };

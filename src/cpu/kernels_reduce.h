@@ -2,11 +2,13 @@
  * Rests on vec.h. Four vectors of partial results, folded in halves: an order that depends on the length alone.
  * As many rows as a vector has lanes are folded together, which short rows want. The tail is a vector filled up with
  * the op's neutral element, so no length is special. Pieces of a long row (cpu_row_piece) are rows, and so are their
- * results: whoever takes a row through several steps piece by piece gets the same bits. */
+ * results: whoever takes a row through several steps piece by piece gets the same bits.
+ * The greatest and the least lose NaN on their way: a sum beside them tells whether there was one, for less than a look
+ * at each element. It may be NaN for infinities' sake, too; rows are then looked at. */
 
 #define REDUCE_ADD(a, b) ((a) + (b))
 #define REDUCE_MUL(a, b) ((a) * (b))
-/* NaN wins: a's by the select, b's because max gives its second operand then. */
+/* For single vectors, where NaN wins: a's by the select, b's because max gives its second operand then. */
 #define REDUCE_MAXIMUM(a, b) V(select)(V(ne)(a, a), a, V(max)(a, b))
 #define REDUCE_MINIMUM(a, b) V(select)(V(ne)(a, a), a, V(min)(a, b))
 
@@ -38,45 +40,80 @@ static __attribute__((noinline)) bool V(reduce_pieces)(cpu_reduce_fn *reduce, re
     return true;
 }
 
-#define REDUCE_KERNEL(NAME, OP, neutral)                                                                               \
-    INLINE vec V(reduce_part_##NAME)(const real *p, int64_t n) { /* a row's partial results */                         \
-        if (n < LANES) return V(load_part)(p, n, neutral);                                                             \
-        if (n == LANES) return OP(V(splat)(neutral), V(load_loose)(p));                                                \
-        vec x[4] = {V(splat)(neutral), V(splat)(neutral), V(splat)(neutral), V(splat)(neutral)};                       \
+/* NaN for rows with one in them. */
+static __attribute__((noinline)) vec V(reduce_nan)(vec x, const real *src, int64_t src_row, int64_t rows,
+                                                   int64_t columns) {
+    for (int64_t r = 0; r < rows; r++, src += src_row)
+        for (int64_t i = 0; i < columns; i++)
+            if (src[i] != src[i]) x[r] = src[i];
+    return x;
+}
+
+/* lost: whether OP loses NaN. *seen is then the sum of all elements. */
+#define REDUCE_KERNEL(NAME, OP, neutral, lost)                                                                         \
+    INLINE vec V(reduce_few_##NAME)(const real *p, int64_t n, vec *seen) { /* at most a vector */                      \
+        const vec x = V(load_part)(p, n, neutral);                                                                     \
+        if (lost) *seen += x;                                                                                          \
+        return x;                                                                                                      \
+    }                                                                                                                  \
+    INLINE vec V(reduce_part_##NAME)(const real *p, int64_t n, vec *seen) { /* a row's partial results */              \
+        vec x[4] = {V(splat)(neutral), V(splat)(neutral), V(splat)(neutral), V(splat)(neutral)}, y[4] = {{0}}, here;   \
         int64_t i = 0;                                                                                                 \
         for (; i + 4 * LANES <= n; i += 4 * LANES)                                                                     \
-            UNROLL for (int j = 0; j < 4; j++) x[j] = OP(x[j], V(load_loose)(p + i + j * LANES));                      \
-        UNROLL for (int j = 0; j < 4; j++, i += LANES) if (i < n) x[j] =                                               \
-            OP(x[j], n - i < LANES ? V(load_part)(p + i, n - i, neutral) : V(load_loose)(p + i));                      \
+            UNROLL for (int j = 0; j < 4; j++) {                                                                       \
+                here = V(load_loose)(p + i + j * LANES);                                                               \
+                x[j] = OP(x[j], here);                                                                                 \
+                if (lost) y[j] += here;                                                                                \
+            }                                                                                                          \
+        UNROLL for (int j = 0; j < 4; j++, i += LANES) if (i < n) {                                                    \
+            if (n - i < LANES)                                                                                         \
+                here = V(load_part)(p + i, n - i, neutral);                                                            \
+            else                                                                                                       \
+                here = V(load_loose)(p + i);                                                                           \
+            x[j] = OP(x[j], here);                                                                                     \
+            if (lost) y[j] += here;                                                                                    \
+        }                                                                                                              \
         x[0] = OP(x[0], x[2]), x[1] = OP(x[1], x[3]);                                                                  \
+        if (lost) *seen += (y[0] + y[2]) + (y[1] + y[3]);                                                              \
         return OP(x[0], x[1]);                                                                                         \
     }                                                                                                                  \
     static void V(reduce_##NAME)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns) {         \
         const real *p = src;                                                                                           \
         real *out = dst;                                                                                               \
         if (V(reduce_pieces)(V(reduce_##NAME), dst, src, src_row, rows, columns)) return;                              \
-        for (int64_t r = 0, n; r < rows; r += n) {                                                                     \
+        for (int64_t r = 0, n; r < rows; r += n, p += n * src_row) {                                                   \
             n = rows - r < LANES ? 1 : LANES;                                                                          \
-            vec x[LANES];                                                                                              \
-            for (int i = 0; i < n; i++, p += src_row)                                                                  \
-                x[i] = V(reduce_part_##NAME)(p, columns);                                                              \
+            vec x[LANES], seen = {0};                                                                                  \
+            if (n == 1 && columns > LANES)                                                                             \
+                x[0] = V(reduce_part_##NAME)(p, columns, &seen);                                                       \
+            else if (n == 1)                                                                                           \
+                x[0] = V(reduce_few_##NAME)(p, columns, &seen);                                                        \
+            else if (columns <= LANES)                                                                                 \
+                UNROLL for (int i = 0; i < LANES; i++) x[i] = V(reduce_few_##NAME)(p + i * src_row, columns, &seen);   \
+            else                                                                                                       \
+                for (int i = 0; i < LANES; i++)                                                                        \
+                    x[i] = V(reduce_part_##NAME)(p + i * src_row, columns, &seen);                                     \
             if (n == 1) {                                                                                              \
                 REDUCE_FOLD(x[0], OP)                                                                                  \
-                out[r] = x[0][0];                                                                                      \
-                continue;                                                                                              \
+            } else {                                                                                                   \
+                REDUCE_MEET(8, OP)                                                                                     \
+                REDUCE_MEET(4, OP)                                                                                     \
+                REDUCE_MEET(2, OP)                                                                                     \
+                REDUCE_MEET(1, OP)                                                                                     \
             }                                                                                                          \
-            REDUCE_MEET(8, OP)                                                                                         \
-            REDUCE_MEET(4, OP)                                                                                         \
-            REDUCE_MEET(2, OP)                                                                                         \
-            REDUCE_MEET(1, OP)                                                                                         \
-            V(store_loose)(out + r, x[0]);                                                                             \
+            x[0] = OP(V(splat)(neutral), x[0]); /* the sum of -0 is 0 */                                               \
+            if (lost && V(any)(V(ne)(seen, seen))) x[0] = V(reduce_nan)(x[0], p, src_row, n, columns);                 \
+            if (n == 1)                                                                                                \
+                out[r] = x[0][0];                                                                                      \
+            else                                                                                                       \
+                V(store_loose)(out + r, x[0]);                                                                         \
         }                                                                                                              \
     }
 
-REDUCE_KERNEL(SUM, REDUCE_ADD, 0)
-REDUCE_KERNEL(PROD, REDUCE_MUL, 1)
-REDUCE_KERNEL(MAX, REDUCE_MAXIMUM, R(-INFINITY))
-REDUCE_KERNEL(MIN, REDUCE_MINIMUM, R(INFINITY))
+REDUCE_KERNEL(SUM, REDUCE_ADD, 0, false)
+REDUCE_KERNEL(PROD, REDUCE_MUL, 1, false)
+REDUCE_KERNEL(MAX, V(max), R(-INFINITY), true)
+REDUCE_KERNEL(MIN, V(min), R(INFINITY), true)
 
 /* Each lane keeps its best and where that was; strictly better replaces, NaN beats all, an earlier NaN stays.
  * Then the first of the places that hold the best of all lanes. */
