@@ -24,24 +24,30 @@
 
 /* ---- exp ---- */
 
-/* x = n ln 2 + r, |r| <= ln2/2; returns e^r - 1. */
-INLINE vec V(exp_reduced)(vec x, vec *n) {
-    *n = V(nearest)(x * R(1.44269504088896340736));
-    const vec r = V(fnma)(*n, V(splat)(LN2_LOW), V(fnma)(*n, V(splat)(LN2_HIGH), x));
+/* x = n ln 2 + r, |r| <= ln2/2; returns (e^r - 1 - r) / r^2. */
+INLINE vec V(exp_tail)(vec x, vec *n, vec *r) {
+    const vec whole = V(splat)((real)(BITS_C(3) << (MANTISSA - 1))); /* a sum with it is rounded to a whole number */
+    *n = V(fma)(x, V(splat)(R(1.44269504088896340736)), whole) - whole;
+    *r = V(fnma)(*n, V(splat)(LN2_LOW), V(fnma)(*n, V(splat)(LN2_HIGH), x));
 #if REAL_BITS == 32
-    const vec tail = POLY(r, 0x1p-1f, 0x1.555556p-3f, 0x1.5554e6p-5f, 0x1.1110dcp-7f, 0x1.6d4652p-10f, 0x1.a13186p-13f);
+    return POLY(*r, 0x1.fffffep-2f, 0x1.5554b0p-3f, 0x1.555674p-5f, 0x1.1227b0p-7f, 0x1.6bebfep-10f);
 #else
-    const vec tail = POLY(r, 0x1.0000000000000p-1, 0x1.5555555555557p-3, 0x1.5555555555556p-5, 0x1.111111111002ap-7,
-                          0x1.6c16c16c15ea1p-10, 0x1.a01a01ac48a8ap-13, 0x1.a01a01a8a0aa2p-16, 0x1.71de0100ab77dp-19,
-                          0x1.27e4d690c8fb7p-22, 0x1.af5060ac01426p-26, 0x1.1f7c02cb03184p-29);
+    return POLY(*r, 0x1.0000000000000p-1, 0x1.5555555555557p-3, 0x1.5555555555556p-5, 0x1.111111111002ap-7,
+                0x1.6c16c16c15ea1p-10, 0x1.a01a01ac48a8ap-13, 0x1.a01a01a8a0aa2p-16, 0x1.71de0100ab77dp-19,
+                0x1.27e4d690c8fb7p-22, 0x1.af5060ac01426p-26, 0x1.1f7c02cb03184p-29);
 #endif
+}
+/* e^r - 1 */
+INLINE vec V(exp_reduced)(vec x, vec *n) {
+    vec r;
+    const vec tail = V(exp_tail)(x, n, &r);
     return V(fma)(r * r, tail, r);
 }
 
 INLINE vec V(exp)(vec x) {
-    vec n;
-    const vec e = V(exp_reduced)(V(min)(V(splat)(EXP_MAX), V(max)(V(splat)(EXP_MIN), x)), &n);
-    return V(ldexp)(e + 1, n);
+    vec n, r;
+    const vec one = V(splat)(1), tail = V(exp_tail)(V(min)(V(splat)(EXP_MAX), V(max)(V(splat)(EXP_MIN), x)), &n, &r);
+    return V(ldexp)(V(fma)(V(fma)(tail, r, one), r, one), n);
 }
 
 /* e^x - 1 but for the sign of zero. */
