@@ -137,14 +137,16 @@ static void V(repeat)(void *dst, int64_t dst_row, const void *src, int64_t rows,
 #if VEC_HAS_PERMUTE
     /* Rows without gaps: LANES of them are as many vectors as columns, and an element's row is (its number + 1/2) /
      * columns, less 1/2 and rounded. */
-    vec first;
-    UNROLL for (int i = 0; i < LANES; i++) first[i] = ((real)i + R(0.5)) / (real)columns - R(0.5);
-    for (; columns <= 64 && dst_row == columns && r < rows; r += LANES) {
-        const int64_t left = (rows - r) * columns, n = left < LANES * columns ? left : LANES * columns;
-        const vec x = V(load_loose)(from + r);
-        vec row = first;
-        for (int64_t i = 0; i < n; i += LANES, to += LANES, row += (real)LANES / (real)columns)
-            V(store_loose)(to, V(permute)(V(low_bits)(row), x));
+    if (columns <= 64 && dst_row == columns) {
+        vec row;
+        UNROLL for (int i = 0; i < LANES; i++) row[i] = ((real)i + R(0.5)) / (real)columns - R(0.5);
+        for (int64_t i = 0; i < LANES * columns; i += LANES, row += (real)LANES / (real)columns) {
+            const bits said = V(low_bits)(row);
+            const real *x = from;
+            for (int64_t at = i; at < rows * columns; at += LANES * columns, x += LANES)
+                V(store_loose)(to + at, V(permute)(said, V(load_loose)(x)));
+        }
+        r = rows;
     }
 #endif
     for (; r < rows; r++, to += dst_row) {
@@ -174,33 +176,38 @@ INLINE mask V(columns_said)(const real *place, int64_t columns, V(word) at[LANES
     __builtin_memcpy(at, &there, sizeof there);
     return said;
 }
+#define PICKED(row, i) from[(i) * (row) + (int64_t)at[i]]
 static void V(pick)(void *dst, const void *src, int64_t src_row, const void *place, int64_t rows, int64_t columns) {
     const real *from = src;
     real *to = dst;
     V(word) at[LANES];
-    for (int64_t r = 0; r < rows; r += LANES, to += LANES) {
+    for (int64_t r = 0; r < rows; r += LANES, to += LANES, from += LANES * src_row) {
         const mask said = V(columns_said)((const real *)place + r, columns, at);
-        if (src_row == 0) {
-            V(store_loose)(to, V(keep)(said, V(load_loose)((const real *)src + r)));
-            continue;
-        }
-        real x[LANES] = {0};
-        for (int64_t i = 0; i < LANES && r + i < rows; i++, from += src_row) {
-            ONE_BY_ONE(from);
-            x[i] = from[at[i]];
-        }
-        V(store_loose)(to, V(keep)(said, V(load_loose)(x)));
+        vec x = {0};
+        if (src_row == 0)
+            x = V(load_loose)((const real *)src + r);
+        else if (rows - r >= LANES)
+            x = (vec){EACH_LANE(PICKED, src_row)};
+        else
+            for (int64_t i = 0; r + i < rows; i++)
+                x[i] = PICKED(src_row, i);
+        V(store_loose)(to, V(keep)(said, x));
     }
 }
+#undef PICKED
 static void V(put)(void *dst, int64_t dst_row, const void *src, const void *place, int64_t rows, int64_t columns) {
+    const real *from = src;
     real *to = dst, said[LANES];
     V(word) at[LANES];
-    for (int64_t r = 0; r < rows; r += LANES) {
-        V(store_loose)(said, V(keep)(V(columns_said)((const real *)place + r, columns, at), V(splat)(1)));
-        for (int64_t i = 0; i < LANES && r + i < rows; i++, to += dst_row) {
-            ONE_BY_ONE(to);
-            if (said[i] != 0) to[at[i]] = ((const real *)src)[r + i];
+    for (int64_t r = 0; r < rows; r += LANES, from += LANES, to += LANES * dst_row) {
+        const vec one = V(keep)(V(columns_said)((const real *)place + r, columns, at), V(splat)(1));
+        if (rows - r >= LANES && !V(any)(V(eq)(one, V(splat)(0)))) {
+            UNROLL for (int i = 0; i < LANES; i++) to[i * dst_row + (int64_t)at[i]] = from[i];
+            continue;
         }
+        V(store_loose)(said, one);
+        for (int64_t i = 0; i < LANES && r + i < rows; i++)
+            if (said[i] != 0) to[i * dst_row + (int64_t)at[i]] = from[i];
     }
 }
 
