@@ -204,7 +204,9 @@ static wide ref_sigmoid(wide a) {
     X(MUL_RSQRT_SUM, 2.6, a / sqrtl(b + c))                                                                            \
     X(BLEND, .51, a + (b - a) * c)                                                                                     \
     X(BLEND_SQUARE, .51, a + (b * b - a) * c)                                                                          \
-    X(DIV_ROOT_PLUS, 2.6, a / (sqrtl(b) + c))
+    X(DIV_ROOT_PLUS, 2.6, a / (sqrtl(b) + c))                                                                          \
+    X(EXP_SUB, 2, expl(a - b))
+
 static wide reference(cpu_map op, wide a, wide b, wide c) {
     (void)b, (void)c;
     switch (op) {
@@ -245,6 +247,8 @@ static double blur(cpu_map op, double a, double b, double c) {
         return fabs(a) * (fabs(b) + fabs(c)) / pow(b + c, 1.5);
     case CPU_DIV_ROOT_PLUS:
         return 2 * fabs(a) * (sqrt(b) + fabs(c)) / pow(sqrt(b) + c, 2);
+    case CPU_EXP_SUB:
+        return (2 + fabs(a - b)) * exp(a - b);
     default:
         return 0;
     }

@@ -63,7 +63,8 @@
     X(MUL_RSQRT_SUM, 3, "a/sqrt(b+c)")                                                                                 \
     X(BLEND, 3, "a + (b-a)*c")                                                                                         \
     X(BLEND_SQUARE, 3, "a + (b*b-a)*c")                                                                                \
-    X(DIV_ROOT_PLUS, 3, "a/(sqrt b + c)")
+    X(DIV_ROOT_PLUS, 3, "a/(sqrt b + c)")                                                                              \
+    X(EXP_SUB, 2, "exp(a-b)")
 
 typedef enum cpu_map {
 #define CPU_MAP_ENUM(name, inputs, formula) CPU_##name,

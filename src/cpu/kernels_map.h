@@ -63,6 +63,7 @@ MAP_OP(MUL_RSQRT_SUM, a *V(rsqrt)(b + c))
 MAP_OP(BLEND, V(fma)(b - a, c, a))
 MAP_OP(BLEND_SQUARE, V(fma)(V(fma)(b, b, -a), c, a))
 MAP_OP(DIV_ROOT_PLUS, a / (V(root)(b) + c))
+MAP_OP(EXP_SUB, V(exp)(a - b))
 
 #undef MAP_OP
 #undef ZERO

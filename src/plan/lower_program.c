@@ -285,6 +285,14 @@ static bool emit_reduce(emitter *e, const soma_tensor *t, value *out) {
     return true;
 }
 
+/* Is t the exponential of a difference, as a softmax has it, that is computed here and in no register yet? Then one
+ * kernel does both: it has the bits of two, so that it does not matter who else wants the difference. */
+static bool is_exp_of_difference(const emitter *e, const soma_tensor *t) {
+    const soma_tensor *x = t->inputs[0];
+    return t->op == &op_exp && x->op == &op_sub && emit_belongs(e, x) && !e->b->infos[x->id].bfloat &&
+           !emit_known(e, x);
+}
+
 static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *out) {
     if (t->op->kind == OP_VIEW) return emit_value(e, t->inputs[0], t, per_row, out);
     if (t->op->kind == OP_GENERATE) {
@@ -310,9 +318,11 @@ static bool emit_fresh(emitter *e, const soma_tensor *t, bool per_row, value *ou
         arguments[0] = *out;
         return emit_map(e, CPU_NOT, 1, arguments, out);
     }
-    for (int i = 0; i < t->n_inputs; i++)
-        if (!emit_value(e, t->inputs[i], NULL, per_row, &arguments[i])) return false;
-    return emit_map(e, t->op->code, t->n_inputs, arguments, out);
+    const bool joined = is_exp_of_difference(e, t);
+    const soma_tensor *from = joined ? t->inputs[0] : t;
+    for (int i = 0; i < from->n_inputs; i++)
+        if (!emit_value(e, from->inputs[i], NULL, per_row, &arguments[i])) return false;
+    return emit_map(e, joined ? CPU_EXP_SUB : t->op->code, from->n_inputs, arguments, out);
 }
 
 /* The value as it is computed, before it is rounded. */

@@ -83,6 +83,7 @@ static double float_map(cpu_map code, double a, double b, double c) {
         CASE(BLEND, a + (b - a) * c)
         CASE(BLEND_SQUARE, a + (b * b - a) * c)
         CASE(DIV_ROOT_PLUS, a / (sqrt(b) + c))
+        CASE(EXP_SUB, exp(a - b))
     case CPU_MAP_COUNT:
         break;
     }
