@@ -183,25 +183,17 @@ int number_digits(double value, bool single, char digits[NUMBER_DIGITS], int *ex
     return n;
 }
 
-static int shortest(char *buffer, size_t size, double value, bool single) {
+int number_shortest(char *buffer, size_t size, double value) {
     if (isnan(value)) return number_format(buffer, size, "nan");
     const char *sign = signbit(value) ? "-" : "";
     if (isinf(value)) return number_format(buffer, size, "%sinf", sign);
     char digits[NUMBER_DIGITS];
     int exponent;
-    const int n = number_digits(value, single, digits, &exponent);
+    const int n = number_digits(value, false, digits, &exponent);
     if (exponent < -3 || exponent > 16)
         return number_format(buffer, size, "%s%c%s%se%+03d", sign, digits[0], n > 1 ? "." : "", digits + 1,
                              exponent - 1);
     if (exponent <= 0) return number_format(buffer, size, "%s0.%.*s%s", sign, -exponent, "0000", digits);
     if (n <= exponent) return number_format(buffer, size, "%s%s%.*s.0", sign, digits, exponent - n, "0000000000000000");
     return number_format(buffer, size, "%s%.*s.%s", sign, exponent, digits, digits + exponent);
-}
-
-int number_shortest(char *buffer, size_t size, double value) {
-    return shortest(buffer, size, value, false);
-}
-
-int number_shortest_float(char *buffer, size_t size, float value) {
-    return shortest(buffer, size, (double)value, true);
 }

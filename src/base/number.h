@@ -30,6 +30,5 @@ int number_digits(double value, bool single, char digits[NUMBER_DIGITS], int *ex
 /* Those digits as Python's repr and NumPy's str write them: 1.0, 0.1, 1e-05, 1e+16, inf, nan. As snprintf, returns the
  * length; 32 bytes are always enough. */
 int number_shortest(char *buffer, size_t size, double value);
-int number_shortest_float(char *buffer, size_t size, float value);
 
 #endif

@@ -40,8 +40,18 @@ static inline double philox_uniform(uint64_t key, uint64_t counter, uint64_t ind
     return (double)(philox_bits(key, counter, index) >> 11) * 0x1p-53;
 }
 
-/* An integer in [0, n), n > 0; each is off its fair probability by less than 2^-64. */
-uint64_t philox_below(uint64_t key, uint64_t counter, uint64_t index, uint64_t n);
+/* 64 random bits as an integer in [0, n), n > 0: the high word of their product with n, never a remainder or a redraw,
+ * so the i-th number takes the i-th bits and nothing else. Each is off its fair probability by less than 2^-64. */
+static inline uint64_t philox_scale(uint64_t bits, uint64_t n) {
+    const uint64_t a0 = (uint32_t)bits, a1 = bits >> 32, b0 = (uint32_t)n, b1 = n >> 32;
+    const uint64_t low = a0 * b0, cross = a1 * b0 + (low >> 32), cross2 = a0 * b1 + (uint32_t)cross;
+    return a1 * b1 + (cross >> 32) + (cross2 >> 32);
+}
+
+/* An integer in [0, n). */
+static inline uint64_t philox_below(uint64_t key, uint64_t counter, uint64_t index, uint64_t n) {
+    return philox_scale(philox_bits(key, counter, index), n);
+}
 
 /* out[0..n-1] becomes a random order of 0..n-1 (Fisher-Yates). */
 void philox_permutation(uint64_t key, uint64_t counter, int64_t n, int64_t *out);
