@@ -133,9 +133,9 @@ static soma_status add_partial(build *b, contract *c) {
 }
 
 /* What is nothing is one for all, which nobody writes. */
-static contract_image *keep_image(build *b, const contract_image *image) {
+static const contract_image *keep_image(build *b, const contract_image *image) {
     static const contract_image none;
-    if (!image->winograd.on && !image->edges.on && image->padding.rank == 0) return (contract_image *)(uintptr_t)&none;
+    if (!image->winograd.on && !image->edges.on && image->padding.rank == 0) return &none;
     contract_image *kept = arena_alloc(&b->plan->arena, sizeof *kept);
     return kept ? memcpy(kept, image, sizeof *kept) : NULL;
 }
@@ -152,17 +152,18 @@ soma_status lower_contract(build *b, int index) {
     c->k = t->inputs[0]->shape[t->rank - 1];
     c->batch = shape_size(t->rank - 2, t->shape);
     TRY(find_operands(&o, real));
-    c->image = keep_image(b, &o.image);
-    if (!c->image) return SOMA_NO_MEMORY;
+    c->image = &o.image; /* until all of it is known */
     if (!c->image->winograd.on) left_set_depth(&o, c);
     TRY(lower_right(&o, c, real));
     TRY(lower_left(&o, c, &b->groups[index]));
-    contract_cut(c, real);
+    contract_cut(c, &o.image, real);
     TRY(lower_program(b, index, PART_WHOLE, t, NULL, NULL, &c->epilogue));
-    contract_cut_epilogue(c, real);
+    contract_cut_epilogue(c, &o.image, real);
     set_bands(b, &b->groups[index], c);
     c->copy_b = c->pack_b && right_may_copy(&c->right) && !c->whole_rows && (c->blocked || c->pieces == 1) &&
                 !c->banded && !c->image->edges.on && c->vectors == real->vectors;
+    c->image = keep_image(b, &o.image);
+    if (!c->image) return SOMA_NO_MEMORY;
     TRY(add_partial(b, c));
     plan_step *s = step_add(b, STEP_CONTRACT);
     if (!s) return SOMA_NO_MEMORY;

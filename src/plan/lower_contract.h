@@ -51,8 +51,9 @@ bool right_may_copy(const pack_step *p);
 bool contract_has_parts(const contract *c, const cpu_real *real);
 /* Does the product of so many rows outgrow the caches? copied: its blocks may copy B on their way. */
 bool contract_is_large(const contract *c, int64_t rows, bool copied, const cpu_real *real);
-/* Tiles, blocks and pieces of k, once the operands' forms are known; then what goes by the epilogue. */
-void contract_cut(contract *c, const cpu_real *real);
-void contract_cut_epilogue(contract *c, const cpu_real *real);
+/* Tiles, blocks and pieces of k, once the operands' forms are known; then what goes by the epilogue. image: of c, which
+ * is still being made. */
+void contract_cut(contract *c, contract_image *image, const cpu_real *real);
+void contract_cut_epilogue(contract *c, contract_image *image, const cpu_real *real);
 
 #endif

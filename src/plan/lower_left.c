@@ -115,7 +115,7 @@ soma_status lower_left(operands *o, contract *c, const group *g) {
     if (c->m == 1 && c->a_col != 1) c->a_row = 1;
     c->make_left = c->widen || (o->pad && !c->image->edges.on);
     if (c->image->edges.on && c->batch_rank > 0)
-        c->image->edges.each = (c->a_batch[c->batch_rank - 1] + c->m - 1) / c->m;
+        o->image.edges.each = (c->a_batch[c->batch_rank - 1] + c->m - 1) / c->m;
     if (c->widen && !widening_pays(c)) o->b->infos[o->from[0].source->id].exact = o->b->again = true;
     return c->a_col == 1 || c->a_row == 1 ? SOMA_OK : operands_block(o, o->node->inputs[0]);
 }

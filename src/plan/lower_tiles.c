@@ -106,9 +106,9 @@ static void set_deep_blocks(contract *c, bool collide) {
 }
 
 /* Tiles are as tall as the kernels have them, even over m. */
-void contract_cut(contract *c, const cpu_real *real) {
+void contract_cut(contract *c, contract_image *image, const cpu_real *real) {
     if (c->image->winograd.on) {
-        winograd_cut(c, real);
+        winograd_cut(c, &image->winograd, real);
         return;
     }
     set_parts(c, real);
@@ -215,9 +215,9 @@ static void set_shared(contract *c) {
     if (!c->blocked) c->blocks = parts_of(c->tiles, c->stack);
 }
 
-void contract_cut_epilogue(contract *c, const cpu_real *real) {
+void contract_cut_epilogue(contract *c, contract_image *image, const cpu_real *real) {
     if (c->image->winograd.on) {
-        winograd_cut_epilogue(c);
+        winograd_cut_epilogue(c, &image->winograd);
         return;
     }
     set_shared(c);

@@ -221,8 +221,8 @@ soma_status plan_layout(build *b);
  * transforms make cheaper? */
 bool winograd_find(const fine_axes *left, int64_t n, const cpu_real *real, winograd *out);
 /* How it is cut, once B's form is known; then how its epilogue goes; elements that all threads share. */
-void winograd_cut(contract *c, const cpu_real *real);
-void winograd_cut_epilogue(contract *c);
+void winograd_cut(contract *c, winograd *w, const cpu_real *real);
+void winograd_cut_epilogue(contract *c, winograd *w);
 int64_t winograd_partial(const contract *c);
 
 /* ---- clip.c ---- */

@@ -217,7 +217,7 @@ typedef struct contract {
     int a; /* storage, element (batch, i, slab, s, p) at a_offset + strides + i*a_row + s*a_segment + p*a_col */
     int64_t a_offset, a_row, a_segment, a_col, a_batch[CONTRACT_AXES], a_slab[CONTRACT_AXES];
     bool widen; /* A is bfloat16 */
-    contract_image *image;
+    const contract_image *image;
     bool make_left;        /* for either: what a unit reads of A is made in the thread's memory, */
     int64_t left_tiles;    /* for so many tiles at a time; */
     int64_t left_elements; /* it has room for so many */

@@ -85,8 +85,7 @@ enum {
     APART = 16 /* elements between planes, or all were in the same few sets of a cache */
 };
 
-void winograd_cut(contract *c, const cpu_real *real) {
-    winograd *w = &c->image->winograd;
+void winograd_cut(contract *c, winograd *w, const cpu_real *real) {
     c->m = w->weights ? 9 * w->channels : w->samples * w->places[0] * w->places[1];
     c->batch = c->inner = 1;
     c->panels = (c->n + c->width - 1) / c->width;
@@ -111,8 +110,7 @@ void winograd_cut(contract *c, const cpu_real *real) {
 
 /* Whole rows at a time where there are several panels, for long runs of memory and for what reduces rows; arrays in
  * panels are walked panel by panel. */
-void winograd_cut_epilogue(contract *c) {
-    winograd *w = &c->image->winograd;
+void winograd_cut_epilogue(contract *c, winograd *w) {
     tile_program *p = &c->epilogue;
     bool panels = false;
     for (int i = 0; i < p->n_accesses; i++)
