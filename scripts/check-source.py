@@ -17,7 +17,7 @@ FLOORS = {
     "ops": ["base", "cpu", "tensor"],
     "plan": ["base", "cpu", "tensor", "ops"],
     "nn": ["base", "tensor", "ops", "formats"],
-    "data": ["base", "tensor", "ops", "formats"],
+    "data": ["base", "cpu", "tensor", "ops", "formats"],
     "formats": ["base", "tensor", "ops"],
     "train": ["base", "cpu", "tensor", "ops", "plan", "nn", "data", "formats"],
     "dist": ["base", "tensor", "ops", "plan"],

@@ -135,7 +135,13 @@ static void label_ranges(void **state) {
     assert_true(min == INT64_MIN && max == INT64_MAX);
     assert_true(range_of(SOMA_F32, 2, (float[]){2, 7}, &min, &max));
     assert_int_equal(max, 7);
+    assert_true(range_of(SOMA_F16, 2, (uint16_t[]){0xbc00, 0x4200}, &min, &max)); /* -1, 3 */
+    assert_true(min == -1 && max == 3);
+    assert_true(range_of(SOMA_BF16, 2, (uint16_t[]){0x4040, 0x3f80}, &min, &max)); /* 3, 1 */
+    assert_true(min == 1 && max == 3);
     min = max = 42;
+    assert_false(range_of(SOMA_F16, 2, (uint16_t[]){0x3c00, 0x3800}, &min, &max));  /* 1, 0.5 */
+    assert_false(range_of(SOMA_BF16, 2, (uint16_t[]){0x3f80, 0x7fc0}, &min, &max)); /* 1, NaN */
     assert_false(range_of(SOMA_F32, 2, (float[]){2, 7.5f}, &min, &max));
     assert_false(range_of(SOMA_F64, 2, (double[]){2, (double)NAN}, &min, &max));
     assert_false(range_of(SOMA_F64, 2, (double[]){2, -(double)INFINITY}, &min, &max));

@@ -11,6 +11,7 @@
 #include "base/context_internal.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "cpu/reference/element.h"
 #include "tensor/node.h"
 
 /* What samples are made of, then what they should give. */
@@ -258,36 +259,10 @@ soma_array_data soma_dataset_y(const soma_dataset *d) {
 
 /* Element i of labels as a whole number; false if it is none. */
 static bool label_at(const soma_array_data *y, int64_t i, int64_t *out) {
-    double value;
-    switch (y->dtype) {
-    case SOMA_BOOL:
-    case SOMA_U8:
-        *out = ((const uint8_t *)y->data)[i];
-        return true;
-    case SOMA_I8:
-        *out = ((const int8_t *)y->data)[i];
-        return true;
-    case SOMA_I16:
-        *out = ((const int16_t *)y->data)[i];
-        return true;
-    case SOMA_I32:
-        *out = ((const int32_t *)y->data)[i];
-        return true;
-    case SOMA_I64:
-        *out = ((const int64_t *)y->data)[i];
-        return true;
-    case SOMA_F32:
-        value = (double)((const float *)y->data)[i];
-        break;
-    case SOMA_F64:
-        value = ((const double *)y->data)[i];
-        break;
-    default:
-        return false;
-    }
-    if (value != floor(value) || fabs(value) > 0x1p53) return false;
-    *out = (int64_t)value;
-    return true;
+    *out = element_get_int(y->dtype, y->data, i);
+    if (element_integral(y->dtype)) return true;
+    const double value = element_get(y->dtype, y->data, i);
+    return value == floor(value) && fabs(value) <= 0x1p53;
 }
 
 bool dataset_label_range(const soma_dataset *d, int output, int64_t *min, int64_t *max) {
