@@ -151,6 +151,12 @@ static void names_and_errors(void **state) {
     const char *const expected[] = {"precision", "mine", "precision_1", "acc"};
     for (int i = 0; i < 4; i++)
         assert_string_equal(soma_metric_name(net, i), expected[i]);
+    assert_int_equal(soma_model_compile_json(net, "{\"loss\": \"mse\", \"metrics\": [{\"precision_at_recall\": "
+                                                  "{\"recall\": 0.5}}, \"precision\", \"precision\"]}"),
+                     SOMA_OK);
+    const char *const alike[] = {"precision_at_recall", "precision", "precision_1"};
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(soma_metric_name(net, i), alike[i]);
     static const struct {
         const char *metric, *error;
     } wrong[] = {

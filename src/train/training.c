@@ -53,17 +53,20 @@ soma_tensor *training_loss_build(const training_loss *loss, soma_tensor *y_true,
     return loss->with.build(y_true, y_pred, loss->with.parameters);
 }
 
+static bool is_taken(const training *t, const char *name) {
+    for (int j = 0; j < t->n_metrics; j++) {
+        if (strcmp(t->metric_names[j], name) == 0) return true;
+    }
+    return false;
+}
+
 /* A name for a column, after its output where there are several; "auc_1" where there is an "auc" before it. */
 static const char *column_name(soma_model *model, const training *t, const char *name, int output) {
     if (model->n_outputs > 1) name = arena_printf(&model->arena, "%s_%s", soma_model_output_name(model, output), name);
-    if (!name) return NULL;
-    size_t length = strlen(name);
-    int before = 0;
-    for (int j = 0; j < t->n_metrics; j++) {
-        const char *other = t->metric_names[j];
-        before += strncmp(other, name, length) == 0 && (!other[length] || other[length] == '_');
-    }
-    return before ? arena_printf(&model->arena, "%s_%d", name, before) : arena_strdup(&model->arena, name);
+    const char *column = name ? arena_strdup(&model->arena, name) : NULL;
+    for (int i = 1; column && is_taken(t, column); i++)
+        column = arena_printf(&model->arena, "%s_%d", name, i);
+    return column;
 }
 
 /* One more column, of a metric or of an output's loss. */
