@@ -160,12 +160,28 @@ static void metrics_are_of_what_counts(void **state) {
     expect_near("no weights", scores_of(loss, SOMA_REDUCE_MEAN, NULL, true).metrics[0], 2 / 4., 1e-6);
 }
 
+/* Keras' bidirectional.py, force_zero_output_for_mask: what each way carries on is of another step. */
+static void both_ways_leave_masked_steps_out(void **state) {
+    (void)state;
+    soma_layer *cell = soma_simple_rnn(1, .return_sequences = true, .activation = soma_linear,
+                                       .kernel_initializer = soma_all_ones(), .recurrent_initializer = soma_all_ones());
+    soma_model *net =
+        soma_sequential(soma_masking(.input_shape = {4, 1}), soma_bidirectional(cell, .merge_mode = "sum"));
+    static const float x[] = {0, 1, 0, 5};
+    const double sums[] = {0, 1 + 6, 0, 6 + 5};
+    soma_tensor *in = soma_array(NULL, SOMA_F32, SOMA_DIMS(1, 4, 1), x), *out;
+    expect_ok(soma_model_apply(net, &in, 1, false, &out));
+    for (int i = 0; i < 4; i++)
+        expect_near("step", soma_item(out, i), sums[i], 1e-6);
+    soma_model_destroy(net);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, reset)
     const struct CMUnitTest tests[] = {
         TEST(a_step_of_either_counts),       TEST(attention_has_the_mask_of_its_query),
         TEST(statistics_are_of_what_counts), TEST(ignored_classes_meet_masks),
-        TEST(metrics_are_of_what_counts),
+        TEST(metrics_are_of_what_counts),    TEST(both_ways_leave_masked_steps_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

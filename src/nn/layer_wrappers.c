@@ -68,10 +68,18 @@ static soma_status make_backward(soma_layer *layer) {
     return SOMA_OK;
 }
 
+/* What a masked step carries on is of other steps in the two ways: neither has a result there, as in Keras. */
+static void leave_out_masked(const soma_layer *inner) {
+    bool *zero = flag(inner, "zero_output_for_mask");
+    if (zero) *zero = true;
+}
+
 static soma_status bidirectional_build(soma_layer *layer, soma_tensor *const *inputs, int n) {
     (void)n;
     const soma_bidirectional_options *o = soma_layer_options(layer);
     TRY(make_backward(layer));
+    leave_out_masked(o->layer);
+    leave_out_masked(o->backward_layer);
     TRY(soma_layer_build_inner(layer, o->layer, "forward_", inputs, 1));
     return soma_layer_build_inner(layer, o->backward_layer, "backward_", inputs, 1);
 }
