@@ -13,6 +13,7 @@ static volatile sig_atomic_t received;
 
 static void on_signal(int number) {
     static const char text[] = "\nStopping after this batch; once more to leave at once, without saving.\n";
+    if (received && number == SIGHUP) return; /* the terminal's and the shell's: they mean the same end */
     if (received) _exit(128 + number);
     received = 1;
     const int reason = errno;
@@ -32,6 +33,8 @@ void interrupt_guard(soma_model *model) {
     action.sa_flags = SA_RESTART;
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
+    struct sigaction before; /* nohup has a closed terminal change nothing */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) (void)sigaction(SIGHUP, &action, NULL);
 }
 
 bool interrupt_came(void) {

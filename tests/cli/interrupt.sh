@@ -18,6 +18,19 @@ again=$(sed -n 's/^Go on by: //p' log)
 epochs=$(soma info 'my model.soma' | sed -nE 's/.*loss.* ([0-9]+) epochs/\1/p')
 eval "$again --epochs $((epochs + 1)) --quiet" | grep -v loss | sed -E 's|^(test_acc: ).*|\1N|'
 
+# the end of the terminal, of which the kernel and the shell both tell
+: >log
+soma train --dataset tiny --hidden 8 --epochs 100000000 --output hung-up.soma 2>>log &
+for _ in $(seq 600); do
+    grep -q step log && break
+    sleep 0.1
+done
+kill -HUP $! $!
+code=0
+wait $! || code=$?
+echo "exit code $code"
+soma info hung-up.soma | grep -c history
+
 # interrupted in the middle of an epoch, wherever that was, and gone on with: the same bytes as without
 tiny many 600 9
 flags="--dataset many --hidden 16 --dropout 0.2 --batch-size 1 --optimizer adam --seed 3"
