@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pipe_in.h"
+
 /* ---- folders ---- */
 
 static bool is_folder(const char *path) {
@@ -141,11 +143,6 @@ int source_open(cli *c, const char *dataset, const char *part, bool required, da
 
 file_kind file_look(cli *c, const char *path) {
     unsigned char b[10] = {0};
-    struct stat about;
-    if (stat(path, &about) == 0 && S_ISFIFO(about.st_mode)) { /* it can be read but once */
-        (void)cli_fail(c, EXIT_INPUT, "%s: a pipe: save what comes from it to a file, and name that", path);
-        return FILE_MISSING;
-    }
     FILE *file = fopen(path, "rb");
     const size_t n = file ? fread(b, 1, sizeof b, file) : 0;
     const int reason = !file || ferror(file) ? errno : 0;
@@ -172,7 +169,8 @@ file_kind file_look(cli *c, const char *path) {
 soma_dataset *source_read_array(cli *c, const char *path) {
     soma_context *context = cli_context(c);
     if (!context) return NULL;
-    const file_kind kind = file_look(c, path);
+    path = pipe_in(c, path);
+    const file_kind kind = path ? file_look(c, path) : FILE_MISSING;
     if (kind == FILE_MISSING) return NULL;
     soma_dataset *data = NULL;
     if (kind == FILE_NPY || text_ends_with(path, ".npy")) {

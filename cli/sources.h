@@ -34,9 +34,9 @@ int source_open(cli *c, const char *dataset, const char *part, bool required, da
 int source_open_arrays(cli *c, const config_node *x, const config_node *y, data_source *out);
 /* What a file is by its first bytes. Gzipped IDX counts as IDX. */
 typedef enum file_kind { FILE_MISSING, FILE_IDX, FILE_NPY, FILE_PNG, FILE_SAFETENSORS, FILE_OTHER } file_kind;
-/* FILE_MISSING after a message. */
+/* Of a file that can be read again, see pipe_in.h; FILE_MISSING after a message. */
 file_kind file_look(cli *c, const char *path);
-/* One array of a file, as a dataset without labels. NULL after a message. */
+/* One array of a file or a pipe, as a dataset without labels. NULL after a message. */
 soma_dataset *source_read_array(cli *c, const char *path);
 void source_close(data_source *source);
 /* A weight for each of n samples, from a file (.npy, IDX) or a list, in the command's memory; more than n are left

@@ -8,6 +8,7 @@
 #include "json_out.h"
 #include "options.h"
 #include "picture_in.h"
+#include "pipe_in.h"
 #include "safetensors_header.h"
 #include "sources.h"
 
@@ -135,9 +136,9 @@ static void model_text(cli *c, const char *path, const safetensors_header *h) {
     }
 }
 
-static int show_model(cli *c, const char *path) {
+static int show_model(cli *c, const char *path, const char *file) {
     safetensors_header h;
-    const int code = safetensors_look(c, path, &h);
+    const int code = safetensors_look(c, file, &h);
     if (code != EXIT_DONE) return code;
     (c->json ? model_json : model_text)(c, path, &h);
     safetensors_close(&h);
@@ -146,7 +147,10 @@ static int show_model(cli *c, const char *path) {
 
 /* ---- arrays and pictures ---- */
 
-static void show_array(cli *c, const char *path, const char *format, soma_array_data x) {
+/* unsigned_bits: of the file's elements, where the library has no such dtype and took a wider one; 0: it has. */
+static void show_array(cli *c, const char *path, const char *format, soma_array_data x, int unsigned_bits) {
+    const char *dtype = unsigned_bits ? cli_text(c, "uint%d", unsigned_bits) : soma_dtype_name(x.dtype);
+    const double size = unsigned_bits ? unsigned_bits / 8 : (double)soma_dtype_size(x.dtype);
     const int64_t n = x.rank ? array_sample_size(x) * x.shape[0] : 1;
     double low = INFINITY, high = -INFINITY, sum = 0;
     int64_t missing = 0;
@@ -165,7 +169,7 @@ static void show_array(cli *c, const char *path, const char *format, soma_array_
         json_open(&j, NULL, '{');
         json_text(&j, "file", path);
         json_text(&j, "format", format);
-        json_text(&j, "dtype", soma_dtype_name(x.dtype));
+        json_text(&j, "dtype", dtype);
         json_shape(&j, "shape", x.rank, x.shape);
         json_double(&j, "min", low);
         json_double(&j, "max", high);
@@ -174,37 +178,54 @@ static void show_array(cli *c, const char *path, const char *format, soma_array_
         json_close(&j, '}');
         json_end(&j);
     } else {
-        printf("%s: %s, %s of shape %s, %s\n", path, format, soma_dtype_name(x.dtype), text_shape(c, x.rank, x.shape),
-               text_bytes(c, (double)n * (double)soma_dtype_size(x.dtype)));
+        printf("%s: %s, %s of shape %s, %s\n", path, format, dtype, text_shape(c, x.rank, x.shape),
+               text_bytes(c, (double)n * size));
+        if (unsigned_bits && size < (double)soma_dtype_size(x.dtype))
+            printf("  taken for %s where it is used\n", soma_dtype_name(x.dtype));
         if (n > missing) printf("  from %.6g to %.6g, mean %.6g\n", low, high, sum / (double)(n - missing));
         if (missing) printf("  %s %s NaN\n", text_thousands(c, missing), missing == 1 ? "element is" : "elements are");
     }
 }
 
-static int show_idx(cli *c, const char *path) {
-    soma_dataset *data = source_read_array(c, path);
+static int show_idx(cli *c, const char *path, const char *file) {
+    soma_dataset *data = source_read_array(c, file);
     if (!data) return EXIT_INPUT;
-    show_array(c, path, "idx", soma_dataset_x(data));
+    show_array(c, path, "idx", soma_dataset_x(data), 0);
     soma_dataset_destroy(data);
     return EXIT_DONE;
 }
 
+/* Of a good NPY file: 16, 32 or 64 where its elements are unsigned and that long, else 0. */
+static int npy_unsigned_bits(const char *file) {
+    char head[512] = "";
+    FILE *f = fopen(file, "rb");
+    const size_t n = f ? fread(head, 1, sizeof head - 1, f) : 0;
+    if (f) (void)fclose(f);
+    for (size_t i = 0; i < n; i++) /* the length before the text may have a zero byte */
+        head[i] = head[i] ? head[i] : ' ';
+    const char *descr = strstr(head, "descr"), *at = descr ? strchr(descr, ':') : NULL;
+    if (at) at += strcspn(at, "<>=|");
+    if (!at || !*at || at[1] != 'u' || !strchr("248", at[2])) return 0;
+    return 8 * (at[2] - '0');
+}
+
 /* No dataset, which must have samples: an array may be a single number. */
-static int show_npy(cli *c, const char *path) {
+static int show_npy(cli *c, const char *path, const char *file) {
     soma_context *context = cli_context(c);
     soma_graph *graph = context ? soma_graph_create(context) : NULL;
-    soma_tensor *t = graph ? soma_npy_load(graph, path) : NULL;
+    soma_tensor *t = graph ? soma_npy_load(graph, file) : NULL;
     const void *elements = t ? soma_data(t) : NULL;
     const int code = elements ? EXIT_DONE : cli_fail_status(c, EXIT_INPUT);
     if (elements)
-        show_array(c, path, "npy", (soma_array_data){soma_tensor_dtype(t), soma_ndim(t), soma_shape(t), elements});
+        show_array(c, path, "npy", (soma_array_data){soma_tensor_dtype(t), soma_ndim(t), soma_shape(t), elements},
+                   npy_unsigned_bits(file));
     soma_graph_destroy(graph);
     return code;
 }
 
-static int show_picture(cli *c, const char *path) {
+static int show_picture(cli *c, const char *path, const char *file) {
     picture p;
-    const int code = picture_read(c, path, &p);
+    const int code = picture_read(c, file, &p);
     if (code != EXIT_DONE) return code;
     if (!c->json) {
         printf("%s: png, %lld x %lld pixels\n", path, (long long)p.columns, (long long)p.rows);
@@ -222,17 +243,18 @@ static int show_picture(cli *c, const char *path) {
 }
 
 static int show_file(cli *c, const char *path) {
-    switch (file_look(c, path)) {
+    const char *file = pipe_in(c, path);
+    switch (file ? file_look(c, file) : FILE_MISSING) {
     case FILE_MISSING:
         return EXIT_INPUT;
     case FILE_SAFETENSORS:
-        return show_model(c, path);
+        return show_model(c, path, file);
     case FILE_NPY:
-        return show_npy(c, path);
+        return show_npy(c, path, file);
     case FILE_IDX:
-        return show_idx(c, path);
+        return show_idx(c, path, file);
     case FILE_PNG:
-        return show_picture(c, path);
+        return show_picture(c, path, file);
     default:
         return cli_fail(c, EXIT_INPUT, "%s: byte 0: this is neither .soma (safetensors), NPY, IDX nor PNG", path);
     }

@@ -6,6 +6,7 @@
 
 #include "json_out.h"
 #include "models.h"
+#include "pipe_in.h"
 #include "recipe.h"
 #include "shared_options.h"
 #include "training_log.h"
@@ -79,16 +80,17 @@ static int draw_digits_of(plotting *p) {
 static int draw_curves_of(plotting *p) {
     cli *c = p->c;
     const char *standard = cli_text(c, "%s: training", text_stem(c, p->source));
-    const file_kind kind = file_look(c, p->source);
+    const char *file = pipe_in(c, p->source);
+    const file_kind kind = file ? file_look(c, file) : FILE_MISSING;
     if (kind == FILE_MISSING) return EXIT_INPUT;
     if (kind == FILE_SAFETENSORS) {
-        p->model = model_open(c, p->source);
+        p->model = model_open(c, file);
         return p->model ? draw_history(c, p->output, title(p, standard), p->model, NULL) : EXIT_INPUT;
     }
     int64_t epochs;
     int n;
     curve curves[MAX_COLUMNS];
-    const int code = training_log_read(c, p->source, &epochs, curves, &n);
+    const int code = training_log_read(c, file, &epochs, curves, &n);
     return code == EXIT_DONE ? plot_curves(c, p->output, title(p, standard), epochs, n, curves) : code;
 }
 

@@ -8,6 +8,7 @@
 #include "json_out.h"
 #include "models.h"
 #include "picture_in.h"
+#include "pipe_in.h"
 #include "shared_options.h"
 
 typedef struct predict_values {
@@ -95,12 +96,13 @@ static int open_array(cli *c, const char *path, const soma_model *model, soma_da
 static int open_samples(cli *c, const predict_values *v, const char *path, const soma_model *model, bool *single,
                         data_source *out) {
     *out = (data_source){.name = path};
-    const file_kind kind = file_look(c, path);
+    const char *file = pipe_in(c, path);
+    const file_kind kind = file ? file_look(c, file) : FILE_MISSING;
     *single = kind == FILE_PNG;
     if (kind == FILE_MISSING) return EXIT_INPUT;
     if (kind == FILE_OTHER || kind == FILE_SAFETENSORS)
         return cli_fail(c, EXIT_INPUT, "%s: byte 0: this is neither IDX nor NPY nor PNG", path);
-    int code = kind == FILE_PNG ? open_picture(c, v, path, model, &out->data) : open_array(c, path, model, &out->data);
+    int code = kind == FILE_PNG ? open_picture(c, v, file, model, &out->data) : open_array(c, file, model, &out->data);
     if (code == EXIT_DONE) code = source_limit(c, out, v->samples);
     return code;
 }
@@ -242,9 +244,10 @@ const verb verb_predict = {
     .usage = "MODEL FILE... [OPTION]...\nMODEL --x MAP [OPTION]...",
     .examples = "soma predict out/mnist.soma digit.png\n"
                 "soma predict out/mnist.soma data/mnist/t10k-images-idx3-ubyte --samples 5 --json\n"
-                "soma predict m.soma points.npy",
-    .notes = "Files may be IDX (also .gz), NPY or PNG. Pictures of another size than the model's are turned to\n"
-             "light on dark, cropped, centred and scaled; what was done is said on stderr.",
+                "soma predict m.soma points.npy\n"
+                "make-points | soma predict m.soma -",
+    .notes = "Files may be IDX (also .gz), NPY or PNG, also from a pipe; - is stdin. Pictures of another size than\n"
+             "the model's are turned to light on dark, cropped, centred and scaled; what was done is said on stderr.",
     .options = predict_options,
     .defaults = &predict_defaults,
     .size = sizeof(predict_values),

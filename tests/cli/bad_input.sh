@@ -45,8 +45,7 @@ run soma plot curves magic-images-idx3-ubyte
 # files that are none of those that are known
 : >nothing.npy
 printf 'PK\3\4 and so on' >arrays.npz
-mkfifo pipe.npy
-for file in nothing.npy arrays.npz pipe.npy; do
+for file in nothing.npy arrays.npz; do
     run soma info $file
     run soma predict m.soma $file
     run soma train --quiet --x $file --y '[1]' --output m.soma

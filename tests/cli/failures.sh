@@ -35,6 +35,9 @@ ls m.soma 2>/dev/null || echo "no model was written"
 printf '\x93NUMPY\x01\x00\x46\x00%-69s\n\x00\x3c\x00\x7e\x00\x40' "{'descr': '<f2', 'fortran_order': False, 'shape': (3,), }" >half.npy
 run soma info half.npy
 run soma train --quiet --x half.npy --y '[1, 2, 3]' --output m.soma
+printf '\x93NUMPY\x01\x00\x46\x00%-69s\n\x01\x00\xff\xff' "{'descr': '<u2', 'fortran_order': False, 'shape': (2,), }" >unsigned.npy
+run soma info unsigned.npy
+run soma info unsigned.npy --json
 run soma train --quiet --x '[1, 2, 3]' --y '[0, 2, 5]' --layers '[{embedding: {input_dim: 3, output_dim: 2}}, flatten, {dense: 1}]' --output m.soma
 run soma train --quiet --x '[[1, 2], [3, 4]]' --y '[1, 2]' --layers '[{reshape: [3]}]' --output m.soma
 run soma train $flags --class-weight '[1, 2]' --output m.soma
@@ -50,3 +53,13 @@ run soma evaluate m.soma --x '[[1, 0], [0, 1]]' --y '[1e-5, 0]'
 soma info m.soma | grep history
 run soma train --quiet --x '[[1, 0], [0, 1]]' --y '[0, 1]' --hidden 2 --epochs 1 --output m.soma
 run soma predict m.soma infinite.npy
+
+# what comes from a pipe is read as a file is, once
+run soma info - <infinite.npy
+cat infinite.npy | run soma predict m.soma -
+mkfifo pipe.npy
+cat infinite.npy >pipe.npy &
+run soma predict m.soma pipe.npy
+cat unsigned.npy | run soma train --quiet --x - --y '[1, 2]' --epochs 1 --loss mse --layers '[{dense: 1}]' --output n.soma
+run soma predict m.soma - </dev/null
+echo '\x93NUMP' | run soma predict m.soma -
