@@ -122,10 +122,74 @@ static void named_ones_too(void **state) {
     expect_near("mae", s.metrics[1], e.mae, 1e-6);
     expect_near("precision", s.metrics[2], e.precision, 1e-6);
     expect_near("rmse", s.metrics[3], e.rmse, 1e-6);
-    expect_ok(soma_model_compile_json(net, "{\"loss\": \"mse\", \"weighted_metrics\": [\"auc\"]}"));
+    soma_model_destroy(net);
+    soma_dataset_destroy(data);
+}
+
+enum { THRESHOLDS = 11 };
+
+/* Weights of what is above a threshold and there, or not there. */
+static void above(double threshold, double sums[2]) {
+    sums[0] = sums[1] = 0;
+    for (int i = 0; i < N; i++) {
+        for (int t = 0; t < STEPS; t++) {
+            if ((double)x[i][t] > threshold) sums[y[i][t] > 0 ? 0 : 1] += w[i];
+        }
+    }
+}
+
+static void curves_too(void **state) {
+    (void)state;
+    soma_dataset *data = make_data();
+    soma_model *net = identity();
+    soma_metric auc = soma_auc_metric(THRESHOLDS, SOMA_ROC, SOMA_INTERPOLATION, false, false);
+    soma_metric best = soma_precision_at_recall(0.4, THRESHOLDS, -1);
+    auc.weighted = best.weighted = true;
+    expect_ok(soma_compile(net, .loss = soma_mean_squared_error, .metrics_with = {auc, best},
+                           .weighted_metrics = {soma_auc}));
+    double all[2], counts[THRESHOLDS][2], area = 0, precision = 0;
+    above(-1, all);
+    for (int k = 0; k < THRESHOLDS; k++) {
+        const double end = k == 0 ? -1e-7 : k == THRESHOLDS - 1 ? 1 + 1e-7 : 0;
+        above(end != 0 ? end : k / (THRESHOLDS - 1.0), counts[k]);
+        const double said = counts[k][0] + counts[k][1];
+        if (counts[k][0] / all[0] >= 0.4) precision = fmax(precision, counts[k][0] / said);
+        if (k > 0) area += (counts[k - 1][1] - counts[k][1]) / all[1] * (counts[k - 1][0] + counts[k][0]) / all[0] / 2;
+    }
+    for (int64_t batch = 5; batch <= N; batch += N - 5) {
+        const soma_scores s = soma_evaluate(net, data, .batch_size = batch, .sample_weight = w);
+        expect_ok(s.status);
+        expect_near("auc", s.metrics[0], area, 1e-5);
+        expect_near("precision at recall", s.metrics[1], precision, 1e-5);
+        assert_true(fabs(s.metrics[2] - area) < 0.05); /* of 200 thresholds */
+    }
+    const double none[N] = {0};
+    expect_ok(
+        soma_compile(net, .loss = soma_mean_squared_error, .weighted_metrics = {soma_mean_absolute_error, soma_auc}));
+    const soma_scores s = soma_evaluate(net, data, .sample_weight = none); /* Keras: divide_no_nan */
+    assert_true(s.metrics[0] == 0 && s.metrics[1] == 0);
+    soma_model_destroy(net);
+    soma_dataset_destroy(data);
+}
+
+/* Statistics of all samples in one. */
+static soma_tensor *hits_at_once(soma_tensor *y_true, soma_tensor *y_pred) {
+    return soma_reshape(soma_sum(soma_mul(y_true, y_pred), SOMA_ALL_AXES, false), SOMA_DIMS(1));
+}
+static double first_of(const double *sums, int64_t n, const double *numbers) {
+    (void)n, (void)numbers;
+    return sums[0];
+}
+
+static void sums_of_all_samples_have_no_weights(void **state) {
+    (void)state;
+    soma_dataset *data = make_data();
+    soma_model *net = identity();
+    const soma_metric hits = {.plain = hits_at_once, .finish = first_of, .name = "hits", .weighted = true};
+    expect_ok(soma_compile(net, .loss = soma_mean_squared_error, .metrics_with = {hits}));
     expect_ok(soma_evaluate(net, data).status);
     assert_int_equal(soma_evaluate(net, data, .sample_weight = w).status, SOMA_UNSUPPORTED);
-    expect_error(SOMA_UNSUPPORTED, "auc counts all samples at once, so they can't be weighted");
+    expect_error(SOMA_UNSUPPORTED, "hits counts all samples at once, so they can't be weighted");
     soma_model_destroy(net);
     soma_dataset_destroy(data);
 }
@@ -199,6 +263,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(metrics_are_weighted_where_asked, reset),
         cmocka_unit_test_setup(named_ones_too, reset),
+        cmocka_unit_test_setup(curves_too, reset),
+        cmocka_unit_test_setup(sums_of_all_samples_have_no_weights, reset),
         cmocka_unit_test_setup(a_batch_has_weights, reset),
         cmocka_unit_test_setup(validation_takes_steps, reset),
     };

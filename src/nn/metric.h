@@ -23,6 +23,12 @@ typedef struct metric_list {
 } metric_list;
 soma_status metric_read_json(const field_names *names, const json_node *node, metric_list *out);
 
+/* What it makes of a batch: values, or statistics along the last axis. */
+soma_tensor *metric_build(const soma_metric *metric, soma_tensor *y_true, soma_tensor *y_pred);
+/* The same, statistics in rows of which each sample has as many, so that samples can be weighted. Some metrics of one's
+ * own have none. */
+soma_tensor *metric_by_sample(const soma_metric *metric, soma_tensor *y_true, soma_tensor *y_pred);
+
 /* ---- what metrics.def names ---- */
 
 soma_metric_with_fn metric_binary_accuracy, metric_top_k, metric_sparse_top_k;

@@ -1,5 +1,5 @@
 /* Metrics that look at all thresholds: areas under curves, and the best point of a curve under a condition.
- * Rests on ops and metric.h. The statistics are true and false positives above each threshold, one product of labels
+ * Rests on ops and metric.h. The statistics are true and false positives above each threshold, products of labels
  * and comparisons; the last threshold is below everything, so its counts are those of all samples.
  * Formulas and thresholds are Keras'; between two points of a precision-recall curve it is Davis and Goadrich's (The
  * relationship between precision-recall and ROC curves, 2006). */
@@ -38,16 +38,20 @@ static soma_tensor *thresholds(soma_tensor *like, const char *name, double n, co
     return soma_cast(result, like->dtype);
 }
 
-/* Of each of the outputs the positives above each threshold, then the negatives: one row of statistics. */
-static soma_tensor *counts(soma_tensor *y, soma_tensor *p, soma_tensor *limits, int64_t outputs) {
+/* Of each of the outputs the positives above each threshold, then the negatives: one row of statistics, by a product;
+ * by_sample: a row for each value of a sample, so that samples can be weighted (a map, four times as slow). */
+static soma_tensor *counts(soma_tensor *y, soma_tensor *p, soma_tensor *limits, int64_t outputs, bool by_sample) {
     if (!y || !p || !limits) return NULL;
     const int64_t n = soma_dim(limits, 0);
-    y = soma_transpose(soma_reshape(y, SOMA_DIMS(-1, outputs)), NULL);
-    p = soma_transpose(soma_reshape(p, SOMA_DIMS(-1, outputs)), NULL);
+    y = soma_reshape(y, SOMA_DIMS(-1, outputs));
+    p = soma_reshape(p, SOMA_DIMS(-1, outputs));
+    if (!by_sample) y = soma_transpose(y, NULL), p = soma_transpose(p, NULL);
     soma_tensor *kinds[] = {y, soma_add_scalar(soma_neg(y), 1)};
-    soma_tensor *both = soma_stack(kinds, 2, 1);
+    soma_tensor *both = soma_stack(kinds, 2, by_sample ? 2 : 1);
     soma_tensor *above = soma_cast(soma_greater(soma_expand_dims(p, -1), limits), SOMA_F32);
-    return soma_reshape(soma_matmul(both, above), SOMA_DIMS(2 * outputs * n));
+    if (!by_sample) return soma_reshape(soma_matmul(both, above), SOMA_DIMS(2 * outputs * n));
+    return soma_reshape(soma_mul(soma_expand_dims(both, -1), soma_expand_dims(above, 2)),
+                        SOMA_DIMS(-1, 2 * outputs * n));
 }
 
 /* What finishes see of one output: n thresholds, hits and false alarms above each, and how many there are at all. */
@@ -70,7 +74,7 @@ static double count_of(const double *numbers) {
 }
 
 /* numbers: num_thresholds, curve, summation_method, multi_label, from_logits, how many thresholds are given, they. */
-soma_tensor *metric_auc(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
+static soma_tensor *auc(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers, bool by_sample) {
     soma_tensor *y = soma_cast(metric_labels("auc", y_true, y_pred), SOMA_F32);
     if (!y) return NULL;
     soma_tensor *p = numbers[4] != 0 ? soma_sigmoid(y_pred) : y_pred;
@@ -79,11 +83,16 @@ soma_tensor *metric_auc(soma_tensor *y_true, soma_tensor *y_pred, const double *
         RETURN_NULL_IF(y->graph->context, !(given[i] >= 0 && given[i] <= 1), SOMA_INVALID,
                        "[auc] a threshold of %g: they must be from 0 to 1", given[i]);
     soma_tensor *limits = thresholds(y_pred, "auc", count_of(numbers), given, 1e-7);
-    return counts(y, p, limits, numbers[3] != 0 ? soma_dim(y_pred, -1) : 1);
+    return counts(y, p, limits, numbers[3] != 0 ? soma_dim(y_pred, -1) : 1, by_sample);
 }
 
+static const double usual[] = {200, SOMA_ROC, SOMA_INTERPOLATION, 0, 0, 0};
+
+soma_tensor *metric_auc(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
+    return auc(y_true, y_pred, numbers, false);
+}
 soma_tensor *soma_auc(soma_tensor *y_true, soma_tensor *y_pred) {
-    return metric_auc(y_true, y_pred, (const double[]){200, SOMA_ROC, SOMA_INTERPOLATION, 0, 0, 0});
+    return auc(y_true, y_pred, usual, false);
 }
 
 static double precision(const curve *c, int64_t i) {
@@ -135,17 +144,21 @@ double finish_auc(const double *sums, int64_t n, const double *numbers) {
 /* ---- the best point under a condition ---- */
 
 /* numbers: the value to be reached, num_thresholds, class_id. */
-soma_tensor *metric_at(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
+static soma_tensor *at(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers, bool by_sample) {
     soma_tensor *y = soma_cast(metric_labels("at", y_true, y_pred), SOMA_F32);
     if (!y) return NULL;
-    const int64_t classes = soma_dim(y_pred, -1), at = (int64_t)numbers[2];
+    const int64_t classes = soma_dim(y_pred, -1), k = (int64_t)numbers[2];
     RETURN_NULL_IF(y->graph->context, numbers[2] >= (double)classes, SOMA_INVALID,
                    "[at] class_id %g: there are %lld classes, from 0", numbers[2], (long long)classes);
     if (numbers[2] >= 0) {
-        y = soma_slice_axis(y, -1, at, at + 1, 1);
-        y_pred = soma_slice_axis(y_pred, -1, at, at + 1, 1);
+        y = soma_slice_axis(y, -1, k, k + 1, 1);
+        y_pred = soma_slice_axis(y_pred, -1, k, k + 1, 1);
     }
-    return y && y_pred ? counts(y, y_pred, thresholds(y_pred, "at", numbers[1], NULL, 0), 1) : NULL;
+    return y && y_pred ? counts(y, y_pred, thresholds(y_pred, "at", numbers[1], NULL, 0), 1, by_sample) : NULL;
+}
+
+soma_tensor *metric_at(soma_tensor *y_true, soma_tensor *y_pred, const double *numbers) {
+    return at(y_true, y_pred, numbers, false);
 }
 
 static double specificity(const curve *c, int64_t i) {
@@ -174,4 +187,13 @@ double finish_sensitivity_at_specificity(const double *sums, int64_t n, const do
 }
 double finish_specificity_at_sensitivity(const double *sums, int64_t n, const double *numbers) {
     return best(sums, n, numbers[0], recall, specificity);
+}
+
+/* ---- samples that are weighted ---- */
+
+soma_tensor *metric_by_sample(const soma_metric *metric, soma_tensor *y_true, soma_tensor *y_pred) {
+    if (metric->plain == soma_auc) return auc(y_true, y_pred, usual, true);
+    if (metric->build == metric_auc) return auc(y_true, y_pred, metric->numbers, true);
+    if (metric->build == metric_at) return at(y_true, y_pred, metric->numbers, true);
+    return metric_build(metric, y_true, y_pred);
 }

@@ -5,6 +5,10 @@
 
 #include "nn/metric.h"
 
+soma_tensor *metric_build(const soma_metric *metric, soma_tensor *y_true, soma_tensor *y_pred) {
+    return metric->build ? metric->build(y_true, y_pred, metric->numbers) : metric->plain(y_true, y_pred);
+}
+
 soma_metric soma_binary_accuracy_metric(double threshold) {
     return (soma_metric){.build = metric_binary_accuracy, .numbers = {threshold}};
 }

@@ -48,7 +48,7 @@ static double value_of(const averages *a, int i) {
     for (int j = 0; j < i; j++)
         statistics += a->sizes[j];
     const soma_metric *metric = &a->training->metrics[i - 1];
-    if (!metric->finish) return statistics[0] / statistics[1]; /* a weighted mean */
+    if (!metric->finish) return statistics[1] != 0 ? statistics[0] / statistics[1] : 0; /* a weighted mean */
     return metric->finish(statistics, a->sizes[i], metric->build ? metric->numbers : NULL);
 }
 

@@ -8,6 +8,7 @@
 
 #include "data/dataset.h"
 #include "nn/losses.h"
+#include "nn/metric.h"
 #include "nn/names.h"
 #include "plan/rows.h"
 
@@ -113,9 +114,9 @@ static soma_tensor *mean(step *s, const soma_metric *m, soma_tensor *x, soma_ten
 /* The mean, or the sums of the statistics, which have some rows a sample. mask: which steps count in a mean, or NULL.
  */
 static soma_tensor *metric(step *s, const soma_metric *m, soma_tensor *y_true, soma_tensor *y_pred, soma_tensor *mask) {
-    soma_tensor *x = m->build ? m->build(y_true, y_pred, m->numbers) : m->plain(y_true, y_pred);
-    if (!m->finish) return mean(s, m, x, mask);
     const bool weighted = m->weighted && s->shape.weighted;
+    soma_tensor *x = (weighted ? metric_by_sample : metric_build)(m, y_true, y_pred);
+    if (!m->finish) return mean(s, m, x, mask);
     if (!x || (x->rank < 2 && !weighted)) return x;
     const int64_t n = soma_dim(x, -1), batch = s->shape.batch;
     RETURN_NULL_IF(s->graph->context, weighted && (x->rank < 2 || soma_size(x) / n % batch != 0), SOMA_UNSUPPORTED,
