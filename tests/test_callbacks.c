@@ -106,6 +106,13 @@ static void early_stopping_stops(void **state) {
     assert_int_equal(
         play(net, soma_early_stopping(.monitor = "thing", .mode = SOMA_MODE_MAX, .patience = 2), "thing", accuracy, 4),
         4);
+    /* what is no number is never better, nor the best */
+    static const double broken[] = {(double)NAN, 3, 2, (double)NAN, (double)NAN, (double)NAN, 1};
+    assert_int_equal(play(net, soma_early_stopping(.patience = 2, .restore_best_weights = true), "val_loss", broken, 7),
+                     5);
+    assert_true(value_of(net) == 2);
+    /* where it is not measured, nothing is waited for */
+    assert_int_equal(play(net, soma_early_stopping(), "loss", loss, 10), 10);
     soma_model_destroy(net);
 }
 
@@ -167,6 +174,10 @@ static void plateaus_lower_the_rate(void **state) {
     assert_int_equal(soma_set_learning_rate(net, 1), SOMA_OK);
     play(net, soma_reduce_lr_on_plateau(.monitor = "acc", .patience = 1, .min_lr = 0.05), "acc", scores, 4);
     assert_true(fabs(soma_learning_rate(net) - 0.05) < 1e-9);
+    static const double broken[] = {1, (double)NAN, (double)NAN};
+    assert_int_equal(soma_set_learning_rate(net, 1), SOMA_OK);
+    play(net, soma_reduce_lr_on_plateau(.patience = 2), "val_loss", broken, 3);
+    assert_true(fabs(soma_learning_rate(net) - 0.1) < 1e-9);
     soma_model_destroy(net);
 }
 

@@ -70,11 +70,13 @@ soma_status monitor_init(monitor *m, soma_context *context, const char *who, con
     return m->name ? SOMA_OK : SOMA_NO_MEMORY;
 }
 
-double monitor_value(const monitor *m, const soma_logs *logs) {
+bool monitor_value(const monitor *m, const soma_logs *logs, double *value) {
     for (int i = 0; i < logs->n; i++) {
-        if (strcmp(logs->names[i], m->name) == 0) return logs->values[i];
+        if (strcmp(logs->names[i], m->name) != 0) continue;
+        *value = logs->values[i];
+        return true;
     }
-    return (double)NAN;
+    return false;
 }
 
 bool monitor_better(const monitor *m, double value, double best, double delta) {

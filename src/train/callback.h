@@ -25,8 +25,8 @@ typedef struct monitor {
     bool up;          /* more is better */
 } monitor;
 soma_status monitor_init(monitor *m, soma_context *context, const char *who, const char *name, soma_monitor_mode mode);
-/* NaN where it has not been measured. */
-double monitor_value(const monitor *m, const soma_logs *logs);
+/* False where it has not been measured: no validation in this epoch. What is measured may be NaN. */
+bool monitor_value(const monitor *m, const soma_logs *logs, double *value);
 /* Whether value is better than best by more than delta; anything is better than NaN. */
 bool monitor_better(const monitor *m, double value, double best, double delta);
 

@@ -5,6 +5,7 @@
 
 #include "base/context_internal.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "train/callback.h"
 
 enum { BEST, BATCHES, NUMBERS };
@@ -92,26 +93,23 @@ static soma_status begin(void *user, soma_model *model, const soma_logs *logs) {
 /* Whether this epoch is saved, with what there is to say about it. */
 static bool wanted(checkpoint *c, const soma_logs *logs, const char *path) {
     long long epoch = (long long)logs->epoch + 1;
-    double value = monitor_value(&c->monitor, logs);
+    double value;
     if (!c->o.save_best_only) {
         if (c->o.verbose) callback_say(c->context, logs, "\nEpoch %lld: saving model to %s\n", epoch, path);
         return true;
     }
-    if (!monitor_better(&c->monitor, value, c->numbers[BEST], 0)) {
-        if (c->o.verbose)
-            callback_say(c->context, logs, "\nEpoch %lld: %s did not improve from %.5f\n", epoch, c->monitor.name,
-                         c->numbers[BEST]);
-        return false;
-    }
-    if (c->o.verbose && isnan(c->numbers[BEST])) {
-        callback_say(c->context, logs, "\nEpoch %lld: %s improved from None to %.5f, saving model to %s\n", epoch,
-                     c->monitor.name, value, path);
+    if (!monitor_value(&c->monitor, logs, &value)) return false;
+    const bool better = monitor_better(&c->monitor, value, c->numbers[BEST], 0);
+    char before[352] = "None";
+    if (!isnan(c->numbers[BEST])) (void)number_format(before, sizeof before, "%.5f", c->numbers[BEST]);
+    if (c->o.verbose && better) {
+        callback_say(c->context, logs, "\nEpoch %lld: %s improved from %s to %.5f, saving model to %s\n", epoch,
+                     c->monitor.name, before, value, path);
     } else if (c->o.verbose) {
-        callback_say(c->context, logs, "\nEpoch %lld: %s improved from %.5f to %.5f, saving model to %s\n", epoch,
-                     c->monitor.name, c->numbers[BEST], value, path);
+        callback_say(c->context, logs, "\nEpoch %lld: %s did not improve from %s\n", epoch, c->monitor.name, before);
     }
-    c->numbers[BEST] = value;
-    return true;
+    if (better) c->numbers[BEST] = value;
+    return better;
 }
 
 static soma_status save(const checkpoint *c, const soma_model *model, const char *path) {

@@ -35,8 +35,8 @@ static soma_status remember(early_stopping *e, const soma_model *model, int64_t 
 
 static soma_status epoch_end(void *user, soma_model *model, const soma_logs *logs) {
     early_stopping *e = user;
-    double value = monitor_value(&e->monitor, logs), *n = e->numbers;
-    if (isnan(value) || logs->epoch < e->o.start_from_epoch) return SOMA_OK;
+    double value, *n = e->numbers;
+    if (!monitor_value(&e->monitor, logs, &value) || logs->epoch < e->o.start_from_epoch) return SOMA_OK;
     if (n[BEST_EPOCH] < 0) TRY(remember(e, model, logs->epoch));
     n[WAIT]++;
     if (monitor_better(&e->monitor, value, n[BEST], e->o.min_delta)) {

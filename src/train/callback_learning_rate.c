@@ -39,8 +39,8 @@ static soma_status reduce(plateau *p, soma_model *model, const soma_logs *logs) 
 
 static soma_status epoch_end(void *user, soma_model *model, const soma_logs *logs) {
     plateau *p = user;
-    double value = monitor_value(&p->monitor, logs), *n = p->numbers;
-    if (isnan(value)) return SOMA_OK;
+    double value, *n = p->numbers;
+    if (!monitor_value(&p->monitor, logs, &value)) return SOMA_OK;
     if (n[COOLDOWN] > 0) {
         n[COOLDOWN]--;
         n[WAIT] = 0;
