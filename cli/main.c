@@ -2,6 +2,7 @@
  * Rests on verbs.def, in which a verb is one line, and on one file a verb.
  * What could not be written to stdout is an error, so a full disk never looks like success. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "options.h"
@@ -75,6 +76,7 @@ static int run(cli *c, int argc, char **argv) {
 
 int main(int argc, char **argv) {
     cli c;
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is an error where it is written */
     cli_init(&c);
     int code = run(&c, argc, argv);
     if (c.no_context) code = c.no_context;

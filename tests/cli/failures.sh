@@ -54,6 +54,10 @@ soma info m.soma | grep history
 run soma train --quiet --x '[[1, 0], [0, 1]]' --y '[0, 1]' --hidden 2 --epochs 1 --output m.soma
 run soma predict m.soma infinite.npy
 
+# a file may not grow as large as it must, said like a full disk
+(ulimit -f 100; run soma train --quiet --x '[[1, 0], [0, 1]]' --y '[0, 1]' --hidden 20000 --epochs 1 --output large.soma)
+ls large.soma 2>/dev/null || echo "no file was left"
+
 # what comes from a pipe is read as a file is, once
 run soma info - <infinite.npy
 cat infinite.npy | run soma predict m.soma -
