@@ -203,6 +203,13 @@ static int interrupted_at_the_end(training *t) {
     return cli_fail(t->c, EXIT_INTERRUPT, "interrupted after the last epoch; the model is in %s", t->r->output);
 }
 
+/* A log or a checkpoint could not be written: that ends the training, but what it came to is not lost. */
+static void keep_what_is_done(training *t) {
+    if (save(t) != EXIT_DONE) return;
+    cli_hint("The model is in %s, as it was after epoch %lld.", t->r->output, (long long)soma_history_epochs(t->model));
+    cli_hint("Go on by: %s", resume_command(t));
+}
+
 static int fit(training *t) {
     soma_callback lines = {.on_epoch_end = json_line};
     soma_fit_options o = {
@@ -224,6 +231,7 @@ static int fit(training *t) {
             soma_callback_destroy(o.callbacks[i]);
         return wrong;
     }
+    const int64_t before = soma_history_epochs(t->model);
     interrupt_guard(t->model);
     const soma_status status = soma_model_fit(t->model, &o);
     int code = EXIT_DONE;
@@ -236,6 +244,7 @@ static int fit(training *t) {
     interrupt_guard(NULL); /* only now: what is trained is not lost */
     if (status == SOMA_INTERRUPTED || status == SOMA_OK) return code;
     code = recipe_refuse_fit(t->c, t->r);
+    if (status == SOMA_IO && soma_history_epochs(t->model) > before) keep_what_is_done(t);
     if (status != SOMA_DIVERGED) return code;
     const char *sample = source_not_finite(t->c, &t->train);
     if (sample) cli_hint("%s", sample);

@@ -58,6 +58,13 @@ run soma predict m.soma infinite.npy
 (ulimit -f 100; run soma train --quiet --x '[[1, 0], [0, 1]]' --y '[0, 1]' --hidden 20000 --epochs 1 --output large.soma)
 ls large.soma 2>/dev/null || echo "no file was left"
 
+# a log may not grow either: the training ends, its model stays, and goes on
+again=$(ulimit -f 60; soma train --quiet --x '[[1, 0], [0, 1]]' --y '[0, 1]' --hidden 2 --epochs 9999 --callbacks '{csv_logger: log.csv}' --output kept.soma 2>&1 | tee kept.log | sed -n 's/^Go on by: //p') || true
+sed -E 's/epoch [0-9]+/epoch N/; s/^(Go on by: ).* (--resume.*)/\1... \2/' kept.log
+rm log.csv
+epochs=$(soma info kept.soma | sed -nE 's/.*loss.* ([0-9]+) epochs/\1/p' | head -n 1)
+eval "$again --epochs $((epochs + 1))"
+
 # what comes from a pipe is read as a file is, once
 run soma info - <infinite.npy
 cat infinite.npy | run soma predict m.soma -
