@@ -115,6 +115,21 @@ static void integers_are_looked_up(void **state) {
     }
 }
 
+/* Keras: in other modes than int the mask token is not part of the vocabulary, and what it stands for is dropped. */
+static void vectors_leave_the_mask_token_out(void **state) {
+    (void)state;
+    const soma_numbers words = {2, (double[]){10, 20}}, mask = {1, (double[]){0}};
+    const int64_t x[] = {20, 0, 0, 7, 0, 20};
+    const double counts[] = {0, 0, 1, 1, 0, 1}, each[] = {0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
+    soma_tensor *in = soma_array(NULL, SOMA_I64, SOMA_DIMS(2, 3), x);
+    soma_tensor *y = run(soma_integer_lookup(words, .mask_token = mask, .output_mode = "count"), &in, 1);
+    expect_shape(y, SOMA_DIMS(2, 3));
+    expect_all("counts", y, counts, 6, 0);
+    y = run(soma_integer_lookup(words, .mask_token = mask, .output_mode = "one_hot"), &in, 1);
+    expect_shape(y, SOMA_DIMS(2, 3, 3));
+    expect_all("each", y, each, 18, 0);
+}
+
 /* ---- Discretization ---- */
 
 static void numbers_have_bins(void **state) {
@@ -206,8 +221,11 @@ static void mistakes_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(categories_become_vectors, reset), cmocka_unit_test_setup(integers_are_looked_up, reset),
-        cmocka_unit_test_setup(numbers_have_bins, reset),         cmocka_unit_test_setup(bins_are_quantiles, reset),
+        cmocka_unit_test_setup(categories_become_vectors, reset),
+        cmocka_unit_test_setup(integers_are_looked_up, reset),
+        cmocka_unit_test_setup(vectors_leave_the_mask_token_out, reset),
+        cmocka_unit_test_setup(numbers_have_bins, reset),
+        cmocka_unit_test_setup(bins_are_quantiles, reset),
         cmocka_unit_test_setup(mistakes_are_named, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

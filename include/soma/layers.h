@@ -146,7 +146,8 @@ SOMA_API soma_layer *soma_category_encoding_create(const soma_category_encoding_
 
 /** A number for each of some integers: num_oov_indices + i for the i-th of the vocabulary, from 0, and for what is not
  * in it x mod num_oov_indices; with a mask_token that one is 0 and the others are 1 more. x (batch, ...) -> int64, same
- *  shape, or as output_mode says. soma_integer_lookup({3, (double[]){10, 20, 37}}). Keras IntegerLookup. */
+ *  shape, or as output_mode says: vectors have no place for the mask_token, it is none of the categories.
+ * soma_integer_lookup({3, (double[]){10, 20, 37}}). Keras IntegerLookup. */
 typedef struct soma_integer_lookup_options {
     SOMA_LAYER_OPTIONS
     soma_numbers vocabulary; /* needed */

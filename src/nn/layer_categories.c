@@ -142,10 +142,12 @@ static soma_tensor *look_up(soma_layer *layer, soma_trace *trace, soma_tensor *c
     (void)n;
     const soma_integer_lookup_options *o = soma_layer_options(layer);
     soma_graph *graph = soma_trace_graph(trace);
-    const int64_t masks = o->mask_token.n > 0, first = masks + o->num_oov_indices, size = o->vocabulary.n;
+    const bool masks = o->mask_token.n > 0;
+    const int64_t size = o->vocabulary.n;
     int64_t mask = 0;
     encode_mode mode;
     if (encode_read_mode(layer, o->output_mode, ENCODE_INT, ENCODE_INT, &mode) != SOMA_OK) return NULL;
+    const int64_t before = masks && mode == ENCODE_INT, first = before + o->num_oov_indices; /* vectors leave it out */
     RETURN_NULL_IF(layer->context, masks && !as_integer(o->mask_token.values[0], &mask), SOMA_INVALID,
                    "[IntegerLookup] mask_token: %g is no whole number", o->mask_token.values[0]);
     const token *tokens = sorted_tokens(layer, graph, first);
@@ -155,10 +157,11 @@ static soma_tensor *look_up(soma_layer *layer, soma_trace *trace, soma_tensor *c
     soma_tensor *place = values ? search(values, size, x) : NULL;
     soma_tensor *found = soma_gather(column(graph, tokens, size, offsetof(token, index)), place, 0);
     soma_tensor *unknown = soma_mod(x, soma_scalar(graph, SOMA_I64, (double)o->num_oov_indices));
-    if (masks) unknown = soma_add_scalar(unknown, 1);
+    if (before) unknown = soma_add_scalar(unknown, 1);
     soma_tensor *y = soma_where(soma_equal(soma_gather(values, place, 0), x), found, unknown);
     if (masks)
-        y = soma_where(soma_equal(x, soma_scalar(graph, SOMA_I64, (double)mask)), soma_scalar(graph, SOMA_I64, 0), y);
+        y = soma_where(soma_equal(x, soma_scalar(graph, SOMA_I64, (double)mask)),
+                       soma_scalar(graph, SOMA_I64, before ? 0 : -1), y);
     return encode(layer, y, first + size, mode, NULL);
 }
 
