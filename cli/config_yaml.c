@@ -10,7 +10,8 @@ enum { DEEPEST = 32 };
 
 typedef struct reader {
     cli *c;
-    const char *name;
+    const char *name, *text;
+    size_t n; /* bytes of text */
     yaml_parser_t parser;
     yaml_event_t event;
     bool has_event;
@@ -29,6 +30,11 @@ static bool advance(reader *r) {
     if (r->has_event) yaml_event_delete(&r->event);
     r->has_event = yaml_parser_parse(&r->parser, &r->event);
     if (r->has_event) return true;
+    const size_t at = r->parser.problem_mark.index;
+    if (at < r->n && r->text[at] == '\t') {
+        complain(r, place_of(r, r->parser.problem_mark), "a tab: YAML is indented by spaces");
+        return false;
+    }
     complain(r, place_of(r, r->parser.problem_mark),
              cli_text(r->c, "%s%s%s", r->parser.problem ? r->parser.problem : "not YAML", r->parser.context ? " " : "",
                       r->parser.context ? r->parser.context : ""));
@@ -121,7 +127,7 @@ static const config_node *read_root(reader *r) {
 }
 
 const config_node *config_parse(cli *c, const char *name, const char *text, size_t n) {
-    reader r = {.c = c, .name = name};
+    reader r = {.c = c, .name = name, .text = text, .n = n};
     if (!yaml_parser_initialize(&r.parser)) {
         (void)cli_fail(c, EXIT_FAILED, "out of memory");
         return NULL;

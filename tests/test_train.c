@@ -134,6 +134,31 @@ static void one_batch_is_learnt_by_heart(void **state) {
     soma_dataset_destroy(data);
 }
 
+static soma_status stop_late(void *user, soma_model *model, const soma_logs *logs) {
+    if (logs->epoch + 1 == *(const int64_t *)user) soma_model_stop_training(model);
+    return SOMA_OK;
+}
+
+/* More epochs than there could be room for: the history grows as they pass. */
+static void there_may_be_any_number_of_epochs(void **state) {
+    (void)state;
+    int64_t last = (1 << 16) + 3;
+    const float one = 1;
+    soma_dataset *data = soma_dataset_from_arrays(NULL, (soma_array_data){SOMA_F32, SOMA_DIMS(1, 1), &one},
+                                                  (soma_array_data){SOMA_F32, SOMA_DIMS(1, 1), &one}, true);
+    soma_model *net =
+        soma_sequential(soma_dense(1, .no_bias = true, .kernel_initializer = soma_all_zeros(), .input_shape = {1}));
+    expect_ok(soma_compile(net, .optimizer = soma_sgd(.learning_rate = 1e-6), .loss = soma_mean_squared_error));
+    soma_callback stop = {.user = &last, .on_epoch_end = stop_late};
+    expect_ok(soma_fit(net, data, .epochs = 1000000000, .callbacks = {&stop}));
+    assert_int_equal(soma_history_epochs(net), last);
+    assert_true(soma_history_get(net, "loss", 0) == 1);
+    for (int64_t i = 1; i < last; i += last / 7) /* w += 2e-6 (1 - w) */
+        assert_true(fabs(soma_history_get(net, "loss", i) - exp(-4e-6 * (double)i)) < 1e-3);
+    soma_model_destroy(net);
+    soma_dataset_destroy(data);
+}
+
 static void frozen_layers_stay(void **state) {
     (void)state;
     soma_dataset *data = blobs(NULL);
@@ -736,6 +761,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(training_is_pytorchs),
         TEST(one_batch_is_learnt_by_heart),
+        TEST(there_may_be_any_number_of_epochs),
         TEST(frozen_layers_stay),
         TEST(threads_do_not_show),
         TEST(fit_goes_on),

@@ -340,9 +340,9 @@ static soma_status run_epoch(fitting *f, int64_t epoch) {
     double now = seconds(f);
     f->logs.seconds = now - f->epoch_start;
     progress_end(&f->progress, epoch, now, f->names, f->values, f->logs.n);
+    TRY(history_add(f->model, f->row));
     f->goes_on = f->t->place.inside = false;
     f->t->epochs_done++;
-    history_add(f->model, f->row);
     RUN_HOOKS(f->o->callbacks, on_epoch_end, f->model, &f->logs);
     return SOMA_OK;
 }

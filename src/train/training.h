@@ -93,10 +93,10 @@ soma_status training_failure(const soma_model *model);
 
 /* ---- history.c ---- */
 
-/* Makes room for epochs more rows, with these columns too; forgets the old ones unless keep. */
+/* Makes room for epochs more rows, or many of them, with these columns too; forgets the old ones unless keep. */
 soma_status history_begin(soma_model *model, bool keep, int64_t epochs, const bool used[KEY_KINDS]);
-/* Adds a row of n_keys numbers; there is room for it. */
-void history_add(soma_model *model, const double *row);
+/* Adds a row of n_keys numbers. */
+SOMA_MUST_CHECK soma_status history_add(soma_model *model, const double *row);
 void history_deinit(soma_model *model, history *h);
 
 #endif

@@ -341,7 +341,7 @@ soma_status history_read_json(const field_names *names, soma_model *model, const
             row[k] = (double)NAN;
             (void)json_node_number(json_node_at(json_node_find(node, t->keys[k].name), epoch), &row[k]);
         }
-        history_add(model, row);
+        TRY(history_add(model, row));
     }
     return SOMA_OK;
 }

@@ -20,6 +20,8 @@ ls
 run soma train none.yaml
 config "dataset: tiny" "epoch: 3"
 run soma train net.yaml
+printf 'dataset: tiny\nlayers:\n\t- flatten\n' >net.yaml
+run soma train net.yaml --quiet
 config "dataset: tiny" "epochs: three"
 run soma train net.yaml
 config "dataset: tiny" "epochs: [3]"
