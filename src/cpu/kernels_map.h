@@ -168,30 +168,32 @@ static void V(copy_rows)(void *dst, int64_t dst_row, const void *src, int64_t sr
     }
 }
 
-/* The columns that a vector of numbers says, of fewer than 2^(MANTISSA-1): 0 where it says none. */
-INLINE mask V(columns_said)(const real *place, int64_t columns, V(word) at[LANES]) {
+/* The columns that a vector of numbers says, of fewer than 2^(MANTISSA-1): 0 where it says none. at: where they are
+ * if LANES rows lie src_row apart. */
+INLINE mask V(columns_said)(const real *place, int64_t columns, int64_t src_row, V(word) at[LANES]) {
     const vec p = V(load_loose)(place);
     const mask inside = V(both)(V(le)(V(splat)(0), p), V(lt)(p, V(splat)((real)columns)));
     const mask said = V(both)(inside, V(eq)(V(floor)(p), p));
-    const bits there = V(low_bits)(V(keep)(said, p)) - V(low_bits)(V(splat)(0));
+    const bits lane = {EACH_LANE(LANE_DOWN, 0)};
+    const bits there = V(low_bits)(V(keep)(said, p)) - V(low_bits)(V(splat)(0)) + lane * (V(word))src_row;
     __builtin_memcpy(at, &there, sizeof there);
     return said;
 }
-#define PICKED(row, i) from[(i) * (row) + (int64_t)at[i]]
+#define PICKED(from, i) from[at[i]]
 static void V(pick)(void *dst, const void *src, int64_t src_row, const void *place, int64_t rows, int64_t columns) {
     const real *from = src;
     real *to = dst;
     V(word) at[LANES];
     for (int64_t r = 0; r < rows; r += LANES, to += LANES, from += LANES * src_row) {
-        const mask said = V(columns_said)((const real *)place + r, columns, at);
+        const mask said = V(columns_said)((const real *)place + r, columns, src_row, at);
         vec x = {0};
         if (src_row == 0)
             x = V(load_loose)((const real *)src + r);
         else if (rows - r >= LANES)
-            x = (vec){EACH_LANE(PICKED, src_row)};
+            x = (vec){EACH_LANE(PICKED, from)};
         else
             for (int64_t i = 0; r + i < rows; i++)
-                x[i] = PICKED(src_row, i);
+                x[i] = from[at[i]];
         V(store_loose)(to, V(keep)(said, x));
     }
 }
@@ -201,14 +203,14 @@ static void V(put)(void *dst, int64_t dst_row, const void *src, const void *plac
     real *to = dst, said[LANES];
     V(word) at[LANES];
     for (int64_t r = 0; r < rows; r += LANES, from += LANES, to += LANES * dst_row) {
-        const vec one = V(keep)(V(columns_said)((const real *)place + r, columns, at), V(splat)(1));
+        const vec one = V(keep)(V(columns_said)((const real *)place + r, columns, dst_row, at), V(splat)(1));
         if (rows - r >= LANES && !V(any)(V(eq)(one, V(splat)(0)))) {
-            UNROLL for (int i = 0; i < LANES; i++) to[i * dst_row + (int64_t)at[i]] = from[i];
+            UNROLL for (int i = 0; i < LANES; i++) to[at[i]] = from[i];
             continue;
         }
         V(store_loose)(said, one);
         for (int64_t i = 0; i < LANES && r + i < rows; i++)
-            if (said[i] != 0) to[i * dst_row + (int64_t)at[i]] = from[i];
+            if (said[i] != 0) to[at[i]] = from[i];
     }
 }
 

@@ -49,21 +49,16 @@ static __attribute__((noinline)) vec V(reduce_nan)(vec x, const real *src, int64
     return x;
 }
 
-/* lost: whether OP loses NaN. *seen is then the sum of all elements. */
+/* lost: whether OP loses NaN. The four of `seen` are then sums of all elements. */
 #define REDUCE_KERNEL(NAME, OP, neutral, lost)                                                                         \
-    INLINE vec V(reduce_few_##NAME)(const real *p, int64_t n, vec *seen) { /* at most a vector */                      \
-        const vec x = V(load_part)(p, n, neutral);                                                                     \
-        if (lost) *seen += x;                                                                                          \
-        return x;                                                                                                      \
-    }                                                                                                                  \
     INLINE vec V(reduce_part_##NAME)(const real *p, int64_t n, vec *seen) { /* a row's partial results */              \
-        vec x[4] = {V(splat)(neutral), V(splat)(neutral), V(splat)(neutral), V(splat)(neutral)}, y[4] = {{0}}, here;   \
+        vec x[4] = {V(splat)(neutral), V(splat)(neutral), V(splat)(neutral), V(splat)(neutral)}, here;                 \
         int64_t i = 0;                                                                                                 \
         for (; i + 4 * LANES <= n; i += 4 * LANES)                                                                     \
             UNROLL for (int j = 0; j < 4; j++) {                                                                       \
                 here = V(load_loose)(p + i + j * LANES);                                                               \
                 x[j] = OP(x[j], here);                                                                                 \
-                if (lost) y[j] += here;                                                                                \
+                if (lost) seen[j] += here;                                                                             \
             }                                                                                                          \
         UNROLL for (int j = 0; j < 4; j++, i += LANES) if (i < n) {                                                    \
             if (n - i < LANES)                                                                                         \
@@ -71,10 +66,9 @@ static __attribute__((noinline)) vec V(reduce_nan)(vec x, const real *src, int64
             else                                                                                                       \
                 here = V(load_loose)(p + i);                                                                           \
             x[j] = OP(x[j], here);                                                                                     \
-            if (lost) y[j] += here;                                                                                    \
+            if (lost) seen[j] += here;                                                                                 \
         }                                                                                                              \
         x[0] = OP(x[0], x[2]), x[1] = OP(x[1], x[3]);                                                                  \
-        if (lost) *seen += (y[0] + y[2]) + (y[1] + y[3]);                                                              \
         return OP(x[0], x[1]);                                                                                         \
     }                                                                                                                  \
     static void V(reduce_##NAME)(void *dst, const void *src, int64_t src_row, int64_t rows, int64_t columns) {         \
@@ -83,16 +77,16 @@ static __attribute__((noinline)) vec V(reduce_nan)(vec x, const real *src, int64
         if (V(reduce_pieces)(V(reduce_##NAME), dst, src, src_row, rows, columns)) return;                              \
         for (int64_t r = 0, n; r < rows; r += n, p += n * src_row) {                                                   \
             n = rows - r < LANES ? 1 : LANES;                                                                          \
-            vec x[LANES], seen = {0};                                                                                  \
-            if (n == 1 && columns > LANES)                                                                             \
-                x[0] = V(reduce_part_##NAME)(p, columns, &seen);                                                       \
-            else if (n == 1)                                                                                           \
-                x[0] = V(reduce_few_##NAME)(p, columns, &seen);                                                        \
-            else if (columns <= LANES)                                                                                 \
-                UNROLL for (int i = 0; i < LANES; i++) x[i] = V(reduce_few_##NAME)(p + i * src_row, columns, &seen);   \
+            vec x[LANES], seen[4] = {{0}};                                                                             \
+            if (n > 1 && columns <= LANES) /* in registers, with the same bits */                                      \
+                UNROLL for (int i = 0; i < LANES; i++) {                                                               \
+                    x[i] = V(load_part)(p + i * src_row, columns, neutral);                                            \
+                    if (lost) seen[i % 4] += x[i];                                                                     \
+                }                                                                                                      \
             else                                                                                                       \
-                for (int i = 0; i < LANES; i++)                                                                        \
-                    x[i] = V(reduce_part_##NAME)(p + i * src_row, columns, &seen);                                     \
+                for (int i = 0; i < n; i++)                                                                            \
+                    x[i] = V(reduce_part_##NAME)(p + i * src_row, columns, seen);                                      \
+            seen[0] = (seen[0] + seen[1]) + (seen[2] + seen[3]);                                                       \
             if (n == 1) {                                                                                              \
                 REDUCE_FOLD(x[0], OP)                                                                                  \
             } else {                                                                                                   \
@@ -102,7 +96,7 @@ static __attribute__((noinline)) vec V(reduce_nan)(vec x, const real *src, int64
                 REDUCE_MEET(1, OP)                                                                                     \
             }                                                                                                          \
             x[0] = OP(V(splat)(neutral), x[0]); /* the sum of -0 is 0 */                                               \
-            if (lost && V(any)(V(ne)(seen, seen))) x[0] = V(reduce_nan)(x[0], p, src_row, n, columns);                 \
+            if (lost && V(any)(V(ne)(seen[0], seen[0]))) x[0] = V(reduce_nan)(x[0], p, src_row, n, columns);           \
             if (n == 1)                                                                                                \
                 out[r] = x[0][0];                                                                                      \
             else                                                                                                       \
