@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -210,8 +211,50 @@ static void wrong_targets_are_errors(void **state) {
     soma_context_destroy(c);
 }
 
+/* A softmax over a row that outgrows the caches, which is added up piece by piece (composed.c): of a row with pieces of
+ * nothing but minus infinity, of one with NaN, with infinity, and of one whose end alone counts. */
+static void long_rows_of_softmax(void **state) {
+    (void)state;
+    enum { ROWS = 5, COLUMNS = 81920 + 77 };
+    for (int64_t n = COLUMNS - 77; n <= COLUMNS; n += 77) { /* whole pieces, and some */
+        soma_graph *g = soma_graph_create(NULL);
+        soma_tensor *x = soma_input(g, SOMA_F32, SOMA_DIMS(ROWS, n), "x"), *y = soma_softmax_axis(x, -1);
+        float *values = malloc((size_t)(ROWS * n) * sizeof *values);
+        assert_non_null(values);
+        for (int64_t i = 0; i < ROWS * n; i++)
+            values[i] = (float)(i * 7919 % 1009) / 100 - (float)(i / n) * 300;
+        for (int64_t i = 0; i < 20000; i++)
+            values[n + i] = -INFINITY;
+        values[2 * n + n / 2] = NAN;
+        values[3 * n + 3] = INFINITY;
+        for (int64_t i = 0; i < n - 5; i++)
+            values[4 * n + i] -= 1000;
+        soma_plan *plan = soma_plan_create(&y, 1, NULL);
+        assert_non_null(plan);
+        assert_int_equal(soma_plan_bind(plan, x, values), SOMA_OK);
+        assert_int_equal(soma_plan_run(plan), SOMA_OK);
+        const float *got = soma_plan_output(plan, 0);
+        for (int64_t r = 0; r < ROWS; r++) {
+            double sum = 0, greatest = -INFINITY;
+            const float *row = values + r * n;
+            for (int64_t i = 0; i < n; i++)
+                greatest = fmax(greatest, (double)row[i]);
+            for (int64_t i = 0; i < n; i++)
+                sum += exp((double)row[i] - greatest);
+            for (int64_t i = 0; i < n; i++) {
+                const double want = exp((double)row[i] - greatest) / sum, y_i = (double)got[r * n + i];
+                assert_true(r == 2 || r == 3 ? isnan(y_i) : fabs(y_i - want) <= 2e-6 * want + 1e-40);
+            }
+        }
+        soma_plan_destroy(plan);
+        soma_graph_destroy(g);
+        free(values);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(long_rows_of_softmax),
         cmocka_unit_test(edges_pass_unchanged),
         cmocka_unit_test(plans_outlive_graphs),
         cmocka_unit_test(wrong_targets_are_errors),

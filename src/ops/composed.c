@@ -35,13 +35,61 @@ static void vjp_softmax(soma_tensor *y, soma_tensor *dy, const bool *needed, som
     dx[0] = soma_mul(y, soma_sub(dy, soma_sum(soma_mul(y, dy), SOMA_AXES(y->attributes->axis), true)));
 }
 
+/* Of rows that outgrow the caches the greatest and the sum of exponentials would be two ways through memory. Piece by
+ * piece, with the piece's own greatest, they are one; what the pieces give is put together after it. */
+enum { LONG_ROW = 65536, PIECE = 8192 };
+
+typedef struct exponentials {
+    soma_tensor *greatest, *sum; /* sum of e^(x - greatest) */
+} exponentials;
+
+/* Where nothing is finite, of x itself: infinity less itself would be NaN, though another piece may be greater. */
+static exponentials add_exponentials(soma_tensor *x, int axis) {
+    exponentials e = {.greatest = soma_max(x, SOMA_AXES(axis), true)};
+    soma_tensor *finite = soma_where(soma_isfinite(e.greatest), e.greatest, op_number(x, 0));
+    e.sum = soma_sum(soma_exp(soma_sub(x, finite)), SOMA_AXES(axis), true);
+    return e;
+}
+
+static soma_tensor *raised(exponentials e, soma_tensor *greatest) {
+    return soma_mul(e.sum, soma_exp(soma_sub(e.greatest, greatest)));
+}
+
+/* The same of long rows. x: (rows, n). */
+static exponentials add_long(soma_tensor *x) {
+    const int64_t rows = x->shape[0], n = x->shape[1], pieces = n / PIECE, whole = pieces * PIECE;
+    exponentials all,
+        e = add_exponentials(soma_reshape(soma_slice_axis(x, 1, 0, whole, 1), SOMA_DIMS(rows, pieces, PIECE)), 2);
+    e.greatest = soma_squeeze(e.greatest, 2);
+    e.sum = soma_squeeze(e.sum, 2);
+    all.greatest = soma_max(e.greatest, SOMA_AXES(1), true);
+    if (whole == n) {
+        all.sum = soma_sum(raised(e, all.greatest), SOMA_AXES(1), true);
+        return all;
+    }
+    const exponentials rest = add_exponentials(soma_slice_axis(x, 1, whole, n, 1), 1);
+    all.greatest = soma_maximum(all.greatest, rest.greatest);
+    all.sum = soma_add(soma_sum(raised(e, all.greatest), SOMA_AXES(1), true), raised(rest, all.greatest));
+    return all;
+}
+
 soma_tensor *op_compose_softmax(soma_tensor *y) {
-    int axis = y->attributes->axis;
-    if (y->inputs[0]->shape[axis] == 0) return y;
-    soma_tensor *e = soma_exp(lowered(y->inputs[0], axis));
-    soma_tensor *sum = soma_sum(e, SOMA_AXES(axis), true);
-    if (y->dtype != SOMA_F32) return soma_div(e, sum);
-    return soma_mul(e, soma_reciprocal(sum)); /* one division a row: within an ulp and a half */
+    soma_tensor *x = y->inputs[0], *e, *sum;
+    const int axis = y->attributes->axis;
+    const int64_t n = x->shape[axis];
+    if (n == 0) return y;
+    if (n > LONG_ROW && axis == x->rank - 1) {
+        x = soma_reshape(x, SOMA_DIMS(shape_size(axis, x->shape), n));
+        const exponentials all = add_long(x);
+        e = soma_exp(soma_sub(x, all.greatest));
+        sum = all.sum;
+    } else {
+        e = soma_exp(lowered(x, axis));
+        sum = soma_sum(e, SOMA_AXES(axis), true);
+    }
+    /* one division a row: within an ulp and a half */
+    e = y->dtype == SOMA_F32 ? soma_mul(e, soma_reciprocal(sum)) : soma_div(e, sum);
+    return soma_reshape(e, y->rank, y->shape);
 }
 
 static soma_status reference_softmax(const soma_tensor *node, const op_view *inputs, op_view *output) {
