@@ -14,8 +14,9 @@
 #define TILE_DEEP 64
 
 /* A tile of some rows asks the first cache, too: for A's columns five steps ahead, where base[1] points, and for B's
- * rows if the first cache does not keep them from tile to tile. */
-#define TILE_TALL 6
+ * rows if the first cache does not keep them from tile to tile. One of a single vector loads as often as it multiplies
+ * already. */
+#define TILE_ASKS(rows, vectors) ((rows) >= 6 && (vectors) == CPU_MAX_VECTORS)
 #define TILE_NEAR 16
 #define FIRST_CACHE_BYTES 32768
 
@@ -38,11 +39,11 @@ INLINE real *V(tile_step)(int mode, int rows, int vectors, vec (*sum)[CPU_MAX_VE
         UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(next + j * LANES, 0, 2);
         __builtin_prefetch(next + vectors * LANES - 1, 0, 2);
         UNROLL for (int j = 0; j < vectors; j++, copy += LANES) V(store_loose)(copy, row[j]);
-    } else if (rows >= TILE_TALL) {
+    } else if (TILE_ASKS(rows, vectors)) {
         UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(b + near + j * LANES);
     }
     if (mode == CPU_A_COLUMNS) {
-        if (rows >= TILE_TALL) {
+        if (TILE_ASKS(rows, vectors)) {
             __builtin_prefetch(base[1]);
             __builtin_prefetch(base[1] + (rows * (REAL_BITS / 8) - 1));
         }

@@ -55,7 +55,7 @@ static bool left_out(const frame *f, const tile_place *p, const k_piece *k, int6
 }
 
 /* Asks the second cache for part `index` of n of the panel of B that comes next, for a segment's rows in it are a page.
- */
+ * One panel's rows follow each other: the processor foresees them. */
 static void fetch_right(const frame *f, const block *b, const k_piece *k, int64_t panel, int64_t index, int64_t n) {
     const contract *c = f->c;
     const char *from = frame_matrix(f, b->outer) + panel * c->b_panel * f->size;
@@ -89,7 +89,7 @@ static void multiply(frame *f, const block *b, const k_piece *k, const k_piece *
     for (int64_t done = 0; done < b->tiles;) {
         const int64_t alike = f->lying || next || f->ahead_bytes ? 1 : frame_alike(f, &p, b->tiles - done);
         frame_fetch(f, alike, b->panels * b->tiles);
-        if (next) fetch_right(f, b, more ? k : next, more ? panel + 1 : b->panel, done, b->tiles);
+        if (next && c->panels > 1) fetch_right(f, b, more ? k : next, more ? panel + 1 : b->panel, done, b->tiles);
         const char *a = c->pack_a ? f->packed + done * t.a_tile * f->size : f->a + (p.a + k->a) * f->size;
         cpu_tile_fn *kernel = f->real->tile[c->pack_a ? CPU_A_COLUMNS : f->mode][p.height][vectors];
         if (f->lying)
