@@ -37,20 +37,25 @@ def bar(name, value, text, holds):
     print(f"{'holds ' if holds else 'MISSED'}  {name}: {value} ({text})", flush=True)
 
 
+def train_seeds(dataset, epochs, least, output):
+    """Of five seeds the mean is measured: single ones of Fashion-MNIST lie anywhere between 0.865 and 0.885."""
+    results = [train(dataset, epochs, seed, output) for seed in range(1, 6)]
+    mean = sum(result["test_accuracy"] for result, _ in results) / len(results)
+    bar(f"{dataset}, mean of seeds 1 to 5", f"{mean:.4f}", f"at least {least}", mean >= least)
+    return results
+
+
 subprocess.run([ROOT / "scripts" / "get-data.sh", "mnist"], check=True)
 subprocess.run([ROOT / "scripts" / "get-data.sh", "fashion-mnist"], check=True)
 with tempfile.TemporaryDirectory() as folder:
     output = Path(folder) / "model.soma"
 
-    results = [train("mnist", 5, seed, output) for seed in range(1, 6)]
-    mean = sum(result["test_accuracy"] for result, _ in results) / len(results)
-    bar("MNIST, mean of seeds 1 to 5", f"{mean:.4f}", "at least 0.977", mean >= 0.977)
+    results = train_seeds("mnist", 5, 0.977, output)
     bar("updates", results[0][0]["updates"], "2345", results[0][0]["updates"] == 2345)
     peak = max(memory for _, memory in results)
     bar("peak memory", f"{peak / 1e6:.0f} MB", "under 150 MB", peak < 150e6)
 
-    fashion, _ = train("fashion-mnist", 10, 1, output)
-    bar("Fashion-MNIST", f"{fashion['test_accuracy']:.4f}", "at least 0.875", fashion["test_accuracy"] >= 0.875)
+    train_seeds("fashion-mnist", 10, 0.875, output)
 
     hashes = set()
     for threads in (1, 2, 3, 7):
